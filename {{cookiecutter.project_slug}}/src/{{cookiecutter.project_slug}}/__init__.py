@@ -1,0 +1,1 @@
+"""A published, explained machine-learning model of particle physics; ``project.yaml`` says which."""

@@ -1,0 +1,198 @@
+"""Configuration: one YAML file and dotted overrides, validated once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import ConfigError
+
+__all__ = ["Config", "Strict", "apply_overrides", "load_config", "load_yaml", "validate"]
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """A part of a configuration: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(Strict):
+    """Where the examples come from, and how a loader cuts them."""
+
+    source: Literal["sample", "simulate", "doi", "folder"] = "sample"
+    folder: Path | None = Field(None, description="folder with raw files, for source: folder")
+    files: list[str] = Field([], description="globs that choose among the record's files; empty: all that the model needs")
+    size: int = Field(10_000, ge=10, description="number of examples, for source: simulate")
+    processes: int = Field(0, ge=0, description="processes that simulate or convert; 0: one per core")
+    options: dict[str, Any] = Field({}, description="options of the model's data set, by name")
+
+
+class TrainConfig(Strict):
+    """How the network is trained."""
+
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(384, ge=1)
+    learning_rate: float = Field(3e-4, gt=0, description="where the one-cycle schedule starts and comes back to")
+    peak_learning_rate: float = Field(3e-3, gt=0)
+    final_learning_rate: float = Field(5e-7, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    patience: int = Field(0, ge=0, description="epochs without a better validation loss before stopping; 0: never stop early")
+    limit: int = Field(0, ge=0, description="examples of the training split to use; 0: all")
+    workers: int = Field(0, ge=0, description="processes that load batches")
+    accelerator: str = "auto"
+    devices: int = Field(1, ge=1, description="processes or accelerators on each node")
+    nodes: int = Field(1, ge=1)
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    threads: int = Field(0, ge=0, description="threads of each process; 0: as torch chooses")
+    checkpoint_steps: int = Field(0, ge=0, description="steps between checkpoints; 0: one at the end of every epoch")
+
+
+class EvaluateConfig(Strict):
+    """How the network is evaluated."""
+
+    batch_size: int = Field(256, ge=1)
+    limit: int = Field(0, ge=0, description="examples of the test split to use; 0: all")
+
+
+class ExplainConfig(Strict):
+    """What is explained, and by which rules."""
+
+    composite: str = "epsilon"
+    bias: Literal["absorb", "exclude"] = "absorb"
+    epsilon: float = Field(1e-6, ge=0)
+    size: int = Field(200, ge=1, description="examples of the test split to explain")
+    batch_size: int = Field(0, ge=0, description="examples in one pass; 0: chosen by the program")
+    figures: int = Field(2, ge=0, description="examples of each class to draw")
+    precision: Literal["float32", "float64"] = "float32"
+    target: list[float] | None = Field(None, description="weights of the explained combination of outputs; null: the model's own")
+    options: dict[str, Any] = Field({}, description="options of the model's study, by name")
+
+
+class ExportConfig(Strict):
+    """What goes into the bundle."""
+
+    examples: int = Field(32, ge=1, description="stored example inputs")
+    tolerance: float = Field(1e-4, gt=0, description="largest difference of a raw output between two runtimes")
+    opset: int = Field(20, ge=18)
+
+
+class RegisterConfig(Strict):
+    """Where the model is registered."""
+
+    tracking_uri: str | None = Field(None, description="null: MLFLOW_TRACKING_URI, or a SQLite file in the project")
+    name: str | None = Field(None, description="registered name; null: the project's slug")
+
+
+class Config(Strict):
+    """A whole configuration; ``name`` is the folder under ``runs/``."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    seed: int = Field(20190222, ge=0, lt=2**32)
+    model: dict[str, Any] = Field({}, description="hyperparameters of the network")
+    data: DataConfig = DataConfig()
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    explain: ExplainConfig = ExplainConfig()
+    export: ExportConfig = ExportConfig()
+    register_: RegisterConfig = Field(RegisterConfig(), alias="register")
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds one mapping.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, isn't YAML, or holds something else.
+    """
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file; configurations lie in configs/") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: got {type(value).__name__}, expected keys and values")
+    return value
+
+
+def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return ``values`` with dotted overrides put in; the right-hand side is YAML.
+
+    Examples
+    --------
+    >>> apply_overrides({"train": {"epochs": 20}}, ["train.epochs=3", "name=try"])
+    {'train': {'epochs': 3}, 'name': 'try'}
+    """
+    result = dict(values)
+    for override in overrides:
+        dotted, equals, text = override.partition("=")
+        if not equals or not all(dotted.split(".")):
+            raise ConfigError(f"override {override!r}: expected key=value, for example train.epochs=3")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"override {override!r}: the value isn't YAML") from error
+        result = _replaced(result, dotted.split("."), value)
+    return result
+
+
+def _replaced(values: Any, keys: Sequence[str], value: Any) -> dict[str, Any]:
+    inner = dict(values) if isinstance(values, Mapping) else {}
+    inner[keys[0]] = value if len(keys) == 1 else _replaced(inner.get(keys[0]), keys[1:], value)
+    return inner
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read and validate a configuration.
+
+    Raises
+    ------
+    ConfigError
+        If anything doesn't fit; one line names the file, every wrong key and the nearest known ones.
+    """
+    return validate(Config, apply_overrides(load_yaml(path), overrides), str(path))
+
+
+def validate(kind: type[T], values: Mapping[str, Any], where: str) -> T:
+    """Validate values against a pydantic model; turn its errors into one line.
+
+    Raises
+    ------
+    ConfigError
+        If anything doesn't fit.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        lines = [_explain(kind, dict(problem)) for problem in error.errors(include_url=False)]
+        raise ConfigError(f"{where}: {'; '.join(lines)}") from error
+
+
+def _explain(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
+    location = [str(part) for part in problem["loc"]]
+    dotted = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        known = _keys(kind, location[:-1])
+        close = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.0)
+        return f"unknown key {dotted!r}, did you mean {'.'.join([*location[:-1], *close])!r}?"
+    if problem["type"] == "missing":
+        return f"key {dotted!r} is missing"
+    return f"{dotted}: got {problem['input']!r}, {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _keys(kind: type[BaseModel], location: Sequence[str]) -> list[str]:
+    """Return the known keys at a place in a (nested) pydantic model."""
+    for part in location:
+        fields = {field.alias or name: field for name, field in kind.model_fields.items()}
+        inner = fields[part].annotation if part in fields else None
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            kind = inner
+    return [field.alias or name for name, field in kind.model_fields.items()]

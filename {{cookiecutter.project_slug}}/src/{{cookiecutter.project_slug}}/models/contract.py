@@ -1,0 +1,160 @@
+"""What a model must offer so that every verb of the project works with it.
+
+A model is a folder ``models/<name>/`` whose ``__init__.py`` offers ``MODEL``, an instance of a subclass of `Model`.
+Nothing outside that folder names the model. `check_model` (``checks.py``) tries every promise made here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+    from torch.utils.data import Dataset
+
+    from ..config import Config
+    from ..data.store import Store
+
+    Batch: TypeAlias = Mapping[str, Tensor]
+    Arrays: TypeAlias = Mapping[str, np.ndarray]
+
+__all__ = ["SPLITS", "Model", "TensorSpec"]
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of a network: what a stranger must know to feed or read it.
+
+    Parameters
+    ----------
+    name
+        Name in the batch, the ONNX graph and the signature.
+    axes
+        Names of the axes in order; an axis in ``dynamic`` may have any length, the others have the length in ``sizes``.
+    sizes
+        Length of every axis that isn't dynamic.
+    columns
+        Meaning of the entries along the last axis, with units.
+    optional
+        May be left out by the caller (then the network derives it).
+    """
+
+    name: str
+    axes: tuple[str, ...]
+    dynamic: tuple[str, ...]
+    sizes: Mapping[str, int]
+    dtype: str
+    meaning: str
+    columns: tuple[str, ...] = ()
+    unit: str = "1"
+    range: tuple[float | None, float | None] = (None, None)
+    optional: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the specification as plain JSON values."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Parameters
+    ----------
+    metrics
+        Scalars by name, each finite: the registry compares these.
+    decisive
+        Name of the metric (higher is better) that decides whether a new version is worse than the champion.
+    files
+        Tables and figures that were written, relative to the folder of the evaluation.
+    headline
+        Lines for a human: the figures reached, with their statistical errors.
+    """
+
+    metrics: Mapping[str, float]
+    decisive: str
+    files: tuple[str, ...] = ()
+    headline: tuple[str, ...] = ()
+
+
+class Model(ABC):
+    """A network with everything that the verbs need to know of it.
+
+    The network that `build` returns is two modules: ``network.features`` computes the features from the raw inputs
+    and learns nothing; ``network.body`` learns. ``network(*inputs)`` is ``network.body(*network.features(*inputs))``,
+    and the first tensor that ``features`` returns is where relevance lives. Outputs are logits (or other raw values),
+    never probabilities or labels.
+    """
+
+    name: str
+    title: str
+    summary: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    features: TensorSpec
+    citation: Mapping[str, str]
+
+    # -- the network ---------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def build(self, **hyperparameters: Any) -> nn.Module:
+        """Build the network with random weights.
+
+        Raises
+        ------
+        ConfigError
+            If a hyperparameter is unknown (the message names the nearest known one) or out of range.
+        """
+
+    @abstractmethod
+    def example(self, size: int, seed: int) -> dict[str, Tensor]:
+        """Return a small synthetic batch (inputs and targets) made without any file, for checks and for tracing."""
+
+    # -- data ----------------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def sample(self) -> Mapping[str, Sequence[Path]]:
+        """Return the raw files of the sample that ships with the model, by split."""
+
+    @abstractmethod
+    def simulate(self, folder: Path, *, size: int, seed: int, processes: int) -> Mapping[str, Sequence[Path]]:
+        """Generate ``size`` examples into raw files of the published dataset's own layout, by split."""
+
+    @abstractmethod
+    def published(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Sort the file names of the dataset's record (or of a folder) into splits; files that aren't needed are left out."""
+
+    @abstractmethod
+    def convert(self, files: Sequence[Path], folder: Path, **options: Any) -> Mapping[str, Any]:
+        """Convert raw files of one split into a memory-mapped store in ``folder``; return what was counted."""
+
+    @abstractmethod
+    def dataset(self, store: Store, **options: Any) -> Dataset[Any]:
+        """Return a map-style dataset whose ``__getitems__(indices)`` gives a whole batch: inputs and targets by name."""
+
+    # -- training and evaluation ---------------------------------------------------------------------------------------
+    @abstractmethod
+    def loss(self, outputs: Sequence[Tensor], batch: Batch) -> Tensor:
+        """Return the mean loss of a batch (a scalar tensor) from raw outputs."""
+
+    @abstractmethod
+    def evaluate(self, outputs: Arrays, targets: Arrays, folder: Path) -> Evaluation:
+        """Measure the outputs on a test set, and write tables and figures into ``folder``."""
+
+    @abstractmethod
+    def not_worse(self, outputs: Arrays, champion: Arrays, targets: Arrays) -> tuple[bool, str]:
+        """Say whether a model is not worse than the champion on the same test set, and why, in one line."""
+
+    # -- explanation ---------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def target(self) -> Sequence[float]:
+        """Return the weights of the linear combination of outputs that is explained by default."""
+
+    @abstractmethod
+    def study(self, network: nn.Module, dataset: Dataset[Any], config: Config, folder: Path) -> Mapping[str, Any]:
+        """Explain examples of the test split: write relevances, tables and figures into ``folder``, return the figures reached."""

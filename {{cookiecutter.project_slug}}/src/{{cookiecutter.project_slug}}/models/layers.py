@@ -1,0 +1,199 @@
+"""Layers of graph networks in plain torch: neighbours, edge maps, masked normalisation and pooling.
+
+Everything here exports to ONNX with both axes dynamic and can be explained: linear maps are modules or plain gathers,
+sums and means. Sets are padded tensors ``[sets, elements, ...]`` with a mask of the real elements; inside a network
+they are *rows* ``[rows, ...]`` (see `Rows`).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["EdgeConv", "EdgeLinear", "MaskedBatchNorm", "Place", "Rows", "nearest"]
+
+
+class Place(nn.Identity):
+    """A named place in a network where relevance can be read off; it changes nothing."""
+
+
+def nearest(points: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Find the ``min(k, n - 1)`` nearest real others of every element.
+
+    Parameters
+    ----------
+    points
+        Coordinates ``[sets, elements, dimensions]``.
+    mask
+        Real elements ``[sets, elements]``, boolean.
+    k
+        Number of neighbours wanted, at least 1.
+
+    Returns
+    -------
+    index, valid
+        Neighbours ``[sets, elements, k]`` as positions within the set, and which of them exist. A slot that doesn't
+        exist points at the element itself.
+
+    Notes
+    -----
+    Distances are computed from coordinates relative to the mean of the set, by ``|a|^2 + |b|^2 - 2 a.b`` in more than
+    three dimensions (no ``[elements, elements, dimensions]`` tensor) and directly in up to three.
+    """
+    elements = points.shape[1]
+    squared = _squared_distances(torch.where(mask[..., None], points, 0.0), mask)
+    itself = torch.eye(elements, dtype=torch.bool, device=points.device)
+    squared = squared.masked_fill(itself | ~mask[:, None, :], torch.inf)
+    # k columns at infinity make top-k well defined for sets of any size, also in ONNX Runtime.
+    squared = functional.pad(squared, (0, k), value=torch.inf)
+    distance, index = torch.topk(squared, k, dim=2, largest=False, sorted=True)
+    valid = torch.isfinite(distance) & mask[..., None]
+    own = torch.arange(elements, device=points.device)[None, :, None]
+    return torch.where(valid, index, own), valid
+
+
+def _squared_distances(points: Tensor, mask: Tensor) -> Tensor:
+    if points.shape[2] <= 3:
+        return (points[:, :, None, :] - points[:, None, :, :]).square().sum(3)
+    count = mask.sum(1).clamp(min=1)
+    centred = points - (points.sum(1) / count[:, None])[:, None, :]
+    norm = centred.square().sum(2)
+    return norm[:, :, None] + norm[:, None, :] - 2.0 * centred @ centred.transpose(1, 2)
+
+
+class Rows:
+    """The elements of padded sets as one list of rows, so that linear maps see no padding where that pays.
+
+    Packed (while training): only real elements, so that neither time nor batch-norm statistics go to padding.
+    Not packed (otherwise): all ``sets * elements`` rows in order, so that shapes don't depend on the values.
+
+    Parameters
+    ----------
+    mask
+        Real elements ``[sets, elements]``, boolean.
+    packed
+        Whether to keep real elements only.
+    """
+
+    def __init__(self, mask: Tensor, *, packed: bool) -> None:
+        self.dense_mask = mask
+        self.packed = packed
+        self.sets, self.elements = mask.shape
+        if packed:
+            self.positions = mask.flatten().nonzero()[:, 0]
+            self.mask = torch.ones_like(self.positions, dtype=torch.bool)
+        else:
+            self.mask = mask.flatten()
+
+    def pack(self, dense: Tensor) -> Tensor:
+        """Turn ``[sets, elements, ...]`` into ``[rows, ...]``."""
+        flat = dense.flatten(0, 1)
+        return flat[self.positions] if self.packed else flat
+
+    def dense(self, rows: Tensor) -> Tensor:
+        """Turn ``[rows, columns]`` into ``[sets, elements, columns]``, zero where there is no element."""
+        if self.packed:
+            flat = rows.new_zeros(self.dense_mask.numel(), rows.shape[1]).index_copy(0, self.positions, rows)
+        else:
+            flat = rows
+        return flat.reshape(self.sets, self.elements, rows.shape[1])
+
+    def neighbours(self, index: Tensor) -> Tensor:
+        """Turn positions within sets ``[sets, elements, k]`` into positions among the rows ``[rows, k]``."""
+        start = torch.arange(self.sets, device=index.device)[:, None, None] * self.elements
+        flat = self.pack(index + start)
+        if not self.packed:
+            return flat
+        place = torch.zeros(self.dense_mask.numel(), dtype=torch.long, device=index.device)
+        place[self.positions] = torch.arange(len(self.positions), device=index.device)
+        return place[flat]
+
+    def mean(self, rows: Tensor) -> Tensor:
+        """Average over the real elements of every set: ``[rows, columns]`` to ``[sets, columns]``, 0 for an empty set."""
+        real = self.dense_mask[..., None].to(rows.dtype)
+        return (self.dense(rows) * real).sum(1) / real.sum(1).clamp(min=1.0)
+
+
+class MaskedBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation over the last axis whose statistics run over real entries only."""
+
+    def forward(self, values: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
+        """Normalise ``[..., columns]``; entries outside ``mask`` ``[...]`` don't count while training."""
+        flat = values.reshape(-1, values.shape[-1])
+        if not self.training:
+            return super().forward(flat).reshape(values.shape)
+        chosen = mask.reshape(-1)
+        if bool(chosen.all()):
+            return super().forward(flat).reshape(values.shape)
+        normal = super().forward(flat[chosen])
+        return torch.zeros_like(flat).index_put((chosen,), normal).reshape(values.shape)
+
+
+class EdgeLinear(nn.Module):
+    """A linear map of the edge input ``[x_i, x_j - x_i]``, computed per element instead of per edge.
+
+    ``[Wa, Wb] [x_i, x_j - x_i] = (Wa - Wb) x_i + Wb x_j``: both products run over elements, and only sums over edges.
+    ``weight`` is kept as published, ``[outputs, 2 * inputs]``; `folded` gives the two factors.
+
+    Reference: Wang et al., "Dynamic graph CNN for learning on point clouds", arXiv:1801.07829, eq. 8.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = False) -> None:
+        super().__init__()
+        like = nn.Linear(2 * inputs, outputs, bias=bias)
+        self.inputs, self.outputs = inputs, outputs
+        self.weight = like.weight
+        self.bias = like.bias
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Return the weights on the element itself and on its neighbour, each ``[outputs, inputs]``."""
+        first, second = self.weight[:, : self.inputs], self.weight[:, self.inputs :]
+        return first - second, second
+
+    def forward(self, rows: Tensor, neighbours: Tensor) -> Tensor:
+        """Map rows ``[rows, inputs]`` with neighbours ``[rows, k]`` to edges ``[rows, k, outputs]``."""
+        own, other = self.folded()
+        return functional.linear(rows, own, self.bias)[:, None, :] + functional.linear(rows, other)[neighbours]
+
+    def extra_repr(self) -> str:
+        """Say the sizes, as torch's own layers do."""
+        return f"{self.inputs}, {self.outputs}, bias={self.bias is not None}"
+
+
+class EdgeConv(nn.Module):
+    """Edge convolution of ParticleNet: an MLP on every edge, the mean over neighbours, and a shortcut.
+
+    Reference: Qu and Gouskos, arXiv:1902.08570, figure 1 (right): three times linear (no bias), batch norm, ReLU;
+    mean over the neighbours that exist, 0 if there is none; linear shortcut with batch norm; ReLU of the sum.
+
+    Parameters
+    ----------
+    inputs
+        Columns of the rows that enter.
+    channels
+        Widths of the edge MLP; the last one is the width that leaves.
+    """
+
+    def __init__(self, inputs: int, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        pairs = list(zip(channels[:-1], channels[1:], strict=True))
+        self.edge = EdgeLinear(inputs, channels[0])
+        self.linears = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairs)
+        self.norms = nn.ModuleList(MaskedBatchNorm(c) for c in channels)
+        self.activations = nn.ModuleList(nn.ReLU() for _ in channels)
+        self.messages = Place()
+        self.shortcut = nn.Linear(inputs, channels[-1], bias=False)
+        self.shortcut_norm = MaskedBatchNorm(channels[-1])
+        self.activation = nn.ReLU()
+
+    def forward(self, rows: Tensor, mask: Tensor, neighbours: Tensor, valid: Tensor) -> Tensor:
+        """Map rows ``[rows, inputs]`` to ``[rows, channels[-1]]`` over the edges ``[rows, k]`` that are ``valid``."""
+        edges = self.edge(rows, neighbours)
+        edges = self.activations[0](self.norms[0](edges, valid))
+        for linear, norm, activation in zip(self.linears, self.norms[1:], self.activations[1:], strict=True):
+            edges = activation(norm(linear(edges), valid))
+        edges = self.messages(edges)
+        real = valid.to(edges.dtype)
+        mean = (edges * real[..., None]).sum(1) / real.sum(1, keepdim=True).clamp(min=1.0)
+        return self.activation(mean + self.shortcut_norm(self.shortcut(rows), mask))
