@@ -28,7 +28,9 @@ class DataConfig(Strict):
 
     source: Literal["sample", "simulate", "doi", "folder"] = "sample"
     folder: Path | None = Field(None, description="folder with raw files, for source: folder")
-    files: list[str] = Field([], description="globs that choose among the record's files; empty: all that the model needs")
+    files: list[str] = Field(
+        [], description="globs that choose among the record's files; empty: all that the model needs"
+    )
     size: int = Field(10_000, ge=10, description="number of examples, for source: simulate")
     processes: int = Field(0, ge=0, description="processes that simulate or convert; 0: one per core")
     options: dict[str, Any] = Field({}, description="options of the model's data set, by name")
@@ -43,7 +45,9 @@ class TrainConfig(Strict):
     peak_learning_rate: float = Field(3e-3, gt=0)
     final_learning_rate: float = Field(5e-7, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
-    patience: int = Field(0, ge=0, description="epochs without a better validation loss before stopping; 0: never stop early")
+    patience: int = Field(
+        0, ge=0, description="epochs without a better validation loss before stopping; 0: never stop early"
+    )
     limit: int = Field(0, ge=0, description="examples of the training split to use; 0: all")
     workers: int = Field(0, ge=0, description="processes that load batches")
     accelerator: str = "auto"
@@ -71,7 +75,9 @@ class ExplainConfig(Strict):
     batch_size: int = Field(0, ge=0, description="examples in one pass; 0: chosen by the program")
     figures: int = Field(2, ge=0, description="examples of each class to draw")
     precision: Literal["float32", "float64"] = "float32"
-    target: list[float] | None = Field(None, description="weights of the explained combination of outputs; null: the model's own")
+    target: list[float] | None = Field(
+        None, description="weights of the explained combination of outputs; null: the model's own"
+    )
     options: dict[str, Any] = Field({}, description="options of the model's study, by name")
 
 

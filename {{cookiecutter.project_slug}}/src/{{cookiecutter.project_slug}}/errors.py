@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["BundleError", "ConfigError", "DataError", "ExplainError", "MissingStepError", "ModelError", "ProjectError", "ServiceError"]
+__all__ = [
+    "BundleError",
+    "ConfigError",
+    "DataError",
+    "ExplainError",
+    "MissingStepError",
+    "ModelError",
+    "ProjectError",
+    "ServiceError",
+]
 
 
 class ProjectError(Exception):
@@ -22,7 +31,7 @@ class ModelError(ProjectError):
 
 
 class ExplainError(ProjectError):
-    """An explanation that can't be given: a module without a rule, an output that doesn't exist, values that aren't finite."""
+    """An explanation that can't be given: no rule for a module, no such output, values that aren't finite."""
 
 
 class BundleError(ProjectError):

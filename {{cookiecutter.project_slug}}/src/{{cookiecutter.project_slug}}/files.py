@@ -49,7 +49,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Give an empty temporary folder beside ``path``; it takes the place of ``path`` at the end, or is removed after an error."""
+    """Give an empty temporary folder; it takes the place of ``path`` at the end, or is removed after an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:

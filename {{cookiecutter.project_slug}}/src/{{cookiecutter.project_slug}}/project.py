@@ -43,7 +43,7 @@ class Project(Strict):
     description: str
     version: str
     model: str
-    authors: list[Author] = []
+    authors: tuple[Author, ...] = ()
     licenses: Licenses
     dataset: Dataset = Dataset()
     doi: str | None = None

@@ -18,7 +18,17 @@ from .project import Project
 __all__ = ["FILE", "checksums", "record", "require"]
 
 FILE = "provenance.json"
-_LIBRARIES = ("torch", "lightning", "torch-geometric", "numpy", "onnx", "onnxruntime", "mlflow-skinny", "pythia8mc", "fastjet")
+_LIBRARIES = (
+    "torch",
+    "lightning",
+    "torch-geometric",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "mlflow-skinny",
+    "pythia8mc",
+    "fastjet",
+)
 
 
 def record(

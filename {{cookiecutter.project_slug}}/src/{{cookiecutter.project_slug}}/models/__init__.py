@@ -13,7 +13,9 @@ __all__ = ["available", "get"]
 
 def available() -> list[str]:
     """Return the names of the models in this project."""
-    return sorted(path.parent.name for path in Path(__file__).parent.glob("*/__init__.py") if path.parent.name[0] != "_")
+    return sorted(
+        path.parent.name for path in Path(__file__).parent.glob("*/__init__.py") if path.parent.name[0] != "_"
+    )
 
 
 def get(name: str) -> Model:

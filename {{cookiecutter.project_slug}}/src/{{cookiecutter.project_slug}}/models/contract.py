@@ -127,7 +127,7 @@ class Model(ABC):
 
     @abstractmethod
     def published(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """Sort the file names of the dataset's record (or of a folder) into splits; files that aren't needed are left out."""
+        """Sort file names of the dataset's record (or of a folder) into splits; leave out those not needed."""
 
     @abstractmethod
     def convert(self, files: Sequence[Path], folder: Path, **options: Any) -> Mapping[str, Any]:
@@ -135,7 +135,7 @@ class Model(ABC):
 
     @abstractmethod
     def dataset(self, store: Store, **options: Any) -> Dataset[Any]:
-        """Return a map-style dataset whose ``__getitems__(indices)`` gives a whole batch: inputs and targets by name."""
+        """Return a dataset whose ``__getitems__(indices)`` gives a whole batch: inputs and targets by name."""
 
     # -- training and evaluation ---------------------------------------------------------------------------------------
     @abstractmethod
@@ -157,4 +157,4 @@ class Model(ABC):
 
     @abstractmethod
     def study(self, network: nn.Module, dataset: Dataset[Any], config: Config, folder: Path) -> Mapping[str, Any]:
-        """Explain examples of the test split: write relevances, tables and figures into ``folder``, return the figures reached."""
+        """Explain examples of the test split: write relevances, tables and figures, return the figures reached."""

@@ -7,6 +7,8 @@ they are *rows* ``[rows, ...]`` (see `Rows`).
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -110,7 +112,7 @@ class Rows:
         return place[flat]
 
     def mean(self, rows: Tensor) -> Tensor:
-        """Average over the real elements of every set: ``[rows, columns]`` to ``[sets, columns]``, 0 for an empty set."""
+        """Average ``[rows, columns]`` over the real elements of every set: ``[sets, columns]``, 0 for an empty set."""
         real = self.dense_mask[..., None].to(rows.dtype)
         return (self.dense(rows) * real).sum(1) / real.sum(1).clamp(min=1.0)
 
@@ -177,7 +179,7 @@ class EdgeConv(nn.Module):
 
     def __init__(self, inputs: int, channels: tuple[int, ...]) -> None:
         super().__init__()
-        pairs = list(zip(channels[:-1], channels[1:], strict=True))
+        pairs = list(itertools.pairwise(channels))
         self.edge = EdgeLinear(inputs, channels[0])
         self.linears = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairs)
         self.norms = nn.ModuleList(MaskedBatchNorm(c) for c in channels)

@@ -56,9 +56,7 @@ class JetFeatures(nn.Module):
         delta_phi = torch.atan2(jet_px * py - jet_py * px, jet_px * px + jet_py * py)
         delta_r = torch.sqrt(delta_eta.square() + delta_phi.square())
         angles = torch.stack([delta_eta, delta_phi], -1)
-        others = torch.stack(
-            [pt.log(), energy.log(), (pt / jet_pt).log(), (energy / jet_energy).log(), delta_r], -1
-        )
+        others = torch.stack([pt.log(), energy.log(), (pt / jet_pt).log(), (energy / jet_energy).log(), delta_r], -1)
         centre, scale = particles.new_tensor(_CENTRE[2:]), particles.new_tensor(_SCALE[2:])
         standard = ((others - centre) * scale).clamp(-CLIP, CLIP)
         real = mask[..., None]

@@ -1,0 +1,167 @@
+"""The command line: parse, call one verb, print what it returns."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .config import load_config
+from .errors import ProjectError
+from .project import load_project
+
+__all__ = ["command", "main"]
+
+DEFAULT_CONFIG = "configs/quick.yaml"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a `ProjectError` becomes one line on standard error and exit code 1."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for library in ("httpx", "mlflow", "alembic", "lightning.pytorch", "onnxscript", "torch.onnx"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    try:
+        command.main(arguments, prog_name=__package__, standalone_mode=True)
+    except ProjectError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Train, explain, verify and publish the model of this project.
+
+    Trailing KEY=VALUE arguments override the configuration: train.epochs=3
+    """
+
+
+def _verb(name: str, help_text: str, *, module: str | None = None, configured: bool = True) -> Callable[[Any], Any]:
+    """Make a sub-command of a function that turns its own options into keyword arguments of the verb."""
+
+    def decorate(function: Callable[..., dict[str, Any]]) -> click.Command:
+        def call(as_json: bool, config: Path | None = None, overrides: tuple[str, ...] = (), **options: Any) -> None:
+            project = load_project()
+            arguments: list[Any] = [project]
+            if configured:
+                arguments.append(load_config(config or project.root / DEFAULT_CONFIG, overrides))
+            # Whatever a library prints is log; standard output belongs to the result.
+            with contextlib.redirect_stdout(sys.stderr):
+                verb = importlib.import_module(module or f".{name}", __package__).run
+                result = verb(*arguments, **function(**options))
+            _show(result, as_json=as_json)
+
+        made = click.command(name, help=help_text, params=getattr(function, "__click_params__", [])[::-1])(call)
+        made = click.option("--json", "as_json", is_flag=True, help="Print the whole result as JSON.")(made)
+        if configured:
+            path = click.Path(dir_okay=False, path_type=Path)
+            made = click.option("--config", type=path, help=f"Configuration file  [default: {DEFAULT_CONFIG}]")(made)
+            made = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")(made)
+        command.add_command(made)
+        return made
+
+    return decorate
+
+
+def _show(result: dict[str, Any], *, as_json: bool) -> None:
+    """Print a result: all of it as JSON, or the lines made for humans."""
+    if as_json:
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False, default=str))
+        return
+    lines = result.get("headline")
+    shown = lines if lines is not None else [f"{key}: {value}" for key, value in result.items()]
+    for line in shown:
+        click.echo(line)
+
+
+@_verb("data", "Fetch, simulate or find the data and convert them.", module=".data.verb")
+def data() -> dict[str, Any]:
+    """Take no options."""
+    return {}
+
+
+@_verb("simulate", "Generate examples with the project's own generator.", module=".data.simulate")
+@click.option("--size", "--jets", "--events", type=click.IntRange(min=10), default=10_000, show_default=True)
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write to.")
+def simulate(size: int, output: Path) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"size": size, "output": output}
+
+
+@_verb("train", "Train the network.")
+@click.option("--resume", is_flag=True, help="Continue from the last checkpoint.")
+def train(resume: bool) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"resume": resume}
+
+
+@_verb("evaluate", "Measure the trained network on the test split.")
+def evaluate() -> dict[str, Any]:
+    """Take no options."""
+    return {}
+
+
+@_verb("explain", "Explain the network on examples of the test split.", module=".explain.verb")
+def explain() -> dict[str, Any]:
+    """Take no options."""
+    return {}
+
+
+@_verb("export", "Write the bundle: ONNX, weights, signature, examples, card.")
+def export() -> dict[str, Any]:
+    """Take no options."""
+    return {}
+
+
+@_verb("verify", "Check that the bundle is whole and gives its stored answers.")
+def verify() -> dict[str, Any]:
+    """Take no options."""
+    return {}
+
+
+@_verb("register", "Register the bundle's model; it becomes champion if it is not worse.")
+def register() -> dict[str, Any]:
+    """Take no options."""
+    return {}
+
+
+@_verb("serve", "Serve the registered champion over HTTP.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5001, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True)
+def serve(port: int, host: str) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"port": port, "host": host}
+
+
+@_verb("publish", "Prepare the bundle for an archive, or upload it as a draft.")
+@click.option("--to", "target", type=click.Choice(["prepare", "zenodo"]), default="prepare", show_default=True)
+def publish(target: str) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"target": target}
+
+
+@_verb("predict", "Score the examples of a file with the bundle's model.")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write to.")
+@click.option("--explain", "explained", is_flag=True, help="Write relevances too.")
+def predict(file: Path, output: Path, explained: bool) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"file": file, "output": output, "explain": explained}
+
+
+@_verb("check", "Try every promise that the model makes.", module=".models.checks")
+def check() -> dict[str, Any]:
+    """Take no options."""
+    return {}
+
+
+@_verb("run", "Run the whole chain: data, train, evaluate, explain, export, verify, register.")
+def run() -> dict[str, Any]:
+    """Take no options."""
+    return {}

@@ -1,0 +1,26 @@
+"""The verb ``simulate``: generate examples into raw files, without converting them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .. import models, provenance
+from ..config import Config
+from ..project import Project
+from .verb import processes
+
+__all__ = ["run"]
+
+
+def run(project: Project, config: Config, *, size: int, output: Path) -> dict[str, Any]:
+    """Generate ``size`` examples with the model's own generator into the folder ``output``.
+
+    Raises
+    ------
+    ProjectError
+        If the generator isn't installed; the message names the extra.
+    """
+    files = models.get(project.model).simulate(output, size=size, seed=config.seed, processes=processes(config))
+    provenance.record(output, project, config, "simulate", inputs={}, size=size)
+    return {"size": size, "files": {split: [str(path) for path in paths] for split, paths in files.items()}}

@@ -1,0 +1,107 @@
+"""The verb ``data``: bring the raw files, wherever they come from, into one memory-mapped store for each split."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import models, provenance
+from ..config import Config
+from ..errors import DataError
+from ..files import read_json
+from ..models.contract import SPLITS, Model
+from ..project import Project
+
+__all__ = ["processes", "run", "store_folder"]
+
+log = logging.getLogger(__name__)
+
+
+def store_folder(project: Project, config: Config) -> Path:
+    """Return the folder of the stores that a configuration reads, one sub-folder for each split."""
+    data = config.data
+    name = f"{data.source}-{data.size}-{config.seed}" if data.source == "simulate" else data.source
+    return project.data / name
+
+
+def run(project: Project, config: Config) -> dict[str, Any]:
+    """Fetch, simulate or find the raw files, and convert every split that isn't converted yet.
+
+    Raises
+    ------
+    DataError
+        If files can't be had, a split is empty, or a file doesn't hold what it should.
+    """
+    model = models.get(project.model)
+    raw = _raw_files(project, config, model)
+    empty = [split for split in SPLITS if not raw.get(split)]
+    if empty:
+        raise DataError(f"data: no files for {', '.join(empty)}; each of {', '.join(SPLITS)} needs at least one")
+    folder = store_folder(project, config)
+    counts = {split: _converted(project, config, model, raw[split], folder / split) for split in SPLITS}
+    return {"source": config.data.source, "folder": str(folder.relative_to(project.root)), "splits": counts}
+
+
+def _raw_files(project: Project, config: Config, model: Model) -> Mapping[str, Sequence[Path]]:
+    data = config.data
+    if data.source == "sample":
+        return model.sample()
+    if data.source == "simulate":
+        folder = project.data / "raw" / store_folder(project, config).name
+        if (folder / provenance.FILE).is_file():
+            return _sorted(model, folder)
+        files = model.simulate(folder, size=data.size, seed=config.seed, processes=processes(config))
+        provenance.record(folder, project, config, "data", inputs={})
+        return files
+    if data.source == "doi":
+        return _fetched(project, config, model)
+    if data.folder is None or not data.folder.is_dir():
+        raise DataError(f"data.folder: got {data.folder}, expected a folder with raw files for data.source=folder")
+    return _sorted(model, data.folder)
+
+
+def _fetched(project: Project, config: Config, model: Model) -> Mapping[str, Sequence[Path]]:
+    from .fetch import fetch
+
+    doi = project.dataset.doi
+    if doi is None:
+        raise DataError(
+            "project.yaml: dataset.doi is missing, but data.source is doi; name the DOI or use another source"
+        )
+
+    def choose(names: Sequence[str]) -> list[str]:
+        needed = [name for group in model.published(names).values() for name in group]
+        wanted = config.data.files
+        return [name for name in needed if not wanted or any(Path(name).match(glob) for glob in wanted)]
+
+    folder = project.data / "raw" / doi.replace("/", "_")
+    fetch(doi, folder, choose=choose)
+    return _sorted(model, folder)
+
+
+def _sorted(model: Model, folder: Path) -> dict[str, list[Path]]:
+    names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    return {split: [folder / name for name in group] for split, group in model.published(names).items()}
+
+
+def _converted(project: Project, config: Config, model: Model, files: Sequence[Path], folder: Path) -> dict[str, Any]:
+    """Convert one split, unless the store was made from the same files with the same options."""
+    inputs = provenance.checksums(project.root, *files)
+    done = folder / provenance.FILE
+    if done.is_file():
+        known = read_json(done)
+        if known["inputs"] == inputs and known["options"] == config.data.options:
+            counts: dict[str, Any] = known["counts"]
+            return counts
+    counts = dict(model.convert(files, folder, processes=processes(config), **config.data.options))
+    log.info("%s: %s", folder.relative_to(project.root), ", ".join(f"{key} {value}" for key, value in counts.items()))
+    provenance.record(folder, project, config, "data", inputs=inputs, options=config.data.options, counts=counts)
+    return counts
+
+
+def processes(config: Config) -> int:
+    """Return how many processes a configuration asks for; by default one per core that this process may use."""
+    return config.data.processes or len(os.sched_getaffinity(0))

@@ -1,0 +1,61 @@
+"""One look for all figures: size, fonts and colours, without a display and without touching global settings."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "figure"]
+
+#: Colours that stay apart for colour-blind readers (Okabe and Ito, 2008).
+COLOURS = {
+    "blue": "#0072B2",
+    "orange": "#E69F00",
+    "green": "#009E73",
+    "red": "#D55E00",
+    "purple": "#CC79A7",
+    "grey": "#666666",
+}
+
+
+@contextlib.contextmanager
+def figure(columns: int = 1, rows: int = 1, *, width: float = 6.4, height: float = 4.8) -> Iterator[tuple[Figure, Any]]:
+    """Give a figure and its axes (an array of them if there are several) in the style of the field.
+
+    Parameters
+    ----------
+    columns, rows
+        Number of panels.
+    width, height
+        Size of one panel in inches.
+    """
+    import matplotlib as mpl
+    import mplhep
+    from cycler import cycler
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    style = {
+        key: value
+        for key, value in mplhep.style.ROOT.items()
+        if not key.startswith(("font.", "mathtext.", "figure.", "savefig."))
+    }
+    ours = {
+        "font.size": 12,
+        "axes.labelsize": 13,
+        "xtick.labelsize": 11,
+        "ytick.labelsize": 11,
+        "legend.fontsize": 11,
+        "axes.prop_cycle": cycler(color=list(COLOURS.values())),
+        "lines.linewidth": 1.8,
+        "lines.markersize": 5,
+    }
+    with mpl.rc_context({**style, **ours}):
+        picture = Figure(figsize=(width * columns, height * rows), layout="constrained", dpi=150)
+        FigureCanvasAgg(picture)
+        axes = picture.subplots(rows, columns)
+        yield picture, axes

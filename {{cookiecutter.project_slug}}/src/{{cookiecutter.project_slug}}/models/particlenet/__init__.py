@@ -1,0 +1,160 @@
+"""ParticleNet: a graph network that tags jets (Qu and Gouskos, arXiv:1902.08570)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from ...config import Strict, validate
+from ..contract import SPLITS, Evaluation, Model, TensorSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.utils.data import Dataset
+
+    from ...config import Config
+    from ...data.store import Store
+    from ..contract import Arrays, Batch
+
+__all__ = ["MODEL", "ParticleNetModel"]
+
+
+class Hyperparameters(Strict):
+    """What may be chosen about the network."""
+
+    preset: str = Field("full", pattern="^(full|lite)$", description="full (366,160 parameters) or lite (26,416)")
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+
+class ParticleNetModel(Model):
+    """Top jets against QCD jets, from the four-momenta of the constituents."""
+
+    name = "particlenet"
+    title = "ParticleNet"
+    summary = "Tags boosted top jets among QCD jets from the four-momenta of a jet's constituents."
+    inputs = (
+        TensorSpec(
+            name="particles",
+            axes=("jets", "constituents", "component"),
+            dynamic=("jets", "constituents"),
+            sizes={"component": 4},
+            dtype="float32",
+            meaning="four-momenta of a jet's constituents in any order, zero-padded; a constituent is real where E > 0",
+            columns=("E", "px", "py", "pz"),
+            unit="GeV",
+        ),
+        TensorSpec(
+            name="axis",
+            axes=("jets", "component"),
+            dynamic=("jets",),
+            sizes={"component": 4},
+            dtype="float32",
+            meaning="four-momentum of the jet; by default the sum of the constituents given",
+            columns=("E", "px", "py", "pz"),
+            unit="GeV",
+            optional=True,
+        ),
+    )
+    outputs = (
+        TensorSpec(
+            name="logits",
+            axes=("jets", "class"),
+            dynamic=("jets",),
+            sizes={"class": 2},
+            dtype="float32",
+            meaning="unnormalised log-probabilities of the classes",
+            columns=("QCD", "top"),
+        ),
+    )
+    features = TensorSpec(
+        name="features",
+        axes=("jets", "constituents", "feature"),
+        dynamic=("jets", "constituents"),
+        sizes={"feature": 7},
+        dtype="float32",
+        meaning="standardised features of the constituents: where relevance lives",
+        columns=(
+            "delta_eta", "delta_phi", "log_pt", "log_energy", "log_pt_fraction", "log_energy_fraction", "delta_r",
+        ),
+        range=(-5.0, 5.0),
+    )  # fmt: skip
+    citation: Mapping[str, str] = {
+        "title": "Jet tagging via particle clouds",
+        "authors": "Huilin Qu and Loukas Gouskos",
+        "doi": "10.1103/PhysRevD.101.056019",
+        "arxiv": "1902.08570",
+    }
+
+    def build(self, **hyperparameters: Any) -> nn.Module:
+        """Build ParticleNet or ParticleNet-Lite."""
+        from .network import ParticleNet
+
+        chosen = validate(Hyperparameters, hyperparameters, "model")
+        return ParticleNet(chosen.preset, dropout=chosen.dropout)
+
+    def example(self, size: int, seed: int) -> dict[str, Tensor]:
+        """Return synthetic jets of one or three prongs: 550 to 650 GeV, 1 to 60 constituents."""
+        from .example import jets
+
+        return jets(size, seed)
+
+    def sample(self) -> Mapping[str, Sequence[Path]]:
+        """Return the files of the shipped sample."""
+        folder = Path(__file__).parent / "sample"
+        return {split: [folder / f"{split}.h5"] for split in SPLITS}
+
+    def simulate(self, folder: Path, *, size: int, seed: int, processes: int) -> Mapping[str, Sequence[Path]]:
+        """Generate top and QCD jets with Pythia 8 and FastJet."""
+        from .simulate import simulate
+
+        return simulate(folder, size=size, seed=seed, processes=processes)
+
+    def published(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Choose ``train.h5``, ``val.h5`` and ``test.h5``."""
+        return {split: [name for name in names if name == f"{split}.h5"] for split in SPLITS}
+
+    def convert(self, files: Sequence[Path], folder: Path, **options: Any) -> Mapping[str, Any]:
+        """Convert files in the layout of the Top Quark Tagging reference set."""
+        from .reader import convert
+
+        return convert(files, folder, **options)
+
+    def dataset(self, store: Store, **options: Any) -> Dataset[Any]:
+        """Return the jets of a store, cut to the hardest constituents."""
+        from .dataset import JetDataset
+
+        return JetDataset(store, **options)
+
+    def loss(self, outputs: Sequence[Tensor], batch: Batch) -> Tensor:
+        """Return the mean cross-entropy."""
+        from torch.nn import functional
+
+        return functional.cross_entropy(outputs[0], batch["label"])
+
+    def evaluate(self, outputs: Arrays, targets: Arrays, folder: Path) -> Evaluation:
+        """Measure area, accuracy and rejections; draw the ROC curve and the scores."""
+        from .evaluate import evaluate
+
+        return evaluate(outputs, targets, folder)
+
+    def not_worse(self, outputs: Arrays, champion: Arrays, targets: Arrays) -> tuple[bool, str]:
+        """Compare areas: lower by no more than one paired-bootstrap error is not worse."""
+        from .evaluate import not_worse
+
+        return not_worse(outputs, champion, targets)
+
+    def target(self) -> Sequence[float]:
+        """Explain z_top - z_QCD: a single logit is defined only up to a common shift."""
+        return (-1.0, 1.0)
+
+    def study(self, network: nn.Module, dataset: Dataset[Any], config: Config, folder: Path) -> Mapping[str, Any]:
+        """Explain jets: relevance of constituents, features and edges, and the edge graphs with their subjets."""
+        from .study import study
+
+        return study(network, dataset, config, folder)
+
+
+MODEL = ParticleNetModel()
