@@ -8,6 +8,7 @@ they are *rows* ``[rows, ...]`` (see `Rows`).
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -118,7 +119,11 @@ class Rows:
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):
-    """Batch normalisation over the last axis whose statistics run over real entries only."""
+    """Batch normalisation over the last axis whose statistics run over real entries only.
+
+    In a training with several processes they run over the real entries of all of them, so that the number of
+    processes doesn't change what is learned.
+    """
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
         """Normalise ``[..., columns]``; entries outside ``mask`` ``[...]`` don't count while training."""
@@ -126,10 +131,49 @@ class MaskedBatchNorm(nn.BatchNorm1d):
         if not self.training:
             return super().forward(flat).reshape(values.shape)
         chosen = mask.reshape(-1)
+        normalise = self._over_processes if _several_processes() else super().forward
         if bool(chosen.all()):
-            return super().forward(flat).reshape(values.shape)
-        normal = super().forward(flat[chosen])
+            return normalise(flat).reshape(values.shape)
+        normal = normalise(flat[chosen])
         return torch.zeros_like(flat).index_put((chosen,), normal).reshape(values.shape)
+
+    def _over_processes(self, flat: Tensor) -> Tensor:
+        total: Tensor = _SumOverProcesses.apply(torch.cat([flat.sum(0), flat.new_full((1,), len(flat))]))
+        count = total[-1]
+        mean = total[:-1] / count
+        centred = flat - mean
+        variance: Tensor = _SumOverProcesses.apply(centred.square().sum(0)) / count
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            momentum = 0.1 if self.momentum is None else self.momentum
+            with torch.no_grad():
+                self.num_batches_tracked += 1
+                self.running_mean.lerp_(mean, momentum)
+                self.running_var.lerp_(variance * count / (count - 1).clamp(min=1.0), momentum)
+        return centred * torch.rsqrt(variance + self.eps) * self.weight + self.bias
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """The sum of a tensor over all processes; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(context: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+
+def _several_processes() -> bool:
+    return (
+        torch.distributed.is_available()
+        and torch.distributed.is_initialized()
+        and torch.distributed.get_world_size() > 1
+    )
 
 
 class EdgeLinear(nn.Module):
