@@ -1,0 +1,39 @@
+"""Keep the chosen model only, bring its configurations to the top, and say what comes next."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+NEXT = """
+{title} is in {slug}/. Next:
+
+    cd {slug}
+    make install    # once; an environment in .venv, with PyTorch
+    make quick      # data, train, evaluate, explain, export, verify, register: minutes, offline
+
+Then read README.md: use it, explain it, reproduce it, change it, publish it.
+"""
+
+
+def keep_model(package: Path, model: str, project: Path) -> None:
+    """Remove the folders of the other models, and move the configurations of this one to ``configs/``."""
+    for marker in sorted(package.glob("models/*/__init__.py")):
+        if marker.parent.name != model:
+            shutil.rmtree(marker.parent)
+    shutil.move(package / "models" / model / "configs", project / "configs")
+
+
+def main() -> int:
+    """Finish the project in the working directory; return the exit code."""
+    answers = json.loads(r"""{{ cookiecutter | tojson }}""")
+    project, slug = Path.cwd(), answers["project_slug"]
+    keep_model(project / "src" / slug, answers["model"], project)
+    print(NEXT.format(title=answers["__title"], slug=slug))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
