@@ -54,7 +54,8 @@ class JetFeatures(nn.Module):
         side = torch.where(jet_eta < 0, -1.0, 1.0)
         delta_eta = (_pseudorapidity(pt, pz) - jet_eta) * side
         delta_phi = torch.atan2(jet_px * py - jet_py * px, jet_px * px + jet_py * py)
-        delta_r = torch.sqrt(delta_eta.square() + delta_phi.square())
+        # The floor keeps the gradient finite for a constituent on the axis; it is far below float32's resolution.
+        delta_r = torch.sqrt((delta_eta.square() + delta_phi.square()).clamp(min=1e-30))
         angles = torch.stack([delta_eta, delta_phi], -1)
         others = torch.stack([pt.log(), energy.log(), (pt / jet_pt).log(), (energy / jet_energy).log(), delta_r], -1)
         centre, scale = particles.new_tensor(_CENTRE[2:]), particles.new_tensor(_SCALE[2:])

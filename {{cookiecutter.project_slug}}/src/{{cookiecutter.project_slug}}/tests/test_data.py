@@ -1,0 +1,67 @@
+"""The verb ``data``: three sources, one store, converted once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .. import models
+from ..data import verb as data
+from ..data.store import Store
+from ..errors import DataError
+from ..files import read_json
+from ..project import Project
+from .tiny import make_config, make_project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path / "project")
+
+
+def test_the_sample_becomes_three_stores_with_provenance(project: Project) -> None:
+    config = make_config(project)
+    result = data.run(project, config)
+    for split in ("train", "val", "test"):
+        folder = data.store_folder(project, config) / split
+        assert len(Store(folder)) == result["splits"][split]["jets"]
+        assert read_json(folder / "provenance.json")["inputs"]
+    assert result["splits"]["test"]["jets"] >= 2000
+
+
+def test_a_second_call_converts_nothing_and_other_options_convert_again(project: Project) -> None:
+    config = make_config(project)
+    data.run(project, config)
+    store = data.store_folder(project, config) / "test" / "store.json"
+    before = store.stat().st_mtime_ns
+    data.run(project, config)
+    assert store.stat().st_mtime_ns == before
+    data.run(project, make_config(project, "data.options={max_constituents: 20}"))
+    assert store.stat().st_mtime_ns != before
+
+
+def test_a_folder_with_files_of_the_same_layout_is_a_source(project: Project, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for split, files in models.get("particlenet").sample().items():
+        shutil.copy(files[0], mine / f"{split}.h5")
+    result = data.run(project, make_config(project, "data.source=folder", f"data.folder={mine}"))
+    assert result["source"] == "folder"
+
+
+def test_a_folder_without_a_split_is_refused_by_name(project: Project, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    shutil.copy(models.get("particlenet").sample()["train"][0], mine / "train.h5")
+    with pytest.raises(DataError, match="no files for val, test"):
+        data.run(project, make_config(project, "data.source=folder", f"data.folder={mine}"))
+
+
+@pytest.mark.slow
+def test_simulated_jets_are_a_source(project: Project) -> None:
+    config = make_config(project, "data.source=simulate", "data.size=60")
+    result = data.run(project, config)
+    assert sum(split["jets"] for split in result["splits"].values()) == 60
+    assert data.run(project, config) == result

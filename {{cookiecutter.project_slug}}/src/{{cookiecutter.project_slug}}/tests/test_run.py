@@ -1,0 +1,31 @@
+"""The chain is made of the verbs, in their order, and each verb has its places."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import click
+import pytest
+
+from .. import __name__ as package
+from ..cli import command
+from ..run import CHAIN
+
+ALONE = {"serve": ".serve", "publish": ".publish", "predict": ".predict", "check": ".models.checks", "run": ".run"}
+VERBS = {**CHAIN, **ALONE, "simulate": ".data.simulate"}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_is_a_command_a_module_and_a_test(verb: str) -> None:
+    assert isinstance(command.commands[verb], click.Command)
+    assert callable(importlib.import_module(VERBS[verb], package).run)
+
+
+def test_there_are_no_other_commands() -> None:
+    assert set(command.commands) == set(VERBS)
+
+
+@pytest.mark.parametrize("verb", [*CHAIN, "serve", "publish", "predict"])
+def test_a_verb_has_a_test_file(verb: str) -> None:
+    assert list(Path(__file__).parent.glob(f"test_{verb}*.py"))
