@@ -96,7 +96,7 @@ def _converted(project: Project, config: Config, model: Model, files: Sequence[P
         if known["inputs"] == inputs and known["options"] == config.data.options:
             counts: dict[str, Any] = known["counts"]
             return counts
-    counts = dict(model.convert(files, folder, processes=processes(config), **config.data.options))
+    counts = dict(model.convert(files, folder, **config.data.options))
     log.info("%s: %s", folder.relative_to(project.root), ", ".join(f"{key} {value}" for key, value in counts.items()))
     provenance.record(folder, project, config, "data", inputs=inputs, options=config.data.options, counts=counts)
     return counts
