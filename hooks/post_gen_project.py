@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 NEXT = """
-{title} is in {slug}/. Next:
+The project is in {slug}/. Next:
 
     cd {slug}
     make install    # once; an environment in .venv, with PyTorch
@@ -26,12 +26,19 @@ def keep_model(package: Path, model: str, project: Path) -> None:
     shutil.move(package / "models" / model / "configs", project / "configs")
 
 
+def remove_caches(project: Path) -> None:
+    """Remove what tools may have left in the template's folder: cookiecutter copies all that lies there."""
+    for cache in [*project.rglob("__pycache__"), *project.rglob(".*_cache")]:
+        shutil.rmtree(cache)
+
+
 def main() -> int:
     """Finish the project in the working directory; return the exit code."""
     answers = json.loads(r"""{{ cookiecutter | tojson }}""")
     project, slug = Path.cwd(), answers["project_slug"]
+    remove_caches(project)
     keep_model(project / "src" / slug, answers["model"], project)
-    print(NEXT.format(title=answers["__title"], slug=slug))
+    print(NEXT.format(slug=slug))
     return 0
 
 

@@ -1,0 +1,234 @@
+"""A generated project: exactly the right files, every answer kept as it was given, valid from the first minute."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cookiecutter.main import cookiecutter
+from conftest import ROOT, TEMPLATE, Bake, need, run, tracked
+
+TOP = {
+    ".github/workflows/ci.yml",
+    ".gitignore",
+    "CITATION.cff",
+    "CONTRIBUTING.md",
+    "Dockerfile",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "codemeta.json",
+    "configs/full.yaml",
+    "configs/quick.yaml",
+    "project.yaml",
+    "pyproject.toml",
+}
+HOSTILE = {
+    "project_name": 'The "top" \\ tagger\n{of} O\'Neil: é 😀 #1, <b>',
+    "project_slug": "hostile",
+    "description": 'Tags\t"tops" \\n \\\n- key: {value} }} %} #} & é 😀 \'\'\' """ ${HOME} $(id) \\',
+    "author": 'O\'Neil "Löve" \\, A\\da {L} <a>',
+    "orcid": "0000-0002-1694-233X",
+    "email": "o'neil+tag@example.org",
+    "dataset_doi": "10.1000/a_(b);c:d",
+}
+CODEMETA_KEYS = {
+    "@context", "@type", "applicationCategory", "author", "description", "keywords", "license", "name",
+    "programmingLanguage", "runtimePlatform", "supportingData", "version",
+}  # fmt: skip
+
+
+def files(folder: Path) -> set[str]:
+    """Return all files below a folder, by path."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Parse everything that was rendered."""
+    return {
+        "project": yaml.safe_load((folder / "project.yaml").read_text(encoding="utf-8")),
+        "citation": yaml.safe_load((folder / "CITATION.cff").read_text(encoding="utf-8")),
+        "codemeta": json.loads((folder / "codemeta.json").read_text(encoding="utf-8")),
+        "pyproject": tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8")),
+    }
+
+
+def test_exact_set_of_files(project: Path) -> None:
+    inside = "src/{{cookiecutter.project_slug}}/"
+    names = (path.relative_to(TEMPLATE.name).as_posix() for path in tracked(ROOT) if path.parts[0] == TEMPLATE.name)
+    package = {name.removeprefix(inside) for name in names if name.startswith(inside)}
+    configs = {name for name in package if re.fullmatch(r"models/\w+/configs/\w+\.yaml", name)}
+    assert files(project) == TOP | {f"src/top_tagger/{name}" for name in package - configs}
+
+
+def test_nothing_is_left_to_render(project: Path) -> None:
+    verbatim = ("src/", ".github/workflows/", "notebooks/")
+    for name in files(project):
+        assert not re.search(r"[{}]", name)
+        if not name.startswith(verbatim):
+            assert not re.search(r"\{\{|\{%|\{#|cookiecutter\.", (project / name).read_text()), name
+
+
+def test_no_caches_and_no_bytecode(project: Path, clone: Path, tmp_path: Path) -> None:
+    """Neither from a clean template nor from one in which tools have been at work."""
+    dirty = clone / TEMPLATE.name
+    for cache in (".ruff_cache/0/a", ".mypy_cache/b", "src/{{cookiecutter.project_slug}}/data/__pycache__/c.pyc"):
+        (dirty / cache).parent.mkdir(parents=True, exist_ok=True)
+        (dirty / cache).write_bytes(b"\xff{{ cookiecutter.nothing }}")
+    worked = Path(cookiecutter(str(clone), no_input=True, default_config=True, output_dir=str(tmp_path / "worked")))
+    assert files(worked) == files(project)
+    assert not [name for name in files(project) if re.search(r"\.pyc$|__pycache__|_cache/|\.DS_Store|~$", name)]
+
+
+def test_files_end_with_one_line_break(project: Path) -> None:
+    for name in TOP:
+        text = (project / name).read_text(encoding="utf-8")
+        assert text.endswith("\n"), name
+        assert not text.endswith("\n\n"), name
+        assert not text.startswith("\n"), name
+
+
+def test_defaults_leave_out_what_is_not_known(project: Path) -> None:
+    found = read(project)
+    assert set(found["project"]) == {"title", "slug", "description", "version", "model", "licenses", "dataset"}
+    assert found["citation"]["authors"] == [{"name": "The Top tagger developers"}]
+    assert found["codemeta"]["author"] == [{"@type": "Organization", "name": "The Top tagger developers"}]
+    for name in files(project):
+        if name in TOP - {"Makefile"}:
+            text = (project / name).read_text()
+            assert not re.search(r"XXXX|TODO|FIXME|your[ _-]?name|example\.(com|org)|None\b", text), name
+
+
+def test_hostile_answers_stay_data(bake: Bake) -> None:
+    found = read(bake(**HOSTILE))
+    project, citation, codemeta = found["project"], found["citation"], found["codemeta"]
+    assert project["title"] == citation["title"] == codemeta["name"] == HOSTILE["project_name"]
+    assert project["description"] == citation["abstract"] == codemeta["description"] == HOSTILE["description"]
+    author = {"name": HOSTILE["author"], "orcid": HOSTILE["orcid"], "email": HOSTILE["email"]}
+    assert project["authors"] == [author]
+    family, given = HOSTILE["author"].split(", ")
+    orcid = "https://orcid.org/" + HOSTILE["orcid"]
+    person = {"family-names": family, "given-names": given, "orcid": orcid, "email": HOSTILE["email"]}
+    assert citation["authors"] == [person]
+    assert codemeta["author"][0]["familyName"] == family
+    assert codemeta["author"][0]["givenName"] == given
+    assert codemeta["author"][0]["@id"] == orcid
+    assert project["dataset"] == {"doi": HOSTILE["dataset_doi"]}
+    assert found["pyproject"]["project"]["description"] == " ".join(HOSTILE["description"].split())
+
+
+@pytest.mark.parametrize("text", ["on", "null", "1e3", "2026-01-01", "- a", "a: b", "'", '"', "\\", "#", "&a *a", "!x", "|", "~"])
+def test_short_answers_stay_text(bake: Bake, text: str) -> None:
+    found = read(bake(project_name=text, project_slug="short", description=text, author=text))
+    assert found["project"]["title"] == found["citation"]["title"] == text
+    assert found["project"]["description"] == found["codemeta"]["description"] == text
+    assert found["project"]["authors"] == [{"name": text}]
+
+
+@pytest.mark.parametrize("slug", ["null", "true", "on", "no", "e1"])
+def test_slugs_that_yaml_would_take_for_something_else(bake: Bake, slug: str) -> None:
+    found = read(bake(project_slug=slug))
+    assert found["project"]["slug"] == found["pyproject"]["project"]["name"] == slug
+    assert found["pyproject"]["project"]["scripts"] == {slug: f"{slug}.cli:main"}
+
+
+def test_a_group_is_cited_as_a_group(bake: Bake) -> None:
+    found = read(bake(author="The ABC Collaboration"))
+    assert found["citation"]["authors"] == [{"name": "The ABC Collaboration"}]
+    assert found["codemeta"]["author"] == [{"@type": "Organization", "name": "The ABC Collaboration"}]
+
+
+def test_empty_answers_leave_no_trace(bake: Bake) -> None:
+    found = read(bake(description="", dataset_doi=""))
+    assert "dataset" not in found["project"]
+    assert "data" not in found["project"]["licenses"]
+    assert "abstract" not in found["citation"]
+    assert not {"description", "supportingData"} & set(found["codemeta"])
+
+
+@pytest.mark.parametrize(
+    ("license_", "first", "holder"),
+    [
+        ("MIT", "MIT License", True),
+        ("BSD-3-Clause", "BSD 3-Clause License", True),
+        ("Apache-2.0", "Apache License", False),
+    ],
+)
+def test_licence_text(bake: Bake, license_: str, first: str, holder: bool) -> None:
+    folder = bake(license=license_, author="Lovelace, Ada")
+    text = (folder / "LICENSE").read_text()
+    assert text.split("\n")[0].strip() == first
+    assert ("Copyright (c) Ada Lovelace" in text) == holder
+    found = read(folder)
+    assert found["pyproject"]["project"]["license"] == found["citation"]["license"] == license_
+    assert found["codemeta"]["license"] == f"https://spdx.org/licenses/{license_}"
+
+
+@pytest.mark.parametrize("answers", [{}, HOSTILE, {"author": "A Group", "orcid": "0000-0002-1825-0097"}])
+def test_citation_is_valid(bake: Bake, answers: dict[str, str]) -> None:
+    validator = Path(sys.executable).with_name("cffconvert")
+    need(validator.exists(), "cffconvert isn't installed: make environment")
+    run(validator, "--validate", cwd=bake(**answers))
+
+
+@pytest.mark.parametrize("answers", [{}, HOSTILE])
+def test_codemeta_has_the_shape_of_version_3(bake: Bake, answers: dict[str, str]) -> None:
+    codemeta = read(bake(**answers))["codemeta"]
+    assert codemeta["@context"] == "https://w3id.org/codemeta/3.0"
+    assert codemeta["@type"] == "SoftwareSourceCode"
+    assert set(codemeta) <= CODEMETA_KEYS
+    person = {"@id", "@type", "email", "familyName", "givenName", "name"}
+    assert all(set(author) <= person for author in codemeta["author"])
+
+
+@pytest.mark.parametrize("answers", [{}, {**HOSTILE, "license": "Apache-2.0"}])
+def test_metadata_agree_with_each_other(bake: Bake, answers: dict[str, str]) -> None:
+    found = read(bake(**answers))
+    versions = {values["version"] for values in (found["project"], found["citation"], found["codemeta"])}
+    assert versions == {found["pyproject"]["project"]["version"]}
+
+
+def test_project_reads_its_own_answers(bake: Bake) -> None:
+    need_packages()
+    folder = bake(**HOSTILE)
+    code = "from hostile.project import load_project; p = load_project(); print(p.title, p.authors[0].name, sep='|')"
+    printed = run(sys.executable, "-c", code, cwd=folder, env={"PYTHONPATH": "src"})
+    assert printed == f"{HOSTILE['project_name']}|{HOSTILE['author']}\n"
+
+
+def test_command_line_starts_everywhere(bake: Bake) -> None:
+    need_packages()
+    folder = bake(project_slug="null")
+    help_text = run(sys.executable, "-m", "null", "--help", cwd=folder, env={"PYTHONPATH": "src"})
+    verbs = re.search(r"^VERBS = (.*)$", (folder / "Makefile").read_text(), re.MULTILINE)
+    assert verbs
+    for verb in (*verbs[1].split(), "run", "predict", "check", "simulate"):
+        assert re.search(rf"^  {verb}\b", help_text, re.MULTILINE), verb
+
+
+def test_make_lists_its_targets(project: Path) -> None:
+    assert "make quick" in run("make", "help", cwd=project)
+
+
+def test_time_of_generation(bake: Bake, record_testsuite_property: Any) -> None:
+    started = time.perf_counter()
+    bake()
+    seconds = time.perf_counter() - started
+    # Reported and not asserted: how fast it is depends on what else the machine does.
+    record_testsuite_property("seconds to generate a project", seconds)
+    print(f"a project is generated in {seconds:.2f} s")
+
+
+def need_packages() -> None:
+    """Skip or fail where the packages of a generated project aren't installed."""
+    import importlib.util
+
+    missing = [name for name in ("click", "pydantic", "yaml") if importlib.util.find_spec(name) is None]
+    need(not missing, f"{', '.join(missing)} isn't installed: make environment")

@@ -1,0 +1,230 @@
+"""The hooks: all bad answers at once, nothing left behind, the chosen model kept."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, TEMPLATE, Bake, attempt, load
+from cookiecutter.exceptions import FailedHookException
+
+PRE = load(ROOT / "hooks" / "pre_gen_project.py")
+POST = load(ROOT / "hooks" / "post_gen_project.py")
+
+GOOD = {
+    "project_name": "Top tagger",
+    "project_slug": "top_tagger",
+    "description": "Tags tops.",
+    "model": "particlenet",
+    "dataset_doi": "10.5281/zenodo.2603256",
+    "author": "",
+    "orcid": "",
+    "email": "",
+    "license": "MIT",
+}
+
+BAD = [
+    ("project_name", ""),
+    ("project_name", " \n "),
+    ("project_slug", ""),
+    ("project_slug", "Top"),
+    ("project_slug", "top-tagger"),
+    ("project_slug", "top tagger"),
+    ("project_slug", "3tops"),
+    ("project_slug", "_top"),
+    ("project_slug", "top_"),
+    ("project_slug", "top__tagger"),
+    ("project_slug", "töp"),
+    ("project_slug", "../top"),
+    ("project_slug", "top\n"),
+    ("project_slug", "lambda"),
+    ("project_slug", "json"),
+    ("project_slug", "torch"),
+    ("project_slug", "scikit_learn"),
+    ("project_slug", "pip"),
+    ("project_slug", "src"),
+    ("dataset_doi", "https://doi.org/10.5281/zenodo.2603256"),
+    ("dataset_doi", "10.5281"),
+    ("dataset_doi", "11.5281/zenodo.1"),
+    ("dataset_doi", '10.5281/zen"odo'),
+    ("author", " "),
+    ("author", "Lovelace,"),
+    ("author", ", Ada"),
+    ("author", "Lovelace, Ada; Hopper, Grace"),
+    ("orcid", "0000-0002-1825-0098"),
+    ("orcid", "0000000218250097"),
+    ("orcid", "https://orcid.org/0000-0002-1825-0097"),
+    ("orcid", "0000-0002-1694-233x"),
+    ("orcid", "٠٠٠٠-0002-1825-0097"),
+    ("email", "ada"),
+    ("email", "ada@example"),
+    ("email", "ada@@example.org"),
+    ("email", 'a"da@example.org'),
+    ("license", "Apache-2"),
+    ("license", "mit"),
+    ("description", "bell \x07"),
+    ("description", "carriage\rreturn"),
+    ("description", "ends with a line break\n"),
+    ("description", "separator \u2028 of lines"),
+]
+
+
+def test_good_answers_are_accepted() -> None:
+    assert PRE.problems(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("description", ""),
+        ("description", "one\ntwo\tthree"),
+        ("description", "{single} }} %} #} braces \\ \" ' é 😀"),
+        ("dataset_doi", ""),
+        ("dataset_doi", "10.1000.10/123(456)-a_b;c:d"),
+        ("author", "Lovelace, Ada"),
+        ("author", "The ABC Collaboration"),
+        ("orcid", "0000-0002-1825-0097"),
+        ("orcid", "0000-0002-1694-233X"),
+        ("email", "o'neil+tag@sub.example.org"),
+        ("project_slug", "t"),
+        ("project_slug", "top2_tagger_3"),
+        ("license", "BSD-3-Clause"),
+        ("license", "Apache-2.0"),
+    ],
+)
+def test_unusual_answers_are_accepted(question: str, answer: str) -> None:
+    assert PRE.problems({**GOOD, question: answer}) == []
+
+
+@pytest.mark.parametrize(("question", "answer"), BAD)
+def test_a_bad_answer_is_named_with_what_is_wanted_and_an_example(question: str, answer: str) -> None:
+    for line in PRE.problems({**GOOD, question: answer}):
+        assert re.fullmatch(rf"{question}: got .*, wanted .*; for example .*", line)
+    assert PRE.problems({**GOOD, question: answer})
+
+
+@pytest.mark.parametrize("question", GOOD)
+@pytest.mark.parametrize("mark", ["{" + second for second in "{%#"])
+def test_an_answer_that_opens_jinja_is_refused(question: str, mark: str) -> None:
+    lines = PRE.problems({**GOOD, question: f"a{mark}b"})
+    assert any("Jinja" in line for line in lines)
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    bad = {"project_name": "", "project_slug": "json", "dataset_doi": "x", "orcid": "x", "email": "x", "license": "x"}
+    assert len(PRE.problems({**GOOD, **bad})) == len(bad)
+
+
+def test_check_digits_of_published_orcids() -> None:
+    for orcid in ("0000-0002-1825-0097", "0000-0001-5109-3700", "0000-0002-1694-233X"):
+        assert PRE.check_digit(orcid) == orcid[-1]
+
+
+def test_every_dependency_of_the_project_is_a_taken_name() -> None:
+    text = (TEMPLATE / "pyproject.toml").read_text()
+    declared = tomllib.loads(text)["project"]
+    requirements = [*declared["dependencies"], *sum(declared["optional-dependencies"].values(), [])]
+    names = {re.split(r"[^A-Za-z0-9._-]", requirement)[0] for requirement in requirements}
+    assert {re.sub(r"[-.]", "_", name).lower() for name in names} <= PRE.TAKEN
+
+
+def test_the_projects_own_installation_does_not_shadow_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "already_here"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    # The first entry stands for the hook's own folder, which doesn't count.
+    monkeypatch.syspath_prepend(tmp_path / "hook")
+    assert PRE.problems({**GOOD, "project_slug": "already_here"})
+    (package / "models").mkdir()
+    (package / "models" / "contract.py").touch()
+    assert not PRE.problems({**GOOD, "project_slug": "already_here"})
+
+
+@pytest.mark.parametrize("slug", ["Bad", "deep/er/still", "json"])
+def test_a_refused_answer_leaves_nothing_behind(tmp_path: Path, slug: str) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    answers = (f"project_slug={slug}", "orcid=0000-0002-1825-0098", "email=nobody")
+    command = (sys.executable, "-m", "cookiecutter", ROOT, "--no-input", "--default-config", "--output-dir", folder)
+    done = attempt(*command, *answers, cwd=tmp_path)
+    assert done.returncode != 0
+    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+    assert [line.split(":")[1].strip() for line in errors[:3]] == ["project_slug", "orcid", "email"]
+    # Our lines come first: nobody has to look for them under a traceback.
+    assert done.stderr.splitlines()[:3] == errors[:3]
+    assert list(folder.iterdir()) == []
+
+
+def test_an_answer_can_not_run_code(bake: Bake, tmp_path: Path) -> None:
+    stain = tmp_path / "stain"
+    for number, text in enumerate(
+        [
+            f'a"""); open({str(stain)!r}, "w").write("x") #',
+            f"a'''); open({str(stain)!r}, 'w') #",
+            '""" \\" \\\\" \\',
+            "$(touch stain) `touch stain`; touch stain",
+        ]
+    ):
+        bake(project_slug=f"attack_{number}", description=text, author=text.replace(";", ":").replace(",", ""))
+    assert not stain.exists()
+    assert not list(tmp_path.rglob("stain"))
+
+
+def test_an_expression_is_evaluated_before_any_hook_and_refused_where_it_survives(bake: Bake) -> None:
+    """On the command line and in files, cookiecutter renders answers itself: what comes out of it is plain text."""
+    folder = bake(description="{{ 6 * 7 }} is the answer")
+    assert "42 is the answer" in (folder / "project.yaml").read_text()
+    with pytest.raises(FailedHookException):
+        bake(project_slug="second", description="{{ '{{' }} 6 * 7 }}")
+
+
+def test_an_expression_that_is_typed_in_is_refused(tmp_path: Path) -> None:
+    """At the prompt cookiecutter takes answers as they are; `cruft update` would render them later."""
+    typed = ["", "", "{{ 6 * 7 }} is the answer", *[""] * 6]
+    command = (sys.executable, "-m", "cookiecutter", ROOT, "--default-config", "--output-dir", tmp_path)
+    done = attempt(*command, cwd=tmp_path, stdin="\n".join(typed) + "\n")
+    assert done.returncode != 0
+    assert "ERROR: description: got '{{ 6 * 7 }} is the answer', wanted text without" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_enter_is_right_for_every_question(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "cookiecutter", ROOT, "--default-config", "--output-dir", tmp_path)
+    done = attempt(*command, cwd=tmp_path, stdin="\n" * 9)
+    assert done.returncode == 0, done.stderr
+    assert "make quick" in done.stdout
+    assert (tmp_path / "top_tagger" / "configs" / "quick.yaml").is_file()
+
+
+def test_only_the_chosen_model_is_kept(tmp_path: Path) -> None:
+    package = tmp_path / "src" / "demo"
+    for model in ("one", "two"):
+        folder = package / "models" / model
+        (folder / "configs").mkdir(parents=True)
+        (folder / "configs" / "quick.yaml").write_text(f"name: {model}\n")
+        (folder / "__init__.py").touch()
+    (package / "models" / "shared").mkdir()
+    (package / "models" / "shared" / "data.txt").touch()
+    POST.keep_model(package, "two", tmp_path)
+    assert sorted(path.name for path in (package / "models").iterdir()) == ["shared", "two"]
+    assert (tmp_path / "configs" / "quick.yaml").read_text() == "name: two\n"
+    assert not (package / "models" / "two" / "configs").exists()
+
+
+@pytest.mark.parametrize("hook", ["pre_gen_project", "post_gen_project"])
+def test_hooks_need_the_standard_library_only(hook: str) -> None:
+    code = f"import runpy; runpy.run_path({str(ROOT / 'hooks' / hook) + '.py'!r}, run_name='hook')"
+    subprocess.run([sys.executable, "-S", "-I", "-c", code], check=True)
+
+
+def test_hooks_read_all_answers_as_data() -> None:
+    for hook in (ROOT / "hooks").glob("*.py"):
+        text = hook.read_text()
+        expressions = re.findall(r"\{[{%#].*", text)
+        assert expressions == ['{{ cookiecutter | tojson }}""")']
+        compile(text, str(hook), "exec")
