@@ -1,0 +1,263 @@
+"""The published folder: its layout, its checksums, and how to read it without any training framework.
+
+A bundle is plain files. ``SHA256SUMS`` lists all of them and is written last: a bundle without it is unfinished.
+The JSON files are described by the models below; ``schema.json`` in the bundle is generated from them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import Field
+
+from .config import Strict, validate
+from .errors import BundleError, ConfigError, MissingStepError
+from .files import new_file, sha256, write_text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = [
+    "EXAMPLES",
+    "FORMAT",
+    "MODEL",
+    "SIGNATURE",
+    "SUMS",
+    "WEIGHTS",
+    "Examples",
+    "Relevance",
+    "Signature",
+    "Tensor",
+    "check_files",
+    "read_arrays",
+    "read_examples",
+    "read_signature",
+    "schema",
+    "write_arrays",
+    "write_sums",
+]
+
+FORMAT = 1
+SUMS = "SHA256SUMS"
+MODEL = "model.onnx"
+WEIGHTS = "weights.safetensors"
+SIGNATURE = "signature.json"
+EXAMPLES = "examples/examples.json"
+#: What every bundle holds; figures, relevances and the provenance of single steps may come on top.
+REQUIRED = (
+    MODEL, WEIGHTS, SIGNATURE, "schema.json", EXAMPLES, "examples/inputs.npz", "examples/outputs.npz",
+    "metrics.json", "parity.json", "README.md", "LICENSE", "CITATION.cff", "project.yaml", "provenance.json",
+)  # fmt: skip
+
+T = TypeVar("T", bound=Strict)
+
+_LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
+
+
+class Tensor(Strict):
+    """One input or output of the graph."""
+
+    name: str
+    axes: list[str] = Field(description="names of the axes in order; the first one counts the examples")
+    dynamic: list[str] = Field(description="axes of any length")
+    sizes: dict[str, int] = Field(description="length of every other axis")
+    dtype: str
+    meaning: str
+    columns: list[str] = Field([], description="meaning of the entries along the last axis")
+    unit: str = "1"
+    range: tuple[float | None, float | None] = (None, None)
+    optional: bool = False
+
+
+class Signature(Strict):
+    """What goes into the graph and what comes out: ``signature.json``."""
+
+    bundle_format: Literal[1] = 1
+    model: str
+    title: str
+    summary: str
+    version: str
+    hyperparameters: dict[str, Any] = Field(
+        {}, description="with them the network is built again from weights.safetensors"
+    )
+    inputs: list[Tensor] = Field(min_length=1)
+    outputs: list[Tensor] = Field(min_length=1)
+    features: Tensor = Field(description="where relevance lives")
+    target: list[float] = Field(description="weights of the combination of raw outputs that is explained by default")
+    opset: int
+
+
+class Relevance(Strict):
+    """How the stored relevances were made, and how closely they must be reproduced."""
+
+    composite: str
+    bias: str
+    epsilon: float
+    target: list[float]
+    tolerance: float = Field(gt=0, description="largest difference, as a fraction of an example's largest relevance")
+
+
+class Examples(Strict):
+    """The stored inputs and answers: ``examples/examples.json``."""
+
+    count: int = Field(ge=1)
+    tolerance: float = Field(gt=0, description="largest absolute difference of an output")
+    near_ties: list[int] = Field(
+        description="examples in which two candidates for a neighbour are equally near at single precision: "
+        "another machine may choose the other one, so a difference in these is counted, not condemned"
+    )
+    relevance: Relevance | None = None
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of the bundle's own JSON files, by file name."""
+    files = {SIGNATURE: Signature.model_json_schema(), EXAMPLES: Examples.model_json_schema()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"Layout of a model bundle, format {FORMAT}",
+        "description": "Files that must be there, and the schema of each JSON file that describes the model.",
+        "required": [*REQUIRED, SUMS],
+        "properties": files,
+    }
+
+
+def read_signature(folder: Path) -> Signature:
+    """Read ``signature.json``.
+
+    Raises
+    ------
+    MissingStepError
+        If there is no bundle.
+    BundleError
+        If it doesn't hold what it should, or is of a format that this version doesn't know.
+    """
+    values = _read_json(folder, SIGNATURE)
+    known = values.get("bundle_format")
+    if known != FORMAT:
+        raise BundleError(
+            f"{folder.name}/{SIGNATURE}: bundle_format is {known!r}, expected {FORMAT}: use a version that reads it"
+        )
+    return _validated(Signature, values, f"{folder.name}/{SIGNATURE}")
+
+
+def read_examples(folder: Path) -> Examples:
+    """Read ``examples/examples.json``; the same errors as `read_signature`."""
+    return _validated(Examples, _read_json(folder, EXAMPLES), f"{folder.name}/{EXAMPLES}")
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / name
+    if not path.is_file():
+        raise MissingStepError(f"{folder.name}/{name}", "export")
+    try:
+        values = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise BundleError(f"{folder.name}/{name}: not JSON ({error}); fetch or export the bundle again") from error
+    if not isinstance(values, dict):
+        raise BundleError(f"{folder.name}/{name}: got {type(values).__name__}, expected keys and values")
+    return values
+
+
+def _validated(kind: type[T], values: Mapping[str, Any], where: str) -> T:
+    try:
+        return validate(kind, values, where)
+    except ConfigError as error:
+        raise BundleError(str(error)) from error
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read the arrays of an ``.npz`` file; pickled objects are refused.
+
+    Raises
+    ------
+    BundleError
+        If the file can't be read.
+    """
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{path.name}: can't be read ({error}); fetch or export the bundle again") from error
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays to a compressed ``.npz`` file in one step."""
+    import numpy as np
+
+    with new_file(path) as name:
+        np.savez_compressed(name, **arrays)  # type: ignore[arg-type]
+
+
+def write_sums(folder: Path) -> None:
+    """List the SHA-256 checksum of every file of a finished bundle, as ``sha256sum`` does; call it last.
+
+    Raises
+    ------
+    BundleError
+        If a file is missing that every bundle holds.
+    """
+    found = _files(folder)
+    missing = [name for name in REQUIRED if name not in found]
+    if missing:
+        raise BundleError(f"{folder.name}: {', '.join(missing)} missing, a bundle without them isn't complete")
+    write_text(folder / SUMS, "".join(f"{sha256(folder / name)}  {name}\n" for name in found))
+
+
+def check_files(folder: Path) -> int:
+    """Compare every file of a bundle with ``SHA256SUMS``.
+
+    Returns
+    -------
+    count
+        Number of files compared.
+
+    Raises
+    ------
+    MissingStepError
+        If there is no bundle.
+    BundleError
+        If a file is changed, missing, or not listed; the line names each.
+    """
+    listed = _read_sums(folder)
+    found = _files(folder)
+    problems = {
+        "changed": [name for name in found if name in listed and sha256(folder / name) != listed[name]],
+        "missing": [name for name in sorted({*listed, *REQUIRED}) if name not in found],
+        "not listed": [name for name in found if name not in listed],
+    }
+    lines = [f"{', '.join(names)} {what}" for what, names in problems.items() if names]
+    if lines:
+        raise BundleError(
+            f"{folder.name}: {'; '.join(lines)}: this isn't the bundle that was published, fetch or export it again"
+        )
+    return len(found)
+
+
+def _read_sums(folder: Path) -> dict[str, str]:
+    path = folder / SUMS
+    if not path.is_file():
+        raise MissingStepError(f"{folder.name}/{SUMS}", "export")
+    text = path.read_text(encoding="utf-8", errors="replace")
+    matches = [_LINE.fullmatch(line) for line in text.removesuffix("\n").split("\n")]
+    sums = {match[2]: match[1] for match in matches if match}
+    # Strict to the last byte: names in order, each once, nothing else. So no change to this file goes unseen.
+    if None in matches or list(sums) != sorted(sums) or len(sums) != len(matches) or not text.endswith("\n"):
+        raise BundleError(f"{folder.name}/{SUMS}: changed: expected lines 'checksum  name' in order of the names")
+    return sums
+
+
+def _files(folder: Path) -> list[str]:
+    """Return the names of all files but the list itself, in order; a link is refused, since it can't be published."""
+    paths = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+    links = [path.relative_to(folder).as_posix() for path in paths if path.is_symlink()]
+    if links:
+        raise BundleError(f"{folder.name}: {', '.join(sorted(links))}: got a symbolic link, expected a file")
+    return sorted(name for path in paths if (name := path.relative_to(folder).as_posix()) != SUMS)

@@ -1,0 +1,287 @@
+"""The verb ``export``: write the bundle, from what training, evaluation and explanation left behind."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from . import bundle, models, provenance
+from .card import write_card
+from .config import Config
+from .data.verb import store_folder
+from .errors import BundleError, MissingStepError
+from .files import new_folder, read_json, sha256, write_json, write_text
+from .metadata import authors, citation_cff
+from .project import Project
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+    from .models.contract import Model
+
+__all__ = ["run"]
+
+FIGURES = (".png", ".svg", ".pdf")
+#: Relevances pass through every layer twice, so rounding shows more than in the outputs.
+RELEVANCE_TOLERANCE = 1e-3
+VERBS = ("train", "evaluate", "explain")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Everything that goes into a bundle."""
+
+    project: Project
+    config: Config
+    model: Model
+    network: nn.Module
+    arrays: Mapping[str, np.ndarray]
+    metrics: Mapping[str, Any]
+
+    def folder(self, verb: str) -> Path:
+        return self.project.run(self.config.name, verb)
+
+
+def run(project: Project, config: Config) -> dict[str, Any]:
+    """Export the trained network into ``bundle/``.
+
+    Raises
+    ------
+    MissingStepError
+        If training or evaluation is missing, or a file that belongs to every project.
+    BundleError
+        If the evaluation is of other weights, or ONNX Runtime doesn't agree with PyTorch.
+    ModelError
+        If the network doesn't export.
+    """
+    from .train import load_network
+
+    network = load_network(project, config)
+    source = _Source(
+        project, config, models.get(project.model), network, _examples(project, config), _metrics(project, config)
+    )
+    if not (project.root / "LICENSE").is_file():
+        raise MissingStepError(project.root / "LICENSE", "git checkout LICENSE")
+    with new_folder(project.bundle) as temporary:
+        parity = _fill(source, temporary)
+    size = sum(path.stat().st_size for path in project.bundle.rglob("*") if path.is_file())
+    largest, flipped = max(row["largest"] for row in parity), sum(row["flipped"] for row in parity)
+    folder = str(project.bundle.relative_to(project.root))
+    return {
+        "headline": [
+            f"{folder}/ written: {size / 2**20:.1f} MiB",
+            f"ONNX Runtime agrees with PyTorch within {largest:.1g} at {len(parity)} shapes; "
+            f"{flipped} examples chose other neighbours",
+        ],
+        "folder": folder,
+        "bytes": size,
+        "parity": parity,
+    }
+
+
+def _fill(source: _Source, folder: Path) -> list[dict[str, Any]]:
+    """Write every file of the bundle, the checksums last."""
+    project, config, model = source.project, source.config, source.model
+    signature = _signature(source)
+    write_json(folder / bundle.SIGNATURE, signature.model_dump(mode="json"))
+    write_json(folder / "schema.json", bundle.schema())
+    shutil.copyfile(source.folder("train") / bundle.WEIGHTS, folder / bundle.WEIGHTS)
+    parity, examples = _graph_and_examples(source, signature, folder)
+    write_json(folder / "parity.json", parity)
+    write_json(folder / "metrics.json", source.metrics)
+    card = write_card(
+        project,
+        signature=signature,
+        examples=examples,
+        metrics=source.metrics,
+        parity=parity,
+        citation=model.citation,
+    )
+    write_text(folder / "README.md", card)
+    write_text(folder / "CITATION.cff", citation_cff(project))
+    write_text(folder / "project.yaml", _identity(project))
+    shutil.copyfile(project.root / "LICENSE", folder / "LICENSE")
+    _copy_runs(source, folder)
+    files = [source.folder("train") / bundle.WEIGHTS, source.folder("evaluate") / "outputs.npz"]
+    public = config.model_copy(update=_public(config))
+    provenance.record(folder, project, public, "export", inputs=provenance.checksums(project.root, *files))
+    bundle.write_sums(folder)
+    return parity
+
+
+def _graph_and_examples(
+    source: _Source, signature: bundle.Signature, folder: Path
+) -> tuple[list[dict[str, Any]], bundle.Examples]:
+    """Write the graph, compare it with PyTorch, and store PyTorch's answers on the examples."""
+    from .graph import Published, export_graph
+    from .parity import compare_shapes, forward, near_ties
+    from .relevance import relevances
+
+    config = source.config.export
+    path = folder / bundle.MODEL
+    trace = source.model.example(4, source.config.seed)
+    export_graph(source.model, source.network, trace, path, opset=config.opset, metadata=_metadata(source))
+    published = Published(source.model, source.network).eval()
+    found = compare_shapes(published, path, signature.inputs, source.arrays, config.tolerance)
+    outputs, _ = forward(published, source.arrays)
+    names = [spec.name for spec in signature.outputs]
+    bundle.write_arrays(folder / "examples/inputs.npz", source.arrays)
+    bundle.write_arrays(folder / "examples/outputs.npz", dict(zip(names, outputs, strict=True)))
+    how = _relevance(source, signature)
+    values = relevances(source.network, signature, source.arrays, how)
+    bundle.write_arrays(folder / "examples/relevance.npz", {"relevance": values})
+    near = near_ties(published, source.arrays)
+    examples = bundle.Examples(count=len(values), tolerance=config.tolerance, near_ties=near, relevance=how)
+    write_json(folder / bundle.EXAMPLES, examples.model_dump(mode="json"))
+    return [parity.as_dict() for parity in found], examples
+
+
+def _relevance(source: _Source, signature: bundle.Signature) -> bundle.Relevance:
+    config = source.config.explain
+    return bundle.Relevance(
+        composite=config.composite,
+        bias=config.bias,
+        epsilon=config.epsilon,
+        target=signature.target,
+        tolerance=RELEVANCE_TOLERANCE,
+    )
+
+
+def _signature(source: _Source) -> bundle.Signature:
+    from .graph import graph_inputs, graph_outputs
+
+    model = source.model
+
+    def tensor(spec: Any) -> bundle.Tensor:
+        return bundle.Tensor.model_validate(spec.as_dict())
+
+    return bundle.Signature(
+        model=model.name,
+        title=model.title,
+        summary=model.summary,
+        version=source.project.version,
+        hyperparameters=dict(source.config.model),
+        inputs=[tensor(spec) for spec in graph_inputs(model)],
+        outputs=[tensor(spec) for spec in graph_outputs(model)],
+        features=tensor(model.features),
+        target=list(source.config.explain.target or model.target()),
+        opset=source.config.export.opset,
+    )
+
+
+def _examples(project: Project, config: Config) -> dict[str, np.ndarray]:
+    """Take example inputs from the whole test split, evenly."""
+    import numpy as np
+
+    from .data.store import Store
+    from .graph import graph_inputs
+
+    folder = store_folder(project, config) / "test"
+    provenance.require(folder, "data", project.root)
+    model = models.get(project.model)
+    dataset: Any = model.dataset(Store(folder), **config.data.options)
+    size = len(dataset)
+    chosen = np.unique(np.linspace(0, size - 1, min(size, config.export.examples)).astype(int))
+    batch = dataset.__getitems__(chosen.tolist())
+    return {spec.name: np.ascontiguousarray(batch[spec.name].numpy()) for spec in graph_inputs(model)}
+
+
+def _metrics(project: Project, config: Config) -> dict[str, Any]:
+    """Return what evaluation and explanation found, and which test set it was."""
+    evaluation, explanation = project.run(config.name, "evaluate"), project.run(config.name, "explain")
+    made = provenance.require(evaluation, "evaluate", project.root)
+    weights = project.run(config.name, "train") / bundle.WEIGHTS
+    if sha256(weights) not in made["inputs"].values():
+        raise BundleError(f"{evaluation.relative_to(project.root)} is of other weights: run `evaluate` again")
+    metrics = {**read_json(evaluation / "metrics.json"), "test_set": _test_set(project, config, made)}
+    if (explanation / provenance.FILE).is_file():
+        metrics["explanation"] = provenance.require(explanation, "explain").get("result", {})
+    else:
+        log.info("%s has no explanation: run `explain` first to put it into the bundle", explanation.parent.name)
+    return metrics
+
+
+def _test_set(project: Project, config: Config, made: Mapping[str, Any]) -> dict[str, Any]:
+    """Identify the test set by the checksums of its raw files and the number of examples used."""
+    import hashlib
+
+    store = store_folder(project, config) / "test"
+    files = provenance.require(store, "data", project.root)["inputs"]
+    if sha256(store / "store.json") not in made["inputs"].values():
+        raise BundleError("the test data changed since `evaluate`: run `evaluate` again")
+    count = made["result"]["examples"]
+    text = json.dumps([sorted(files.values()), count])
+    named = {Path(name).name: checksum for name, checksum in files.items()}
+    return {"examples": count, "files": named, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _metadata(source: _Source) -> dict[str, str]:
+    """Return what the graph says about itself."""
+    from .graph import graph_inputs
+
+    project, model = source.project, source.model
+    known = {
+        "title": project.title,
+        "description": project.description,
+        "version": project.version,
+        "doi": project.doi,
+        "license": project.licenses.weights,
+        "authors": "; ".join(author.name for author in authors(project)),
+        "dataset_doi": project.dataset.doi,
+        "git_commit": provenance.git_commit(project.root),
+        "model": model.name,
+        "architecture_doi": model.citation.get("doi"),
+        "classes": json.dumps({spec.name: list(spec.columns) for spec in model.outputs}),
+        "inputs": json.dumps({s.name: {"columns": list(s.columns), "unit": s.unit} for s in graph_inputs(model)}),
+        "weights_sha256": sha256(source.folder("train") / bundle.WEIGHTS),
+    }
+    return {key: value for key, value in known.items() if value}
+
+
+def _identity(project: Project) -> str:
+    values = project.model_dump(mode="json", exclude={"root"}, exclude_none=True)
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def _copy_runs(source: _Source, folder: Path) -> None:
+    """Copy the figures and the provenance of every step, without the paths of this machine."""
+    for verb in VERBS:
+        made = source.folder(verb)
+        for path in sorted(made.rglob("*")) if verb != "train" else []:
+            if path.suffix in FIGURES and path.is_file():
+                target = folder / "figures" / verb / path.relative_to(made)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+        if (made / provenance.FILE).is_file():
+            write_json(folder / "provenance" / f"{verb}.json", _anonymous(read_json(made / provenance.FILE)))
+    for made in sorted(store_folder(source.project, source.config).glob(f"*/{provenance.FILE}")):
+        write_json(folder / "provenance" / f"data-{made.parent.name}.json", _anonymous(read_json(made)))
+
+
+def _anonymous(value: Any) -> Any:
+    """Return JSON values without absolute paths, nor the address of a tracking server (it may hold a password)."""
+    if isinstance(value, dict):
+        return {key: None if key == "tracking_uri" else _anonymous(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_anonymous(inner) for inner in value]
+    if isinstance(value, str) and Path(value).is_absolute():
+        return Path(value).name
+    return value
+
+
+def _public(config: Config) -> dict[str, Any]:
+    folder = config.data.folder
+    return {
+        "data": config.data.model_copy(update={"folder": Path(folder.name) if folder else None}),
+        "register_": config.register_.model_copy(update={"tracking_uri": None}),
+    }

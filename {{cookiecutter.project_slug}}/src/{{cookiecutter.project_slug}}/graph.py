@@ -1,0 +1,180 @@
+"""One ONNX graph from raw inputs to raw outputs and probabilities, for any model of the contract."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from .errors import ModelError
+from .models.contract import Model, TensorSpec
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["Published", "export_graph", "graph_inputs", "graph_outputs"]
+
+LOGITS = "logits"
+PROBABILITIES = "probabilities"
+
+
+def graph_inputs(model: Model) -> tuple[TensorSpec, ...]:
+    """Return what the graph takes: the inputs that a caller must give; the network derives the others itself."""
+    return tuple(spec for spec in model.inputs if not spec.optional)
+
+
+def graph_outputs(model: Model) -> tuple[TensorSpec, ...]:
+    """Return what the graph gives: the raw outputs, then the probabilities of each that is called logits."""
+    logits = [spec for spec in model.outputs if spec.name.endswith(LOGITS)]
+    probabilities = [
+        replace(
+            spec,
+            name=_probabilities(spec),
+            meaning="probabilities of the classes: softmax of the logits",
+            range=(0.0, 1.0),
+        )
+        for spec in logits
+    ]
+    return (*model.outputs, *probabilities)
+
+
+def _probabilities(spec: TensorSpec) -> str:
+    return spec.name.removesuffix(LOGITS) + PROBABILITIES
+
+
+class Published(nn.Module):
+    """A network as it is published: required inputs only, raw outputs and probabilities.
+
+    Parameters
+    ----------
+    model
+        What the network is.
+    network
+        The network in evaluation mode.
+    """
+
+    def __init__(self, model: Model, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.names = [spec.name for spec in graph_inputs(model)]
+        self.logits = [number for number, spec in enumerate(model.outputs) if spec.name.endswith(LOGITS)]
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the outputs in the order of `graph_outputs`."""
+        outputs = self.network(**dict(zip(self.names, inputs, strict=True)))
+        raw = outputs if isinstance(outputs, tuple) else (outputs,)
+        return (*raw, *(torch.softmax(raw[number], -1) for number in self.logits))
+
+
+def export_graph(
+    model: Model,
+    network: nn.Module,
+    batch: Mapping[str, Tensor],
+    path: Path,
+    *,
+    opset: int,
+    metadata: Mapping[str, str],
+) -> None:
+    """Write the network as one ONNX graph with every dynamic axis free.
+
+    Parameters
+    ----------
+    model, network
+        What to export; the network is in evaluation mode.
+    batch
+        Inputs to trace with.
+    path
+        File to write.
+    opset
+        Version of the ONNX operators.
+    metadata
+        What the graph says about itself (``metadata_props``).
+
+    Raises
+    ------
+    ModelError
+        If the network doesn't export, or the graph doesn't pass the full check of ONNX.
+    """
+    import onnx
+
+    published = Published(model, network).eval()
+    inputs, outputs = graph_inputs(model), graph_outputs(model)
+    shapes = tuple(
+        {number: torch.export.Dim(axis, min=1) for number, axis in enumerate(spec.axes) if axis in spec.dynamic}
+        for spec in inputs
+    )
+    with _frozen(network), _quiet():
+        try:
+            program = torch.onnx.export(
+                published,
+                tuple(batch[spec.name] for spec in inputs),
+                dynamo=True,
+                input_names=[spec.name for spec in inputs],
+                output_names=[spec.name for spec in outputs],
+                dynamic_shapes=(shapes,),
+                opset_version=opset,
+                verbose=False,
+            )
+        except (torch.onnx.OnnxExporterError, torch._dynamo.exc.TorchDynamoException) as error:
+            raise ModelError(f"{model.name}: doesn't export to ONNX: {' '.join(str(error).split())[:300]}") from error
+    proto = program.model_proto  # type: ignore[union-attr]
+    _tidy(proto, outputs, metadata)
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+    except Exception as error:  # the checker's errors have no common public base
+        raise ModelError(
+            f"{model.name}: the graph doesn't pass ONNX's check: {' '.join(str(error).split())[:300]}"
+        ) from error
+    onnx.save_model(proto, path)
+
+
+def _tidy(proto: onnx.ModelProto, outputs: Sequence[TensorSpec], metadata: Mapping[str, str]) -> None:
+    """Drop the traces of the author's machine, name the axes of the outputs, and say what the graph is."""
+    graph = proto.graph
+    for part in (proto, graph, *graph.node, *graph.value_info, *graph.initializer, *graph.input, *graph.output):
+        # The exporter leaves the source lines of every operator here, with the paths of the machine.
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    for value, spec in zip(graph.output, outputs, strict=True):
+        for dimension, axis in zip(value.type.tensor_type.shape.dim, spec.axes, strict=True):
+            if axis in spec.dynamic:
+                dimension.dim_param = axis
+    for key, text in sorted(metadata.items()):
+        proto.metadata_props.add(key=key, value=text)
+
+
+@contextlib.contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """Switch off the gradients of the parameters for a while."""
+    wanted = {name: parameter.requires_grad for name, parameter in network.named_parameters()}
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(wanted[name])
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's notes about its own dependencies away from the user; errors still come through."""
+    loggers: dict[logging.Logger, Any] = {
+        logging.getLogger(name): logging.getLogger(name).level for name in ("torch.onnx", "onnxscript", "onnx_ir")
+    }
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in loggers.items():
+            logger.setLevel(level)

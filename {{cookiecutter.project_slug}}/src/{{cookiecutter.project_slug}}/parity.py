@@ -1,0 +1,267 @@
+"""Whether two faces of a network give the same answer, and where they may differ honestly.
+
+A graph network chooses neighbours (top-k). Two candidates that are equally near at single precision may be chosen
+differently by another machine or runtime; the outputs of such an example then differ by more than rounding. So the
+choices are compared too: an example whose choice differs is counted, and the others must agree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from .errors import BundleError
+
+if TYPE_CHECKING:
+    import onnx
+
+    from .bundle import Tensor
+    from .graph import Published
+
+__all__ = ["Choices", "Parity", "compare", "compare_shapes", "forward", "near_ties", "shapes"]
+
+#: A choice is clear if the gap between the last one chosen and the first one left is so many times the rounding.
+CLEAR = 4.0
+MANY = 200
+
+
+@dataclass
+class Choices(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Record every top-k while it is active: among which values, and which entries were chosen.
+
+    Parameters
+    ----------
+    values
+        What was chosen from, ``[examples, ..., entries]``; larger values are better.
+    counts
+        How many were chosen.
+    chosen
+        The chosen entries ``[examples, ..., k]``, sorted; -1 where the value isn't finite (that is no choice).
+    """
+
+    values: list[np.ndarray] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    chosen: list[np.ndarray] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operator; look at it if it is a top-k."""
+        result = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten.topk.default:
+            values, k, *rest = args
+            largest = bool(rest[1]) if len(rest) > 1 else True
+            self.values.append((values if largest else -values).numpy())
+            self.counts.append(int(k))
+            self.chosen.append(_sets(result[0].numpy(), result[1].numpy()))
+        return result
+
+
+def _sets(values: np.ndarray, index: np.ndarray) -> np.ndarray:
+    return np.sort(np.where(np.isfinite(values), index, -1), axis=-1)
+
+
+def _close(single: np.ndarray, double: np.ndarray, k: int) -> np.ndarray:
+    """Say for every example whether the last one chosen and the first one left are somewhere equal within rounding.
+
+    How large rounding is, is measured: the difference between single and double precision of the values chosen.
+    """
+    if double.shape[-1] <= k:
+        return np.zeros(len(double), dtype=bool)
+    order = np.argsort(-double, axis=-1, kind="stable")[..., : k + 1]
+    exact, rounded = np.take_along_axis(double, order, -1), np.take_along_axis(single, order, -1)
+    # Values that aren't finite stand for padding; a gap to padding is no choice to make.
+    finite = np.isfinite(exact)
+    error = np.abs(np.where(finite, exact, 0.0) - np.where(finite & np.isfinite(rounded), rounded, 0.0)).max(-1)
+    both = finite[..., k] & finite[..., k - 1]
+    gap = np.where(both, exact[..., k - 1], np.inf) - np.where(both, exact[..., k], 0.0)
+    return np.asarray((gap <= CLEAR * error).reshape(len(gap), -1).any(1))
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How two faces compare on one batch.
+
+    Parameters
+    ----------
+    case
+        What was tried.
+    examples
+        Number of examples.
+    largest
+        Largest absolute difference of any output, over the examples whose choices agree.
+    flipped
+        Number of examples in which a choice of neighbours differs.
+    largest_flipped
+        Largest absolute difference over those; 0 if there is none.
+    """
+
+    case: str
+    examples: int
+    largest: float
+    flipped: int
+    largest_flipped: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+def forward(network: Published, arrays: Mapping[str, np.ndarray]) -> tuple[list[np.ndarray], Choices]:
+    """Run the network; return its outputs and its choices."""
+    tensors = [torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in network.names]
+    with torch.no_grad(), Choices() as choices:
+        outputs = [value.numpy() for value in network(*tensors)]
+    return outputs, choices
+
+
+def near_ties(network: Published, arrays: Mapping[str, np.ndarray]) -> list[int]:
+    """Return the examples in which a choice of neighbours hangs on rounding: single precision can't decide it."""
+    _, single = forward(network, arrays)
+    with _double_precision():
+        exact = copy.deepcopy(network).double()
+        _, double = forward(exact, {name: values.astype(np.float64) for name, values in arrays.items()})
+    close = np.zeros(len(next(iter(arrays.values()))), dtype=bool)
+    for a, b, k in zip(single.values, double.values, single.counts, strict=True):
+        close |= _close(a, b, k)
+    for first, second in zip(single.chosen, double.chosen, strict=True):
+        close |= (first != second).reshape(len(close), -1).any(1)
+    return [int(number) for number in np.flatnonzero(close)]
+
+
+@contextlib.contextmanager
+def _double_precision() -> Iterator[None]:
+    """Let a network that makes its own constants make them in double precision."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def shapes(inputs: Sequence[Tensor], arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """Give batches of several shapes made from real examples: one element, many, more padding, nothing but padding."""
+    first = inputs[0]
+    counted = first.axes[0]
+    examples = len(arrays[first.name])
+    yield f"{examples} {counted}", dict(arrays)
+    yield f"1 of {counted}", {name: values[:1] for name, values in arrays.items()}
+    element = next((axis for axis in first.axes[1:] if axis in first.dynamic), None)
+    if element is None:
+        return
+    axes = {spec.name: spec.axes.index(element) for spec in inputs if element in spec.axes}
+
+    def changed(change: Any, stop: int) -> dict[str, np.ndarray]:
+        return {name: change(v[:stop], axes[name]) if name in axes else v[:stop] for name, v in arrays.items()}
+
+    yield f"1 of {element}", changed(lambda v, axis: v.take(range(1), axis), 4)
+    yield f"2 of {element}", changed(lambda v, axis: v.take(range(2), axis), 4)
+    yield f"1 of {counted} with 1 of {element}", changed(lambda v, axis: v.take(range(1), axis), 1)
+    yield f"{MANY} of {element}", changed(_crowd, 8)
+    yield "more padding", changed(lambda v, axis: np.concatenate([v, np.zeros_like(v)], axis), 4)
+    yield "nothing but padding", changed(lambda v, axis: np.zeros_like(v), 2)
+
+
+def _crowd(values: np.ndarray, axis: int) -> np.ndarray:
+    """Put the elements of several examples into each, until there are many."""
+    rolled = [
+        np.roll(values, shift, axis=0) * np.float32(1 + shift / 16) for shift in range(1 + MANY // values.shape[axis])
+    ]
+    return np.concatenate(rolled, axis).take(range(MANY), axis)
+
+
+def compare(network: Published, graph: Path, case: str, arrays: Mapping[str, np.ndarray]) -> Parity:
+    """Compare PyTorch with ONNX Runtime on one batch; choices of neighbours are compared as sets."""
+    return _compare(network, _Probe(graph), case, arrays)
+
+
+def compare_shapes(
+    network: Published, graph: Path, inputs: Sequence[Tensor], arrays: Mapping[str, np.ndarray], tolerance: float
+) -> list[Parity]:
+    """Compare PyTorch with ONNX Runtime at several shapes.
+
+    Raises
+    ------
+    BundleError
+        If an example whose choices agree differs by more than the tolerance.
+    """
+    probe = _Probe(graph)
+    found = [_compare(network, probe, case, batch) for case, batch in shapes(inputs, arrays)]
+    bad = [parity for parity in found if not parity.largest <= tolerance]
+    if bad:
+        worst = max(bad, key=lambda parity: parity.largest)
+        raise BundleError(
+            f"{graph.name}: differs from PyTorch by {worst.largest:.2g} ({worst.case}), "
+            f"expected at most {tolerance:g}; a lower export.opset may help, else raise export.tolerance and say why"
+        )
+    return found
+
+
+def _compare(network: Published, probe: _Probe, case: str, arrays: Mapping[str, np.ndarray]) -> Parity:
+    ours, choices = forward(network, arrays)
+    theirs, chosen = probe.run(arrays)
+    size = len(ours[0])
+    if any(a.shape != b.shape for a, b in zip(ours, theirs, strict=True)):
+        raise BundleError(
+            f"{case}: PyTorch gives shapes {[a.shape for a in ours]}, ONNX Runtime {[b.shape for b in theirs]}"
+        )
+    difference = np.max([np.abs(a - b).reshape(size, -1).max(1) for a, b in zip(ours, theirs, strict=True)], axis=0)
+    flipped = np.zeros(size, dtype=bool)
+    if len(chosen) == len(choices.chosen):
+        for a, b in zip(choices.chosen, chosen, strict=True):
+            flipped |= (a != b).reshape(size, -1).any(1)
+    return Parity(
+        case, size, _largest(difference[~flipped]), int(flipped.sum()), _largest(difference[flipped])
+    )  # fmt: skip
+
+
+def _largest(values: np.ndarray) -> float:
+    return float(values.max()) if values.size else 0.0
+
+
+class _Probe:
+    """A graph in ONNX Runtime that also gives away what every top-k chose."""
+
+    def __init__(self, path: Path) -> None:
+        import onnx
+        import onnxruntime
+
+        proto = onnx.load(path)
+        self.outputs = [value.name for value in proto.graph.output]
+        probed, self.choices = _with_choices(proto)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        self.session = onnxruntime.InferenceSession(
+            probed.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )  # fmt: skip
+
+    def run(self, arrays: Mapping[str, np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        wanted = [*self.outputs, *(name for pair in self.choices for name in pair)]
+        values = self.session.run(wanted, dict(arrays))
+        outputs, rest = values[: len(self.outputs)], values[len(self.outputs) :]
+        return outputs, [_sets(a, b) for a, b in zip(rest[::2], rest[1::2], strict=True)]
+
+
+def _with_choices(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, list[tuple[str, str]]]:
+    """Return a copy of a graph in which the values and indices of every top-k are outputs."""
+    import onnx
+
+    probed = copy.deepcopy(proto)
+    pairs: list[tuple[str, str]] = []
+    for number, node in enumerate(n for n in probed.graph.node if n.op_type == "TopK"):
+        for place, kind in enumerate((onnx.TensorProto.FLOAT, onnx.TensorProto.INT64)):
+            if len(node.output) <= place or not node.output[place]:
+                raise BundleError(f"the graph's top-k number {number} gives no {('values', 'indices')[place]}")
+            probed.graph.output.append(onnx.helper.make_tensor_value_info(node.output[place], kind, None))
+        pairs.append((node.output[0], node.output[1]))
+    return probed, pairs
