@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["EdgeConv", "EdgeLinear", "MaskedBatchNorm", "Place", "Rows", "nearest"]
+__all__ = ["EdgeConv", "EdgeLinear", "MaskedBatchNorm", "Neighbours", "Place", "Rows", "nearest"]
 
 
 class Place(nn.Identity):
@@ -54,6 +54,22 @@ def nearest(points: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
     valid = torch.isfinite(distance) & mask[..., None]
     own = torch.arange(elements, device=points.device)[None, :, None]
     return torch.where(valid, index, own), valid
+
+
+class Neighbours(nn.Module):
+    """`nearest` as a module without weights, so that graphs can be read off a network, or frozen, by a hook."""
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self.k = k
+
+    def forward(self, points: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return neighbours and which of them exist, each ``[sets, elements, k]``."""
+        return nearest(points, mask, self.k)
+
+    def extra_repr(self) -> str:
+        """Say the number of neighbours."""
+        return f"k={self.k}"
 
 
 def _squared_distances(points: Tensor, mask: Tensor) -> Tensor:
@@ -124,6 +140,9 @@ class MaskedBatchNorm(nn.BatchNorm1d):
     In a training with several processes they run over the real entries of all of them, so that the number of
     processes doesn't change what is learned.
     """
+
+    #: Where explanations find the channels; torch's own batch norm has them at 1.
+    channel_axis = -1
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
         """Normalise ``[..., columns]``; entries outside ``mask`` ``[...]`` don't count while training."""
@@ -199,8 +218,12 @@ class EdgeLinear(nn.Module):
 
     def forward(self, rows: Tensor, neighbours: Tensor) -> Tensor:
         """Map rows ``[rows, inputs]`` with neighbours ``[rows, k]`` to edges ``[rows, k, outputs]``."""
-        own, other = self.folded()
-        return functional.linear(rows, own, self.bias)[:, None, :] + functional.linear(rows, other)[neighbours]
+        return self.map(self.folded(), self.bias, rows, neighbours)
+
+    def map(self, factors: tuple[Tensor, ...], bias: Tensor | None, rows: Tensor, neighbours: Tensor) -> Tensor:
+        """Do the same with other factors and another bias, as explanations need."""
+        own, other = factors
+        return functional.linear(rows, own, bias)[:, None, :] + functional.linear(rows, other)[neighbours]
 
     def extra_repr(self) -> str:
         """Say the sizes, as torch's own layers do."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..layers import EdgeConv, MaskedBatchNorm, Rows, nearest
+from ..layers import EdgeConv, MaskedBatchNorm, Neighbours, Rows
 from .features import FEATURES, JetFeatures
 
 __all__ = ["PRESETS", "Body", "ParticleNet"]
@@ -36,7 +36,7 @@ class Body(nn.Module):
     ) -> None:
         super().__init__()
         widths = [len(FEATURES), *(channels[-1] for _, channels in blocks)]
-        self.neighbours = [k for k, _ in blocks]
+        self.graphs = nn.ModuleList(Neighbours(k) for k, _ in blocks)
         self.norm = MaskedBatchNorm(len(FEATURES))
         self.blocks = nn.ModuleList(
             EdgeConv(width, channels) for width, (_, channels) in zip(widths[:-1], blocks, strict=True)
@@ -65,10 +65,10 @@ class Body(nn.Module):
         """
         rows = Rows(mask, packed=self.training)
         values = self.norm(rows.pack(features), rows.mask)
-        for number, (k, block) in enumerate(zip(self.neighbours, self.blocks, strict=True)):
+        for number, (graph, block) in enumerate(zip(self.graphs, self.blocks, strict=True)):
             # The graph is a choice, not a function to differentiate; later graphs live in feature space.
             space = points if number == 0 else rows.dense(values).detach()
-            index, valid = nearest(space, mask, k)
+            index, valid = graph(space, mask)
             values = block(values, rows.mask, rows.neighbours(index), rows.pack(valid))
         pooled = rows.mean(values)
         return self.classify(self.dropout(self.activation(self.hidden(pooled))))

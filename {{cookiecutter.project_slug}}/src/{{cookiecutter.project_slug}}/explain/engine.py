@@ -1,0 +1,357 @@
+"""Layer-wise relevance propagation as one modified backward pass over the real network.
+
+Let ``c`` be the gradient that flows backward and ``a`` an activation: relevance is ``a * c`` at any place. Linear maps
+without weights (gathers, sums, means, concatenations) carry it as autograd does; layers with weights follow a rule;
+element-wise functions hand relevance on. Everything attached to the network is taken off again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ExplainError
+from .canonize import Plan, make_plan, same_output
+from .composites import Bounds, Composite, find_composite
+from .escape import Record, Watch
+from .ledger import Book, Groups, on_gradient
+from .maps import find_affine
+from .result import Explanation
+from .rules import InputRule
+from .treatments import find_treatment
+
+__all__ = ["Explainer", "Places", "Target", "explain"]
+
+Target: TypeAlias = Tensor | Sequence[float] | int
+#: Names of modules whose output's relevance is wanted; a mapping gives for each name a function of activations and
+#: gradients (relevance is their product) that reduces them.
+Places: TypeAlias = Sequence[str] | Mapping[str, Callable[[Tensor, Tensor], Any]]
+
+
+def explain(
+    module: nn.Module,
+    inputs: Tensor | Sequence[Any],
+    target: Target,
+    *,
+    composite: str | Composite = "epsilon",
+    bias: Literal["absorb", "exclude"] = "absorb",
+    epsilon: float = 1e-6,
+    places: Places = (),
+    bounds: Bounds | None = None,
+    groups: int | Sequence[Tensor] | None = None,
+) -> Explanation:
+    """Explain one batch.
+
+    Parameters
+    ----------
+    module
+        Network in evaluation mode, float32 or float64.
+    inputs
+        Arguments of ``module``; relevance lives at the first, a tensor ``[samples, ...]``.
+    target
+        What is explained: weights ``[outputs]`` or ``[samples, outputs]`` of a combination of the (flattened) outputs,
+        or the number of one output.
+    composite
+        Which rule where: a name in `COMPOSITES`, or a composite of your own.
+    bias
+        ``absorb``: biases take their share of relevance, booked in the ledger; ``exclude``: they take none.
+    epsilon
+        Stabiliser of every denominator.
+    places
+        Names of modules whose output's relevance is wanted as well.
+    bounds
+        Lowest and highest value of the inputs, for composites with a z-box rule.
+    groups
+        Number of samples, or the sample of every node (and of every edge, …) for graphs of different sizes; by default
+        the first axis of the output counts samples.
+
+    Raises
+    ------
+    ExplainError
+        If something can't be explained: a module without a rule, a call that escapes the rules, an output that doesn't
+        exist, values that aren't finite, a network in training mode or in half precision.
+    """
+    arguments = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    with Explainer(
+        module, composite, bias=bias, epsilon=epsilon, places=places, bounds=bounds, groups=groups
+    ) as explainer:
+        return explainer(*arguments, target=target)
+
+
+class Explainer:
+    """Explains batch after batch of one network; a context manager, see `explain` for the parameters.
+
+    The first batch is run once more than the others: that pass is recorded, to fold batch norms, to find where each
+    layer stands, and to refuse what escapes the rules.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        composite: str | Composite = "epsilon",
+        *,
+        bias: Literal["absorb", "exclude"] = "absorb",
+        epsilon: float = 1e-6,
+        places: Places = (),
+        bounds: Bounds | None = None,
+        groups: int | Sequence[Tensor] | None = None,
+    ) -> None:
+        if bias not in ("absorb", "exclude"):
+            raise ExplainError(f"bias {bias!r} is unknown; expected absorb or exclude")
+        if not (epsilon == 0 or 1e-12 <= epsilon < float("inf")):
+            raise ExplainError(f"epsilon {epsilon!r}: expected 0, or a number of at least 1e-12")
+        self.module = module
+        self.absorb = bias == "absorb"
+        self.epsilon = epsilon
+        self.composite = find_composite(composite).stabilised(epsilon, bounds)
+        self.reductions = dict(places) if isinstance(places, Mapping) else dict.fromkeys(places, torch.mul)
+        self.groups = groups
+        self.names = {part: name for name, part in module.named_modules()}
+        self.plan: Plan | None = None
+
+    def __enter__(self) -> Self:
+        """Check the network and take gradients off its weights."""
+        self._check_module()
+        self._stack = contextlib.ExitStack()
+        for parameter in self.module.parameters():
+            if parameter.requires_grad:
+                self._stack.callback(parameter.requires_grad_, True)
+                parameter.requires_grad_(False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Put the network back as it was."""
+        self._stack.close()
+
+    def __call__(self, values: Tensor, *context: Any, target: Target) -> Explanation:
+        """Explain one batch: relevance at ``values``, with ``context`` held constant."""
+        self._check_values(values)
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = values.detach().clone().requires_grad_(True)
+            plain = None
+            if self.plan is None:
+                plain = self._record(leaf, context)
+            return self._explain(leaf, context, target, plain)
+
+    # -- one pass ------------------------------------------------------------------------------------------------------
+    def _record(self, leaf: Tensor, context: Sequence[Any]) -> Tensor:
+        """Run the plain network once, watched; make the plan; return the plain output."""
+        record = Record()
+        watch = Watch(None, record)
+        forwards = {
+            module: self._recorded(module, name, watch) for module, name in self.names.items() if self._has_rule(module)
+        }
+        with self._attached(forwards, watch):
+            # A copy, so that the leaf itself is no activation that a module could change in place.
+            start = leaf.clone()
+            with watch:
+                output = self.module(start, *context)
+        self._check_output(output)
+        plan = make_plan(record, self.names, id(start), absorb=self.absorb)
+        if isinstance(self.composite.first, InputRule) and not plan.direct:
+            raise ExplainError(
+                f"composite {self.composite.name!r}: its rule for the first layer needs inputs that only linear layers "
+                "read; choose a composite without one"
+            )
+        self.plan = plan
+        plain: Tensor = output.detach()
+        return plain
+
+    def _explain(self, leaf: Tensor, context: Sequence[Any], target: Target, plain: Tensor | None) -> Explanation:
+        """Run the network with its rules attached, and one backward pass."""
+        assert self.plan is not None
+        book = Book(Groups(1), leaf)
+        watch = Watch(book, None, absorb=self.absorb, epsilon=self.epsilon)
+        forwards = {
+            module: self._trusting(watch, self._ruled(module, book)) for module in self.names if self._has_rule(module)
+        }
+        places: dict[str, tuple[Tensor, Tensor]] = {}
+        with self._attached(forwards, watch), self._observed(places):
+            start = leaf.clone()
+            with watch:
+                output = self.module(start, *context)
+            self._check_output(output)
+            if plain is not None:
+                same_output(plain, output.detach())
+            book.groups = self._grouping(output)
+            weights = _target_weights(target, output, book.groups.samples)
+            products = output.reshape(weights.shape) * weights
+            (gradient,) = torch.autograd.grad(products.sum(), start)
+        direct = isinstance(self.composite.first, InputRule)
+        relevance = gradient if direct else gradient * leaf.detach()
+        if not bool(torch.isfinite(relevance).all()):
+            raise ExplainError("relevance isn't finite: raise epsilon, or explain in float64")
+        explained = products.detach().double().reshape(book.groups.samples, -1).sum(1)
+        missing = [name for name in self.reductions if name not in places]
+        if missing:
+            raise ExplainError(f"place {missing[0]!r} has no influence on what is explained")
+        reduced = {name: self.reductions[name](*places[name]) for name in self.reductions}
+        return Explanation(relevance, output.detach(), explained, reduced, book.close(explained, relevance))
+
+    # -- what is attached to modules -----------------------------------------------------------------------------------
+    def _has_rule(self, module: nn.Module) -> bool:
+        return find_treatment(module) is not None or find_affine(module, "") is not None
+
+    def _recorded(self, module: nn.Module, name: str, watch: Watch) -> Callable[..., Any]:
+        forward = type(module).forward.__get__(module)
+
+        def recorded(*inputs: Any, **options: Any) -> Any:
+            assert watch.record is not None
+            watch.trusted += 1
+            try:
+                result = forward(*inputs, **options)
+            finally:
+                watch.trusted -= 1
+            watch.record.add(name, module, (inputs, options), result, True)
+            return result
+
+        return recorded
+
+    def _trusting(self, watch: Watch, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def trusting(*inputs: Any, **options: Any) -> Any:
+            watch.trusted += 1
+            try:
+                return forward(*inputs, **options)
+            finally:
+                watch.trusted -= 1
+
+        return trusting
+
+    def _ruled(self, module: nn.Module, book: Book) -> Callable[..., Any]:
+        """Return the forward pass that follows the module's rule."""
+        assert self.plan is not None
+        if module in self.plan.folded:
+            return _first_input
+        layer = self.plan.layers.get(module)
+        if layer is None:
+            treatment = find_treatment(module)
+            assert treatment is not None
+            return treatment(module, book)
+        rule = self.composite.rule(self.plan.positions.get(module, "body"))
+
+        def ruled(values: Tensor, *context: Any) -> Tensor:
+            output = rule(book, layer, values, *context)
+            if layer.rectified:
+                output._fair_hep_rectified = True  # type: ignore[attr-defined]
+            return output
+
+        return ruled
+
+    @contextlib.contextmanager
+    def _attached(self, forwards: Mapping[nn.Module, Callable[..., Any]], watch: Watch) -> Iterator[None]:
+        """Replace forward passes for a while, and tell the watch which module is running."""
+        with contextlib.ExitStack() as stack:
+            for module, forward in forwards.items():
+                module.__dict__["forward"] = forward
+                stack.callback(module.__dict__.pop, "forward")
+            for module, name in self.names.items():
+                if module not in forwards:
+                    entry = (name, module)
+                    enter = module.register_forward_pre_hook(lambda *_, entry=entry: watch.stack.append(entry))
+                    leave = module.register_forward_hook(lambda *_: watch.stack.pop() and None)
+                    stack.callback(enter.remove)
+                    stack.callback(leave.remove)
+            yield
+
+    @contextlib.contextmanager
+    def _observed(self, places: dict[str, tuple[Tensor, Tensor]]) -> Iterator[None]:
+        """Note activation and gradient at every place."""
+        with contextlib.ExitStack() as stack:
+            for name in self.reductions:
+
+                def observe(_: nn.Module, __: Any, output: Tensor, name: str = name) -> None:
+                    activation = output.detach()
+
+                    def note(gradient: Tensor) -> None:
+                        places[name] = (activation, gradient)
+
+                    on_gradient(output, note)
+
+                stack.callback(self.module.get_submodule(name).register_forward_hook(observe).remove)
+            yield
+
+    # -- checks --------------------------------------------------------------------------------------------------------
+    def _check_module(self) -> None:
+        known = set(self.names.values())
+        for name in self.reductions:
+            if name not in known:
+                raise ExplainError(f"place {name!r}: the network has no module of that name")
+        for module, name in self.names.items():
+            if module.training:
+                raise ExplainError(f"the network is in training mode ({name or 'itself'!r}): call eval() first")
+            if not any(module.children()) and not self._has_rule(module) and _needs_rule(module):
+                raise ExplainError(
+                    f"module {name!r} of type {type(module).__name__} has no rule: explain.register (a function of "
+                    "activations) or explain.register_linear (a linear layer) adds one"
+                )
+        for name, parameter in self.module.named_parameters():
+            if parameter.dtype not in (torch.float32, torch.float64):
+                raise ExplainError(f"weight {name!r} is {parameter.dtype}: expected float32 or float64, call float()")
+
+    def _check_values(self, values: Any) -> None:
+        if not isinstance(values, Tensor) or values.dtype not in (torch.float32, torch.float64):
+            got = values.dtype if isinstance(values, Tensor) else type(values).__name__
+            raise ExplainError(f"values to explain: got {got}, expected a float32 or float64 tensor")
+        if values.numel() == 0:
+            raise ExplainError(f"values to explain: got an empty tensor of shape {tuple(values.shape)}")
+        if not bool(torch.isfinite(values).all()):
+            bad = int((~torch.isfinite(values)).reshape(len(values), -1).any(1).nonzero()[0])
+            raise ExplainError(f"values to explain: row {bad} holds NaN or infinity, expected finite numbers")
+        for name, parameter in self.module.named_parameters():
+            if parameter.device != values.device:
+                raise ExplainError(
+                    f"values are on {values.device}, weight {name!r} on {parameter.device}: move one of them"
+                )
+            if parameter.dtype != values.dtype:
+                raise ExplainError(f"values are {values.dtype}, weight {name!r} is {parameter.dtype}: convert one")
+
+    def _check_output(self, output: Any) -> None:
+        if not isinstance(output, Tensor):
+            raise ExplainError(f"the network returned {type(output).__name__}: expected one tensor of raw outputs")
+        if not output.requires_grad:
+            raise ExplainError("the output doesn't depend on the values to explain")
+        if not bool(torch.isfinite(output).all()):
+            raise ExplainError("an activation isn't finite: the network's output holds NaN or infinity")
+
+    def _grouping(self, output: Tensor) -> Groups:
+        if self.groups is None:
+            return Groups(output.shape[0] if output.ndim > 1 else 1)
+        if isinstance(self.groups, int):
+            return Groups(self.groups)
+        return Groups(int(self.groups[0].max()) + 1, self.groups)
+
+
+def _first_input(values: Tensor, *_: Any) -> Tensor:
+    return values
+
+
+def _needs_rule(module: nn.Module) -> bool:
+    """Say whether a leaf module can hide something: it owns tensors or is torch's; others are watched by call."""
+    owns = any(True for _ in module.parameters(recurse=False)) or any(True for _ in module.buffers(recurse=False))
+    return owns or type(module).__module__.startswith("torch.nn") or isinstance(module, torch.jit.ScriptModule)
+
+
+def _target_weights(target: Target, output: Tensor, samples: int) -> Tensor:
+    """Return the weights of what is explained, ``[samples, outputs]``."""
+    columns = output.numel() // samples
+    if isinstance(target, int):
+        if not 0 <= target < columns:
+            raise ExplainError(f"output {target} doesn't exist: expected 0 to {columns - 1}")
+        weights = output.new_zeros(columns)
+        weights[target] = 1.0
+    else:
+        weights = torch.as_tensor(target, dtype=output.dtype, device=output.device)
+    if tuple(weights.shape) not in ((columns,), (1, columns), (samples, columns)):
+        raise ExplainError(
+            f"target: got weights of shape {tuple(weights.shape)}, expected ({columns},) or ({samples}, {columns})"
+        )
+    if not bool(torch.isfinite(weights).all()):
+        raise ExplainError("target: weights must be finite")
+    return weights.expand(samples, columns)

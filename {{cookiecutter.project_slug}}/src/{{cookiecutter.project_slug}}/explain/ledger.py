@@ -1,0 +1,144 @@
+"""The ledger: where every unit of relevance went.
+
+``f = sum(R_input) + R_bias + R_epsilon + R_lost`` for every sample: what is explained, what reached the inputs, what
+biases and the stabiliser took, and what empty denominators of a rule dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ..errors import ExplainError
+
+__all__ = ["TOLERANCE", "Book", "Groups", "Ledger", "on_gradient"]
+
+#: Largest relative error of a ledger that closes.
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
+
+
+def on_gradient(tensor: Tensor, act: Callable[[Tensor], None]) -> None:
+    """Call a function with a tensor's gradient when the backward pass reaches it."""
+    tensor.register_hook(act)  # type: ignore[no-untyped-call]
+
+
+class Groups:
+    """Which sample an entry along the first axis belongs to.
+
+    Parameters
+    ----------
+    samples
+        Number of samples. A tensor's first axis is ``samples`` equal blocks, one after the other: so it is for padded
+        sets, whether flattened or not.
+    owners
+        For graphs of different sizes: sample of every node ``[nodes]``, of every edge ``[edges]``, …; a tensor is
+        matched by the length of its first axis.
+    """
+
+    def __init__(self, samples: int, owners: Sequence[Tensor] = ()) -> None:
+        self.samples = samples
+        self.owners = {len(owner): owner for owner in owners}
+
+    def columns(self, values: Tensor) -> Tensor:
+        """Sum ``[rows, ..., columns]`` over everything but sample and column: ``[samples, columns]``."""
+        flat = values.reshape(values.shape[0], -1, values.shape[-1])
+        if self.samples == 1:
+            return flat.sum((0, 1))[None]
+        if values.shape[0] in self.owners:
+            owner = self.owners[values.shape[0]]
+            return flat.new_zeros(self.samples, flat.shape[2]).index_add(0, owner, flat.sum(1))
+        if values.shape[0] % self.samples:
+            raise ExplainError(
+                f"a tensor with {values.shape[0]} rows can't be shared among {self.samples} samples: pass groups= with "
+                "the sample of every row"
+            )
+        return flat.reshape(self.samples, -1, values.shape[-1]).sum(1)
+
+    def total(self, values: Tensor) -> Tensor:
+        """Sum everything but the sample: ``[samples]``."""
+        return self.columns(values.reshape(*values.shape, 1) if values.ndim == 1 else values).sum(1)
+
+    def dot(self, first: Tensor, second: Tensor) -> Tensor:
+        """Sum the products of two tensors of the same shape for every sample: ``[samples]``."""
+        if self.samples == 1 or (first.shape[0] % self.samples == 0 and first.shape[0] not in self.owners):
+            # One batched product reads both tensors once and writes nothing between.
+            left, right = first.reshape(self.samples, 1, -1), second.reshape(self.samples, -1, 1)
+            return (left @ right).reshape(self.samples)
+        return self.total(first * second)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Where the relevance of every sample went, in float64 ``[samples]``.
+
+    Parameters
+    ----------
+    explained
+        What is explained: the chosen combination of outputs, f.
+    inputs
+        Sum of the relevance of the inputs.
+    bias, epsilon, lost
+        What biases took, what the stabiliser took, what empty denominators dropped.
+    scale
+        ``|f| + sum |R_input| + sum |R_bias terms|``, what the error is relative to.
+    layers
+        What each layer's bias took.
+    """
+
+    explained: Tensor
+    inputs: Tensor
+    bias: Tensor
+    epsilon: Tensor
+    lost: Tensor
+    scale: Tensor
+    layers: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def error(self) -> Tensor:
+        """What is missing, relative to ``scale``: ``[samples]``, 0 where nothing was explained."""
+        missing = self.explained - self.inputs - self.bias - self.epsilon - self.lost
+        return missing.abs() / self.scale.clamp(min=torch.finfo(torch.float64).tiny)
+
+    def closes(self, dtype: torch.dtype) -> bool:
+        """Say whether every sample's error is within the tolerance of the precision used."""
+        return bool((self.error <= TOLERANCE[dtype]).all())
+
+
+class Book:
+    """Where entries are made during one backward pass."""
+
+    def __init__(self, groups: Groups, like: Tensor) -> None:
+        self.groups = groups
+        empty = torch.zeros(groups.samples, dtype=torch.float64, device=like.device)
+        self.epsilon, self.lost, self.scale = empty.clone(), empty.clone(), empty
+        self.layers: dict[str, Tensor] = {}
+
+    def take_bias(self, name: str, gradient: Tensor, bias: Tensor) -> None:
+        """Book the share of a bias that broadcasts against ``gradient``."""
+        if bias.ndim == 1:
+            columns = self.groups.columns(gradient).double()
+            taken, size = columns @ bias.double(), columns.abs() @ bias.double().abs()
+        else:
+            product = gradient * bias
+            taken, size = self.groups.total(product).double(), self.groups.total(product.abs()).double()
+        self.layers[name] = self.layers[name] + taken if name in self.layers else taken
+        self.scale = self.scale + size
+
+    def take_epsilon(self, amount: Tensor) -> None:
+        """Book what a stabiliser took from every sample."""
+        self.epsilon = self.epsilon + amount.double()
+
+    def take_lost(self, amount: Tensor) -> None:
+        """Book what empty denominators dropped from every sample."""
+        self.lost = self.lost + amount.double()
+
+    def close(self, explained: Tensor, relevance: Tensor) -> Ledger:
+        """Return the ledger, given what was explained ``[samples]`` and the relevance of the inputs."""
+        total = explained.double()
+        inputs = self.groups.total(relevance.double())
+        bias = torch.stack(list(self.layers.values())).sum(0) if self.layers else torch.zeros_like(total)
+        scale = total.abs() + self.groups.total(relevance.double().abs()) + self.scale
+        return Ledger(total, inputs, bias, self.epsilon, self.lost, scale, dict(self.layers))
