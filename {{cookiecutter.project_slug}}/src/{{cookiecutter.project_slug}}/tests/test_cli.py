@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ..project import Project
-from .tiny import call, make_project
+from .small import call, make_project
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_help_starts_without_heavy_libraries(project: Project) -> None:
     import subprocess
     import sys
 
-    from .tiny import PACKAGE, environment
+    from .small import PACKAGE, environment
 
     code = f"import sys, {PACKAGE}.cli as c; c.command.main(['--help'], standalone_mode=False); " + (
         "print([m for m in ('torch', 'mlflow', 'lightning', 'matplotlib', 'onnx') if m in sys.modules])"
@@ -67,7 +67,7 @@ def test_outside_a_project_the_line_says_so(tmp_path: Path) -> None:
     import subprocess
     import sys
 
-    from .tiny import PACKAGE, SOURCE
+    from .small import PACKAGE, SOURCE
 
     env = {key: value for key, value in os.environ.items() if key != "FAIR_HEP_PROJECT"}
     done = subprocess.run(

@@ -13,7 +13,7 @@ from ..data.store import Store
 from ..errors import DataError
 from ..files import read_json
 from ..project import Project
-from .tiny import make_config, make_project
+from .small import make_config, make_project
 
 
 @pytest.fixture

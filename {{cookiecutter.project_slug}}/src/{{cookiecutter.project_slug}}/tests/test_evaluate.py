@@ -15,7 +15,7 @@ from ..data.store import Store
 from ..errors import DataError, MissingStepError
 from ..files import read_json, sha256
 from ..project import Project
-from .tiny import make_config, make_project
+from .small import make_config, make_project
 
 
 @pytest.fixture(scope="module")

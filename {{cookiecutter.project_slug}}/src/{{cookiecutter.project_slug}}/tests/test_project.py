@@ -9,7 +9,7 @@ import pytest
 from .. import models
 from ..errors import ConfigError
 from ..project import load_project
-from .tiny import make_project
+from .small import make_project
 
 
 def test_the_project_is_found_from_a_folder_below(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from .. import provenance
 from ..errors import MissingStepError
 from ..files import sha256
-from .tiny import make_config, make_project
+from .small import make_config, make_project
 
 
 def test_record_holds_configuration_versions_seed_and_inputs(tmp_path: Path) -> None:

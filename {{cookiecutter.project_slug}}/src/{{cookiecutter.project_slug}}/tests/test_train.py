@@ -21,7 +21,7 @@ from ..errors import ConfigError, MissingStepError, ProjectError
 from ..files import read_json
 from ..fit import learning_rate, threads
 from ..project import Project
-from .tiny import OVERRIDES, PACKAGE, call, environment, make_config, make_project
+from .small import OVERRIDES, PACKAGE, call, environment, make_config, make_project
 
 
 @pytest.fixture(scope="module")

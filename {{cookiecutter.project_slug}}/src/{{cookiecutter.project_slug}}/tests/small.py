@@ -1,0 +1,67 @@
+"""A small project on real simulated jets, trained for a moment: what the tests of the verbs stand on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from ..config import Config, load_config
+from ..project import Project, load_project
+
+PACKAGE = __package__.partition(".")[0]
+SOURCE = Path(__file__).parents[2]
+OVERRIDES = ("train.epochs=2", "train.limit=256", "train.batch_size=32", "evaluate.limit=300", "explain.size=12")
+
+
+def make_project(root: Path) -> Project:
+    """Write ``project.yaml`` and a configuration with Lite hyperparameters; return the project."""
+    root.mkdir(parents=True, exist_ok=True)
+    identity = {
+        "title": "Tiny tagger",
+        "slug": PACKAGE,
+        "description": "A tagger for tests",
+        "version": "0.1.0",
+        "model": "particlenet",
+        "authors": [{"name": "Lovelace, Ada", "orcid": "0000-0002-1825-0097"}],
+        "licenses": {"code": "MIT", "weights": "CC-BY-4.0", "data": "CC-BY-4.0"},
+        "dataset": {"doi": "10.5281/zenodo.2603256"},
+    }
+    (root / "project.yaml").write_text(yaml.safe_dump(identity), encoding="utf-8")
+    (root / "LICENSE").write_text("MIT\n", encoding="utf-8")
+    (root / "configs").mkdir(exist_ok=True)
+    (root / "configs" / "quick.yaml").write_text("name: quick\nmodel: {preset: lite}\n", encoding="utf-8")
+    return load_project(root)
+
+
+def make_config(project: Project, *overrides: str) -> Config:
+    """Return the configuration of the tiny project."""
+    return load_config(project.root / "configs" / "quick.yaml", [*OVERRIDES, *overrides])
+
+
+def call(project: Project, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a new process in the project's folder."""
+    return subprocess.run(
+        [sys.executable, "-m", PACKAGE, *arguments],
+        cwd=project.root,
+        env=environment(project),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def environment(project: Project) -> dict[str, str]:
+    """Return the environment for a process of the project: this package on the path, nothing but its own folder."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(SOURCE),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+        "FAIR_HEP_PROJECT": str(project.root),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{project.root}/mlflow.db",
+    }
