@@ -48,7 +48,7 @@ def attempt(
 
 
 def tracked(folder: Path) -> list[Path]:
-    """Return the files of the template, by path relative to the root: tracked ones, and new ones that git doesn't ignore."""
+    """Return the files of a checkout, by relative path: those that git tracks, and new ones that it doesn't ignore."""
     listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=folder)
     return sorted(Path(name) for name in set(listed.split("\0")) if name and (folder / name).is_file())
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from cookiecutter.main import cookiecutter
 from conftest import ROOT, TEMPLATE, Bake, need, run, tracked
+from cookiecutter.main import cookiecutter
 
 TOP = {
     ".github/workflows/ci.yml",
@@ -124,7 +124,9 @@ def test_hostile_answers_stay_data(bake: Bake) -> None:
     assert found["pyproject"]["project"]["description"] == " ".join(HOSTILE["description"].split())
 
 
-@pytest.mark.parametrize("text", ["on", "null", "1e3", "2026-01-01", "- a", "a: b", "'", '"', "\\", "#", "&a *a", "!x", "|", "~"])
+@pytest.mark.parametrize(
+    "text", ["on", "null", "1e3", "2026-01-01", "- a", "a: b", "'", '"', "\\", "#", "&a *a", "!x", "|", "~"]
+)
 def test_short_answers_stay_text(bake: Bake, text: str) -> None:
     found = read(bake(project_name=text, project_slug="short", description=text, author=text))
     assert found["project"]["title"] == found["citation"]["title"] == text

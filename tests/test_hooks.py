@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ BAD = [
     ("orcid", "0000000218250097"),
     ("orcid", "https://orcid.org/0000-0002-1825-0097"),
     ("orcid", "0000-0002-1694-233x"),
-    ("orcid", "٠٠٠٠-0002-1825-0097"),
+    ("orcid", "\u0660\u0660\u0660\u0660-0002-1825-0097"),
     ("email", "ada"),
     ("email", "ada@example"),
     ("email", "ada@@example.org"),
@@ -127,7 +128,7 @@ def test_check_digits_of_published_orcids() -> None:
 def test_every_dependency_of_the_project_is_a_taken_name() -> None:
     text = (TEMPLATE / "pyproject.toml").read_text()
     declared = tomllib.loads(text)["project"]
-    requirements = [*declared["dependencies"], *sum(declared["optional-dependencies"].values(), [])]
+    requirements = [*declared["dependencies"], *chain(*declared["optional-dependencies"].values())]
     names = {re.split(r"[^A-Za-z0-9._-]", requirement)[0] for requirement in requirements}
     assert {re.sub(r"[-.]", "_", name).lower() for name in names} <= PRE.TAKEN
 

@@ -1,0 +1,107 @@
+"""The repository itself: Python that needs no rendering, workflows and metadata that are valid, no machine's paths."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, TEMPLATE, attempt, need, run, tracked
+
+FILES = tracked(ROOT)
+PYTHON = [path for path in FILES if path.suffix == ".py"]
+INSIDE = [path for path in PYTHON if path.parts[0] == TEMPLATE.name]
+WORKFLOWS = [path for path in FILES if ".github" in path.parts and path.suffix == ".yml"]
+TEXT = {".py", ".md", ".yaml", ".yml", ".toml", ".json", ".cff", ".txt", ".ini", "", ".ipynb", ".cfg"}
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=str)
+def test_python_is_python_before_rendering(path: Path) -> None:
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    if path in INSIDE:
+        assert "cookiecutter." not in (ROOT / path).read_text(encoding="utf-8")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                assert not node.module.startswith(("top_tagger", "demo_tagger")), (
+                    f"{path}:{node.lineno} names the package"
+                )
+
+
+def test_everything_under_src_is_copied_as_it_is() -> None:
+    context = json.loads((ROOT / "cookiecutter.json").read_text())
+    assert {"src/*", ".github/workflows/*"} <= set(context["_copy_without_render"])
+    assert all(path.parts[1] == "src" for path in INSIDE)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.suffix in TEXT], ids=str)
+def test_nothing_of_one_machine(path: Path) -> None:
+    """No path of a machine, no neighbouring folder, and no host of a package registry."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    words = (
+        r"(?<![\w.$-])/(work|opt|farm|root|home)/",
+        r"\.\./shared",
+        "pypi" r"\.org",
+        "pythonhosted" r"\.org",
+        "npmjs" r"\.",
+        "deb" r"ian\.org",
+    )
+    for word in words:
+        found = re.search(word, text)
+        assert not found, f"{path}: {text[max(0, found.start() - 30) : found.end() + 30]!r}"
+
+
+def test_no_rendered_file_looks_like_a_git_pack() -> None:
+    """Cookiecutter takes such a file for a binary, and copies its braces (cookiecutter#2205)."""
+    for path in FILES:
+        if path.parts[0] == TEMPLATE.name:
+            assert not (ROOT / path).read_bytes().startswith(b"PACK"), path
+
+
+def test_files_are_small() -> None:
+    for path in FILES:
+        assert (ROOT / path).stat().st_size <= 4 * 2**20, path
+
+
+def test_workflows_lint() -> None:
+    programs = [Path(sys.executable).with_name(name) for name in ("actionlint", "zizmor")]
+    need(all(program.exists() for program in programs), "actionlint or zizmor isn't installed: make environment")
+    actionlint, zizmor = programs
+    paths = [ROOT / path for path in WORKFLOWS]
+    assert len(paths) >= 2
+    run(actionlint, *paths, cwd=ROOT)
+    done = attempt(zizmor, "--offline", "--pedantic", *paths, cwd=ROOT)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=str)
+def test_workflows_take_no_more_than_they_need(path: Path) -> None:
+    workflow = yaml.safe_load((ROOT / path).read_text())
+    assert workflow["permissions"] == {}
+    for job in workflow["jobs"].values():
+        assert set(job["permissions"].values()) <= {"read"}
+        for step in job["steps"]:
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step.get("uses", "x@" + 40 * "0"))
+
+
+def test_workflow_of_the_template_runs_what_ci_runs() -> None:
+    (text,) = ((ROOT / path).read_text() for path in WORKFLOWS if path.parts[0] == ".github")
+    assert ".ci/run" in text
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o100
+
+
+def test_citation_of_the_template_is_valid_and_stays_here() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["title"] not in (TEMPLATE / "CITATION.cff").read_text()
+    validator = Path(sys.executable).with_name("cffconvert")
+    need(validator.exists(), "cffconvert isn't installed: make environment")
+    run(validator, "--validate", cwd=ROOT)
+
+
+def test_unknown_model_is_refused_by_make() -> None:
+    done = attempt("make", "demo", "MODEL=nothing", cwd=ROOT)
+    assert done.returncode == 2
+    assert "got 'nothing', expected one of: particlenet" in done.stderr
