@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ...data.parallel import cores, in_processes
 from ...data.store import Ragged, write_store
 from ...errors import DataError
 from .table import KEY, LABEL, momentum_columns
@@ -27,6 +29,9 @@ _NODE = f"/{KEY}/table"
 # What numpy's own scalars and arrays need to be unpickled: no more is allowed in a file from a stranger.
 _HARMLESS = {"scalar", "_reconstruct", "dtype", "ndarray", "encode"}
 _HARMLESS_MODULES = {"numpy", "numpy.core.multiarray", "numpy._core.multiarray", "_codecs"}
+_MOMENTUM = re.compile("(?:E|PX|PY|PZ)_([0-9]{1,6})")
+# Files of so few chunks are read faster by this process than others start.
+_FEW = 6
 # Sorted in double precision and stored in single, neighbours may seem swapped by so much.
 _TOLERANCE = 1e-5
 
@@ -54,7 +59,7 @@ class Chunk:
 
 
 def convert(
-    files: Sequence[Path], folder: Path, *, max_constituents: int = 128, chunk: int = 8192
+    files: Sequence[Path], folder: Path, *, max_constituents: int = 128, chunk: int = 8192, processes: int = 0
 ) -> dict[str, Any]:
     """Convert the files of one split into a store: ``particles`` (ragged), ``axis`` and ``label``.
 
@@ -69,7 +74,9 @@ def convert(
     max_constituents
         Jets with more constituents than a loader will keep are counted; 0: no limit.
     chunk
-        Jets in memory at a time.
+        Jets that a process holds in memory at a time.
+    processes
+        Processes that read; 0: one for a small file, else one per core and at most 4, as more need too much memory.
 
     Returns
     -------
@@ -90,16 +97,43 @@ def convert(
         raise DataError(f"{folder.name}: got no files to convert, expected at least one")
     with write_store(folder, source) as writer:
         for path in files:
+            with open_table(path) as table:
+                table.require_labels()
+                jets = table.jets
+            source["files"].append({"name": path.name, "jets": jets})
+            ranges = [_Range(path, start, min(start + chunk, jets)) for start in range(0, jets, chunk)]
             with (
-                open_table(path) as table,
-                tqdm(total=table.jets, unit="jet", desc=f"convert {path.name}", file=sys.stderr, disable=None) as bar,
+                _parts(ranges, processes) as parts,
+                tqdm(total=jets, unit="jet", desc=f"convert {path.name}", file=sys.stderr, disable=None) as bar,
             ):
-                source["files"].append({"name": path.name, "jets": table.jets})
-                for part in table.chunks(chunk):
+                for part in parts:
                     writer.append(particles=part.particles, axis=part.axis, label=part.label)
                     _count(part, counts, above)
                     bar.update(len(part.label))
     return {**counts, "above_maximum": above}
+
+
+@dataclass(frozen=True)
+class _Range:
+    path: Path
+    start: int
+    stop: int
+
+
+@contextlib.contextmanager
+def _parts(ranges: Sequence[_Range], processes: int) -> Iterator[Iterator[Chunk]]:
+    """Give the chunks of a file in order."""
+    workers = min(processes or (min(cores(), 4) if len(ranges) > _FEW else 1), len(ranges))
+    if workers == 1:
+        yield map(_read_range, ranges)
+        return
+    with in_processes(_read_range, ranges, workers) as parts:
+        yield parts
+
+
+def _read_range(part: _Range) -> Chunk:
+    with open_table(part.path) as table:
+        return table.chunk(part.start, part.stop)
 
 
 def _count(part: Chunk, counts: dict[str, int], above: dict[str, int]) -> None:
@@ -125,19 +159,25 @@ class JetTable:
         self.jets = int(table.nrows)
         self._table = table
         self._places = places
-        last = max((int(c[2:]) for c in places if c.startswith("E_") and c[2:].isdigit()), default=0)
-        self._columns = momentum_columns(last + 1)
+        numbers = [int(match[1]) for match in map(_MOMENTUM.fullmatch, places) if match]
+        # A file can't have more constituents than columns, whatever a column's name says.
+        self._columns = momentum_columns(1 + min(max(numbers, default=0), len(places)))
         self._require(self._columns)
         if self.jets == 0:
             raise DataError(f"{name}: got 0 jets, expected at least 1")
 
     def chunks(self, size: int, *, labels: bool = True) -> Iterator[Chunk]:
-        """Read all jets in order, ``size`` at a time; the last chunk may be smaller.
+        """Read all jets in order, ``size`` at a time; the last chunk may be smaller. See `chunk`."""
+        for start in range(0, self.jets, size):
+            yield self.chunk(start, min(start + size, self.jets), labels=labels)
+
+    def chunk(self, start: int, stop: int, *, labels: bool = True) -> Chunk:
+        """Read the jets from ``start`` to ``stop - 1``.
 
         Parameters
         ----------
-        size
-            Jets in a chunk.
+        start, stop
+            Rows of the file, from 0.
         labels
             Whether labels must be there; otherwise they are neither wanted nor read.
 
@@ -147,10 +187,18 @@ class JetTable:
             If a number is wrong; the message names row and column.
         """
         if labels:
-            self._require([LABEL])
-        for start in range(0, self.jets, size):
-            rows = self._read(start, min(start + size, self.jets))
-            yield self._chunk(rows, start, labels)
+            self.require_labels()
+        return self._chunk(self._read(start, stop), start, labels)
+
+    def require_labels(self) -> None:
+        """Make sure that there is a column of labels.
+
+        Raises
+        ------
+        DataError
+            If there is none.
+        """
+        self._require([LABEL])
 
     def _require(self, wanted: Sequence[str]) -> None:
         missing = [column for column in wanted if column not in self._places]
@@ -171,10 +219,10 @@ class JetTable:
         momenta = self._momenta(rows)
         self._check(~np.isfinite(momenta), momenta, start, "a finite number")
         particles = momenta.reshape(len(rows), -1, 4)
-        energy = particles[..., 0]
+        energy, px, py, pz = (particles[..., i] for i in range(4))
         self._check_particles(energy < 0, particles, start, "an energy of 0 or more")
         real = energy > 0
-        stray = ~real & (particles[..., 1:] != 0).any(-1)
+        stray = ~real & ((px != 0) | (py != 0) | (pz != 0))
         self._check_particles(stray, particles, start, "an energy above 0 where there is a momentum")
         axis = particles.sum(1, dtype=np.float64).astype(np.float32)
         ragged, resorted = _sorted(Ragged.from_counts(particles[real], real.sum(1)))

@@ -7,11 +7,9 @@ depend on the seed and the size only, not on the number of processes.
 from __future__ import annotations
 
 import importlib.util
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ...data.parallel import cores, in_processes
 from ...errors import DataError
 from ...files import new_folder, sha256, write_json
 from .generator import SELECTION, generate, settings
@@ -108,14 +107,11 @@ def simulate_splits(
     _require()
     units = [unit for split, count in counts.items() for unit in _units(split, count, seed)]
     events = {"top": 0, "qcd": 0}
-    context = multiprocessing.get_context("spawn")
-    workers = min(processes or os.cpu_count() or 1, len(units))
     # Jets are always made in other processes: there, what Pythia and FastJet print can be kept off standard output.
     with (
-        ProcessPoolExecutor(workers, mp_context=context, initializer=_print_to_standard_error) as pool,
+        in_processes(_make, units, min(processes or cores(), len(units)), _print_to_standard_error) as results,
         tqdm(total=sum(counts.values()), unit="jet", desc="simulate", file=sys.stderr, disable=None) as progress,
     ):
-        results = pool.map(_make, units)
 
         def blocks(split: str) -> Iterator[Block]:
             for _ in _units(split, counts[split], seed):
@@ -125,12 +121,8 @@ def simulate_splits(
                 progress.update(len(block.label))
                 yield change(block) if change else block
 
-        try:
-            for split in counts:
-                write_table(folder / f"{split}.h5", blocks(split), level=level)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for split in counts:
+            write_table(folder / f"{split}.h5", blocks(split), level=level)
     return _details(counts, seed, events)
 
 

@@ -1,0 +1,74 @@
+"""Work for several processes, with results in order and few of them waiting."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import TypeVar
+
+from ..errors import DataError
+
+__all__ = ["cores", "in_processes"]
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def in_processes(
+    work: Callable[[Task], Result], tasks: Iterable[Task], processes: int, start: Callable[[], None] | None = None
+) -> Iterator[Iterator[Result]]:
+    """Give the results of ``work(task)``, in the order of the tasks, from other processes.
+
+    At most twice as many tasks as processes are under way or waiting, so that memory stays bounded. Leaving the block
+    early drops what hasn't begun.
+
+    Parameters
+    ----------
+    work
+        Function of a module.
+    tasks
+        What to work on; may be endless.
+    processes
+        Number of processes, at least 1.
+    start
+        Called once in every process.
+
+    Raises
+    ------
+    DataError
+        If a process dies (for want of memory, say). Errors that ``work`` raises are raised here.
+    """
+    # Not forked: a copy of a process with threads, as torch starts them, may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=start) as pool:
+        results = _ordered(pool, work, iter(tasks), 2 * processes)
+        try:
+            yield results
+        except BrokenProcessPool as error:
+            raise DataError("a process ended before its work was done: too little memory, or it was killed") from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _ordered(
+    pool: ProcessPoolExecutor, work: Callable[[Task], Result], tasks: Iterator[Task], ahead: int
+) -> Generator[Result, None, None]:
+    waiting: deque[Future[Result]] = deque(pool.submit(work, task) for task in islice(tasks, ahead))
+    while waiting:
+        result = waiting.popleft().result()
+        waiting.extend(pool.submit(work, task) for task in islice(tasks, 1))
+        yield result
