@@ -1,0 +1,1 @@
+"""Raw files from wherever they come, and the stores that training reads."""

@@ -1,0 +1,189 @@
+"""From a DOI to the files of its record: zenodo-get finds the record, the record says what its files must be.
+
+zenodo-get (AGPL-3.0) runs as a program of its own and is never imported. It resolves the DOI and lists the addresses of
+the files; sizes, checksums, title and licence come from the record that these addresses belong to.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, AliasPath, BaseModel, Field, ValidationError
+
+from ..errors import DataError
+from .web import Client, Patience
+
+__all__ = ["Record", "RecordFile", "find_record", "normalise"]
+
+# DataCite prefixes of Zenodo; 10.5072 is the test prefix, which only the sandbox uses and doi.org doesn't know.
+_HOSTS = {"10.5281": "zenodo.org", "10.5072": "sandbox.zenodo.org"}
+_DOI = re.compile(r"10\.\d{4,9}/[-._;()/:A-Za-z0-9]+")
+_LINK = re.compile(r"/(?:api/)?records/(\d+)/files/.+")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class RecordFile(BaseModel):
+    """A file as its record describes it: the key is its name, the checksum is ``algorithm:hexadecimal``."""
+
+    key: str
+    size: int = Field(ge=0)
+    checksum: str = Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$")
+    link: str = Field(validation_alias=AliasPath("links", "self"))
+
+
+class Record(BaseModel):
+    """A record of Zenodo: what of its description is needed here."""
+
+    number: int = Field(validation_alias="id")
+    doi: str = Field(validation_alias=AliasChoices("doi", AliasPath("metadata", "doi")))
+    concept: int | None = Field(None, validation_alias="conceptrecid")
+    title: str | None = Field(None, validation_alias=AliasPath("metadata", "title"))
+    license: str | None = Field(None, validation_alias=AliasPath("metadata", "license", "id"))
+    files: list[RecordFile] = []
+
+    def answers_to(self, doi: str) -> bool:
+        """Tell whether a DOI means this version of the record, or all its versions."""
+        prefix = self.doi.partition("/")[0]
+        own = {self.doi.lower()} | ({f"{prefix}/zenodo.{self.concept}"} if self.concept else set())
+        return doi.lower() in own
+
+
+def normalise(doi: str) -> str:
+    """Return the bare DOI; ``doi:`` and the address of a resolver in front are taken off.
+
+    Raises
+    ------
+    DataError
+        If it isn't written like a DOI.
+
+    Examples
+    --------
+    >>> normalise("https://doi.org/10.5281/zenodo.2603256")
+    '10.5281/zenodo.2603256'
+    """
+    bare = re.sub(r"^(https?://(dx\.)?doi\.org/|doi:\s*)", "", doi.strip(), flags=re.IGNORECASE)
+    if not _DOI.fullmatch(bare):
+        raise DataError(f"DOI: got {doi!r}, expected for example 10.5281/zenodo.2603256")
+    return bare
+
+
+def find_record(client: Client, doi: str, *, direct: bool) -> Record:
+    """Find the record of a DOI.
+
+    Parameters
+    ----------
+    doi
+        A bare DOI.
+    direct
+        Ask the archive for the number in the DOI, without zenodo-get: that program takes a token only as an argument,
+        which every user of the machine can read.
+
+    Raises
+    ------
+    DataError
+        If the DOI isn't known, leads to something else, or the record can't be read or points to another host.
+    """
+    host = _HOSTS.get(doi.partition("/")[0], "zenodo.org")
+    number = _number(doi) if direct else _ask_zenodo_get(doi, host, client.patience)
+    record = _parse(client.read_json(f"https://{host}/api/records/{number}", f"DOI {doi}"), doi)
+    if not record.answers_to(doi):
+        raise DataError(f"DOI {doi} leads to record {record.number}, whose own DOI is {record.doi}; check the DOI")
+    if not record.files:
+        raise DataError(f"DOI {doi}: record {record.number} shows no files; if they are restricted, set ZENODO_TOKEN")
+    for file in record.files:
+        _check_link(file.link, host, doi)
+    return record
+
+
+def _number(doi: str) -> str:
+    found = re.fullmatch(r"10\.(?:5281|5072)/zenodo\.(\d+)", doi, flags=re.IGNORECASE)
+    if found is None:
+        raise DataError(f"DOI: got {doi}, expected one of Zenodo (10.5281/zenodo.NUMBER) together with ZENODO_TOKEN")
+    return found[1]
+
+
+def _parse(answer: Any, doi: str) -> Record:
+    try:
+        return Record.model_validate(answer)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        raise DataError(
+            f"DOI {doi}: the record's {place or 'description'} is wrong: {problem['msg'][:100].lower()}; "
+            "look at the record's page"
+        ) from error
+
+
+def _check_link(link: str, host: str, doi: str) -> str:
+    """Return the number of the record that a link to a file belongs to.
+
+    Raises
+    ------
+    DataError
+        If it leads to another host, or isn't https.
+    """
+    parts = urlsplit(link)
+    found = _LINK.fullmatch(parts.path)
+    if parts.scheme != "https" or parts.netloc != host or found is None:
+        raise DataError(f"DOI {doi}: a file of the record lies at {link[:80]!r}, not on https://{host}; don't trust it")
+    return found[1]
+
+
+def _ask_zenodo_get(doi: str, host: str, patience: Patience) -> str:
+    """Return the number of the record to which zenodo-get resolves a DOI."""
+    if importlib.util.find_spec("zenodo_get") is None:
+        raise DataError("zenodo-get is missing: install the project with its extra [train]")
+    wanted = ["-d", doi] if host == "zenodo.org" else ["-s", "-r", _number(doi)]
+    command = [
+        sys.executable, "-P", "-m", "zenodo_get", *wanted, "-w", "links.txt", "-v", "1", "-t", f"{patience.timeout:g}",
+        "--max-http-retries", str(patience.tries - 1), "--backoff-factor", f"{patience.first_wait:g}",
+    ]  # fmt: skip
+    longest = 2 * patience.tries * (patience.timeout + 120)
+    with tempfile.TemporaryDirectory(prefix="zenodo-get-") as folder:
+        # The program names files by what the record says, so it gets a folder of its own, and only lists.
+        try:
+            done = subprocess.run(
+                [*command, "-o", folder], cwd=folder, env=_environment(), capture_output=True, text=True, check=False,
+                errors="replace", timeout=longest,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise DataError(f"DOI {doi}: zenodo-get doesn't end or start: {error}; try again later") from error
+        listed = Path(folder) / "links.txt"
+        links = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
+    if done.returncode != 0 or not links:
+        raise DataError(f"DOI {doi}: {_reason(done.stdout + done.stderr)}")
+    return _check_link(links[0], host, doi)
+
+
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key != "ZENODO_TOKEN"} | {"NO_COLOR": "1"}
+
+
+def _reason(output: str) -> str:
+    """Say in our words why zenodo-get stopped."""
+    lines = [line.strip() for line in _COLOUR.sub("", output).splitlines() if line.strip()] or ["it says nothing"]
+    errors = [line.partition("ERROR: ")[2] for line in lines if "ERROR: " in line]
+    said = " ".join((errors or lines)[-1].split())
+    if status := re.search(r"HTTP error (resolving|fetching)[^:]*.*?: (\d{3}) - ", said):
+        host = "doi.org" if status[1] == "resolving" else "zenodo.org"
+        meaning = {
+            "403": "it is restricted, or this address is blocked for a while; set ZENODO_TOKEN, or try again later",
+            "404": "unknown there; check the DOI, which must be one of Zenodo",
+            "410": "the record was withdrawn",
+        }.get(status[2], "busy or down; try again later")
+        return f"{host} answered {status[2]}: {meaning}"
+    if said.startswith("Timeout"):
+        return "no answer in time; check the network, or try again later"
+    if said.startswith(("Error resolving", "Error fetching")):
+        return "no connection to doi.org and zenodo.org; check the network and HTTPS_PROXY"
+    if "No files found" in said:
+        return "the record shows no files; if they are restricted, set ZENODO_TOKEN"
+    return f"zenodo-get can't read the record ({said[:160]}); try again later"

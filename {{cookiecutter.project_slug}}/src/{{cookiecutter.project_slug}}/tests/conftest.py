@@ -1,0 +1,33 @@
+"""Fixtures that several tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from . import needs
+from .zenodo import Zenodo
+
+_PROXY = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
+_TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+@pytest.fixture
+def require() -> Callable[[object, str], None]:
+    """Give `needs.require`: skip with a reason, or fail under ``REQUIRE_ALL=1``."""
+    return needs.require
+
+
+@pytest.fixture
+def zenodo(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Zenodo]:
+    """Run a stand-in for Zenodo, which programs with this environment take for the real one."""
+    for name in (*_PROXY, *_TRUST, "ZENODO_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    folder: Path = tmp_path_factory.mktemp("zenodo")
+    with Zenodo(folder) as standin:
+        for name, value in standin.environment.items():
+            monkeypatch.setenv(name, value)
+        yield standin
