@@ -78,8 +78,9 @@ def _fetched(project: Project, config: Config, model: Model) -> Mapping[str, Seq
         return [name for name in needed if not wanted or any(Path(name).match(glob) for glob in wanted)]
 
     folder = project.data / "raw" / doi.replace("/", "_")
-    fetch(doi, folder, choose=choose)
-    return _sorted(model, folder)
+    # Only what was asked for and verified counts, whatever else lies in the folder.
+    paths = {file.name: file.path for file in fetch(doi, folder, choose=choose).files}
+    return {split: [paths[name] for name in group] for split, group in model.published(sorted(paths)).items()}
 
 
 def _sorted(model: Model, folder: Path) -> dict[str, list[Path]]:

@@ -14,6 +14,7 @@ from ..errors import DataError
 from ..files import read_json
 from ..project import Project
 from .small import make_config, make_project
+from .zenodo import Zenodo
 
 
 @pytest.fixture
@@ -65,3 +66,22 @@ def test_simulated_jets_are_a_source(project: Project) -> None:
     result = data.run(project, config)
     assert sum(split["jets"] for split in result["splits"].values()) == 60
     assert data.run(project, config) == result
+
+
+def test_a_published_record_is_a_source_and_is_fetched_once(project: Project, zenodo: Zenodo) -> None:
+    published = {f"{split}.h5": files[0].read_bytes() for split, files in models.get("particlenet").sample().items()}
+    zenodo.add(2603256, {**published, "readme.txt": b"not needed"})
+    config = make_config(project, "data.source=doi")
+    result = data.run(project, config)
+    assert result["source"] == "doi"
+    assert all(split["jets"] > 0 for split in result["splits"].values())
+    assert not zenodo.seen("*readme.txt*")
+    asked = len(zenodo.seen())
+    assert data.run(project, config) == result
+    assert len(zenodo.seen()) == asked
+
+
+def test_a_record_without_the_files_that_the_model_needs_is_refused(project: Project, zenodo: Zenodo) -> None:
+    zenodo.add(2603256, {"events.root": b"other"})
+    with pytest.raises(DataError, match=r"none of its files is chosen; it has events\.root"):
+        data.run(project, make_config(project, "data.source=doi"))
