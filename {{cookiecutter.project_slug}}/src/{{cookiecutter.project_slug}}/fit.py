@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
 from . import models
@@ -47,6 +49,8 @@ class Fitted:
 def fit(project: Project, config: Config, folder: Path, stores: Path) -> Fitted:
     """Train, from the last checkpoint in ``folder`` if there is one; return the network of the best epoch."""
     settings = config.train
+    # Lightning sets its own level when it is imported; its hints on other products are no news of this training.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     model = models.get(project.model)
     sets = {split: model.dataset(Store(stores / split), **config.data.options) for split in ("train", "val")}
     data = _Loaders(first(sets["train"], settings.limit), sets["val"], settings, config.seed)
@@ -88,9 +92,9 @@ def fit(project: Project, config: Config, folder: Path, stores: Path) -> Fitted:
             gradient_clip_val=None,
             default_root_dir=folder,
         )
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
-    if trainer.interrupted or trainer.received_sigterm:
-        raise KeyboardInterrupt
+        with _told_apart():
+            ckpt = checkpoint if checkpoint.is_file() else None
+            trainer.fit(module, datamodule=data, ckpt_path=ckpt, weights_only=True)
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     module.load_state_dict(state["state_dict"])
     summary = {
@@ -212,6 +216,16 @@ def _mlflow_logger(project: Project, config: Config) -> Any:
     logger = MLFlowLogger(project.slug, run_name=f"train {config.name}", tracking_uri=tracking_uri(project, config))
     logger.log_hyperparams({"model": config.model, "train": config.train.model_dump(), "seed": config.seed})
     return logger
+
+
+@contextlib.contextmanager
+def _told_apart() -> Iterator[None]:
+    """Tell a training that was stopped from outside from one that ended: Lightning leaves both with exit code 0."""
+    try:
+        yield
+    except SIGTERMException as error:
+        log.warning("stopped by SIGTERM: continue with `train --resume`")
+        raise SystemExit(128 + signal.SIGTERM) from error
 
 
 @contextlib.contextmanager

@@ -55,7 +55,7 @@ def run(project: Project, config: Config, *, resume: bool = False) -> dict[str, 
     _write_weights(done.network, folder / WEIGHTS)
     _draw_curves(done.history, folder / "learning_curves.png")
     result = {**done.summary, "weights": str((folder / WEIGHTS).relative_to(project.root))}
-    write_json(folder / "history.json", {"epochs": done.history, **done.summary})
+    write_json(folder / "history.json", {"losses": done.history, **done.summary})
     inputs = provenance.checksums(project.root, *(stores / split / "store.json" for split in ("train", "val")))
     provenance.record(folder, project, config, "train", inputs=inputs, result=result)
     return result

@@ -43,7 +43,7 @@ def _same(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> 
 def test_training_learns_and_writes_its_results(project: Project) -> None:
     result = train.run(project, make_config(project, "train.epochs=3", "train.limit=0"))
     folder = project.run("quick", "train")
-    history = read_json(folder / "history.json")["epochs"]
+    history = read_json(folder / "history.json")["losses"]
     assert [row["epoch"] for row in history] == [0, 1, 2]
     assert history[-1]["val_loss"] < 0.5 * np.log(2)
     assert result["parameters"] == 26_416
@@ -118,7 +118,7 @@ def test_an_interrupted_training_reaches_the_same_weights(project: Project, stop
             time.sleep(0.005)
         process.send_signal(stop)
         process.wait(timeout=60)
-    assert process.returncode != 0
+    assert process.returncode == (-stop if stop is signal.SIGKILL else 128 + stop)
     assert not (project.run(name, "train") / "provenance.json").exists()
     resumed = call(project, "train", "--resume", *OVERRIDES, *overrides, f"name={name}")
     assert resumed.returncode == 0, resumed.stderr
@@ -128,7 +128,11 @@ def test_an_interrupted_training_reaches_the_same_weights(project: Project, stop
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["lightning", "torchrun"])
 def test_two_processes_learn_what_one_learns(project: Project, launcher: str) -> None:
-    """The same batches and shared batch-norm statistics: weights agree to the rounding of float32."""
+    """The same batches and shared batch-norm statistics: the losses agree to the rounding of float32.
+
+    Weights are no measure: where batch norm makes a gradient vanish, Adam turns its rounding into whole steps. That the
+    processes compute the same gradients is shown in float64 by ``test_processes.py``.
+    """
     overrides = ["train.threads=1", "model.dropout=0", "train.limit=128", "train.epochs=1"]
     train.run(project, make_config(project, "name=single", *overrides))
     arguments = ["train", *OVERRIDES, *overrides, f"name={launcher}", "train.devices=2", "train.accelerator=cpu"]
@@ -155,7 +159,8 @@ def test_two_processes_learn_what_one_learns(project: Project, launcher: str) ->
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    single, double = _weights(project, "single"), _weights(project, launcher)
-    assert read_json(project.run(launcher, "train") / "history.json")["processes"] == 2
-    for key, values in single.items():
-        np.testing.assert_allclose(double[key], values, rtol=2e-3, atol=2e-4, err_msg=key)
+    one, two = (read_json(project.run(name, "train") / "history.json") for name in ("single", launcher))
+    assert (one["processes"], two["processes"]) == (1, 2)
+    assert one["steps"] == two["steps"] == 4
+    for key in ("train_loss", "val_loss"):
+        assert two["losses"][0][key] == pytest.approx(one["losses"][0][key], rel=2e-3)
