@@ -167,7 +167,7 @@ class Explainer:
     def _explain(self, leaf: Tensor, context: Sequence[Any], target: Target, plain: Tensor | None) -> Explanation:
         """Run the network with its rules attached, and one backward pass."""
         assert self.plan is not None
-        book = Book(Groups(1), leaf)
+        book = Book(Groups(1))
         watch = Watch(book, None, absorb=self.absorb, epsilon=self.epsilon)
         forwards = {
             module: self._trusting(watch, self._ruled(module, book)) for module in self.names if self._has_rule(module)

@@ -110,10 +110,9 @@ class Ledger:
 class Book:
     """Where entries are made during one backward pass."""
 
-    def __init__(self, groups: Groups, like: Tensor) -> None:
+    def __init__(self, groups: Groups) -> None:
         self.groups = groups
-        empty = torch.zeros(groups.samples, dtype=torch.float64, device=like.device)
-        self.epsilon, self.lost, self.scale = empty.clone(), empty.clone(), empty
+        self.epsilon = self.lost = self.scale = torch.zeros((), dtype=torch.float64)
         self.layers: dict[str, Tensor] = {}
 
     def take_bias(self, name: str, gradient: Tensor, bias: Tensor) -> None:
@@ -141,4 +140,5 @@ class Book:
         inputs = self.groups.total(relevance.double())
         bias = torch.stack(list(self.layers.values())).sum(0) if self.layers else torch.zeros_like(total)
         scale = total.abs() + self.groups.total(relevance.double().abs()) + self.scale
-        return Ledger(total, inputs, bias, self.epsilon, self.lost, scale, dict(self.layers))
+        epsilon, lost = (torch.zeros_like(total) + amount for amount in (self.epsilon, self.lost))
+        return Ledger(total, inputs, bias, epsilon, lost, scale, dict(self.layers))

@@ -1,0 +1,63 @@
+"""The verb ``explain``: let the model's study explain the trained network on the test split."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+from .. import models, provenance
+from ..config import Config
+from ..files import read_json, write_json
+from ..project import Project
+
+__all__ = ["run"]
+
+
+def run(project: Project, config: Config) -> dict[str, Any]:
+    """Explain the network; write ``runs/<configuration>/explain/`` with relevances, tables and figures.
+
+    An interrupted explanation goes on where it stopped; a finished one is made anew.
+
+    Raises
+    ------
+    MissingStepError
+        If there are no data or no weights.
+    ExplainError
+        If something can't be explained; the message names module, call or jet.
+    """
+    from ..data.store import Store
+    from ..data.verb import store_folder
+    from ..train import WEIGHTS, load_network
+
+    network = load_network(project, config)
+    stores = store_folder(project, config)
+    provenance.require(stores / "test", "data", project.root)
+    folder = project.run(config.name, "explain")
+    if (folder / provenance.FILE).is_file():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    model = models.get(project.model)
+    dataset = model.dataset(Store(stores / "test"), **config.data.options)
+    found = {"network": _network(project, config), **model.study(network, dataset, config, folder)}
+    write_json(folder / "study.json", found)
+    weights = project.run(config.name, "train") / WEIGHTS
+    inputs = provenance.checksums(project.root, weights, stores / "test" / "store.json")
+    provenance.record(folder, project, config, "explain", inputs=inputs)
+    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return {**found, "folder": str(folder.relative_to(project.root)), "files": files}
+
+
+def _network(project: Project, config: Config) -> dict[str, Any]:
+    """Name the network that is explained: what it is, how long it was trained on what, how good it is."""
+    trained = provenance.require(project.run(config.name, "train"), "train", project.root)["result"]
+    known = {
+        "model": project.model,
+        **config.model,
+        "source": config.data.source,
+        "epochs": config.train.epochs,
+        **trained,
+    }
+    metrics = project.run(config.name, "evaluate") / "metrics.json"
+    if metrics.is_file():
+        known["metrics"] = read_json(metrics)["metrics"]
+    return known

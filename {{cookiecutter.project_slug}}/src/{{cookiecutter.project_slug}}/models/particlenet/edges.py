@@ -1,0 +1,66 @@
+"""What the most relevant edges of a jet are like: whether they join two prongs, how far they reach, how heavy they are.
+
+The measures are those of Mokhtar, Kansal and Duarte, arXiv:2211.09912. An edge leads from a constituent to one of its
+neighbours; it is first order in its block (one hop), not a walk through several blocks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .relevances import JetRelevances
+from .subjets import NONE
+
+__all__ = ["angle_and_mass", "between_subjets", "top_edges"]
+
+
+def top_edges(part: JetRelevances, block: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find the most relevant edges of every jet, by the share of |R|.
+
+    Returns
+    -------
+    here, there, exists
+        Positions of both ends ``[jets, count]`` from the most relevant edge down, and which of them exist.
+    """
+    neighbour, share, _ = part.edges(block)
+    jets, _, k = neighbour.shape
+    flat = np.where(neighbour >= 0, share, -1.0).reshape(jets, -1)
+    if flat.shape[1] < count:
+        flat = np.pad(flat, [(0, 0), (0, count - flat.shape[1])], constant_values=-1.0)
+    order = np.argsort(-flat, axis=1, kind="stable")[:, :count]
+    exists = np.take_along_axis(flat, order, 1) >= 0
+    order = np.where(exists, order, 0)
+    return order // k, np.where(exists, np.take_along_axis(neighbour.reshape(jets, -1), order, 1), 0), exists
+
+
+def between_subjets(part: JetRelevances, block: int, most: int = 15) -> np.ndarray:
+    """Return the fraction of the N most relevant edges that join two different subjets, N = 1 to ``most``.
+
+    Returns
+    -------
+    fraction
+        ``[jets, most]``; NaN for jets that can't be declustered or have no edge. A jet with fewer than N edges counts
+        with those that it has.
+    """
+    here, there, exists = top_edges(part, block, most)
+    subjet = part.values["constituent/subjet"]
+    ends = np.take_along_axis(subjet, here, 1), np.take_along_axis(subjet, there, 1)
+    joined = np.cumsum((ends[0] != ends[1]) & exists, axis=1)
+    number = np.cumsum(exists, axis=1)
+    usable = (subjet[:, 0] != NONE)[:, None] & (number > 0)
+    return np.where(usable, joined / np.maximum(number, 1), np.nan)
+
+
+def angle_and_mass(part: JetRelevances, block: int, count: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """Return Delta R and the invariant mass in GeV of the most relevant edges, each ``[jets, count]``; NaN: no edge."""
+    here, there, exists = top_edges(part, block, count)
+    momenta = part.values["constituent/momentum"].astype(np.float64)
+    angles = part.values["constituent/angles"].astype(np.float64)
+    first, second = (np.take_along_axis(momenta, ends[..., None], 1) for ends in (here, there))
+    one, other = (np.take_along_axis(angles, ends[..., None], 1) for ends in (here, there))
+    difference = one - other
+    difference[..., 1] = (difference[..., 1] + np.pi) % (2 * np.pi) - np.pi
+    total = first + second
+    squared = total[..., 0] ** 2 - (total[..., 1:] ** 2).sum(-1)
+    distance, mass = np.sqrt((difference**2).sum(-1)), np.sqrt(np.maximum(squared, 0.0))
+    return np.where(exists, distance, np.nan), np.where(exists, mass, np.nan)

@@ -1,0 +1,196 @@
+"""Figures of the explanation: edge graphs of jets, and what the most relevant edges and constituents are like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...figures import COLOURS, figure
+from ...files import new_file
+from .relevances import JetRelevances
+from .subjets import NONE
+
+__all__ = ["CLASSES", "FEATURE_LABELS", "draw_edge_graph", "draw_fractions", "draw_spectra", "draw_where"]
+
+CLASSES = ("QCD", "top")
+#: Features as formulas, in their order.
+FEATURE_LABELS = (
+    r"$\Delta\eta$", r"$\Delta\phi$", r"$\log p_T$", r"$\log E$", r"$\log p_T/p_T^{jet}$", r"$\log E/E^{jet}$",
+    r"$\Delta R$",
+)  # fmt: skip
+_SUBJET_COLOURS = (COLOURS["blue"], COLOURS["red"], COLOURS["green"])
+_CLASS_COLOURS = (COLOURS["blue"], COLOURS["orange"])
+#: Edges that are drawn in a block, from the most relevant down: more would hide each other.
+_DRAWN = 150
+
+
+def draw_edge_graph(part: JetRelevances, jet: int, path: Path, composite: str) -> None:
+    """Draw one jet in (delta eta, delta phi), one panel for each EdgeConv block.
+
+    Constituents are discs whose area grows with pT, coloured by subjet; edges are darker and wider the more relevance
+    they carry. The account of relevance is printed below.
+
+    Parameters
+    ----------
+    part, jet
+        Relevances, and the position of the jet among them.
+    path
+        File to write; its suffix chooses the format.
+    composite
+        Rules that the relevances were made with.
+    """
+    values = part.values
+    real = part.mask[jet]
+    angles, momenta = values["constituent/angles"][jet][real], values["constituent/momentum"][jet][real]
+    subjet = values["constituent/subjet"][jet][real]
+    reach = max(0.4, 1.08 * float(np.abs(angles).max()))
+    with new_file(path) as name, figure(part.blocks, width=4.6, height=5.2) as (picture, axes):
+        for block, panel in enumerate(np.atleast_1d(axes)):
+            _draw_edges(panel, part, jet, block, angles)
+            _draw_constituents(panel, angles, momenta, subjet)
+            panel.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel=r"$\Delta\eta$", aspect="equal")
+            panel.set_title(f"EdgeConv block {block + 1}", fontsize=13)
+        first = np.atleast_1d(axes)[0]
+        first.set_ylabel(r"$\Delta\phi$ [rad]")
+        handles, labels = first.get_legend_handles_labels()
+        legend = {"loc": "outside upper center", "ncols": len(labels), "frameon": False, "fontsize": 11}
+        for handle in picture.legend(handles, labels, **legend).legend_handles:
+            handle.set_sizes([60])
+        picture.supxlabel(_account(part, jet, composite), fontsize=11)
+        picture.savefig(name)
+
+
+def draw_fractions(table: Mapping[str, Any], path: Path, title: str) -> None:
+    """Draw the fraction of the N most relevant edges that join two subjets, for every class and kind of network.
+
+    Parameters
+    ----------
+    table
+        For "trained" (and "untrained") and each class ``{"mean": [15], "error": [15]}``.
+    path
+        File to write.
+    title
+        Models and jets that the figure is of.
+    """
+    with new_file(path) as name, figure() as (picture, axes):
+        for kind, style in (("trained", "-"), ("untrained", "--")):
+            for number, label in enumerate(CLASSES):
+                row = table.get(kind, {}).get(label)
+                if row is None:
+                    continue
+                mean, error = np.array(row["mean"]), np.array(row["error"])
+                steps = np.arange(1, len(mean) + 1)
+                axes.plot(steps, mean, style, color=_CLASS_COLOURS[number], label=f"{label}, {kind}")
+                axes.fill_between(steps, mean - error, mean + error, color=_CLASS_COLOURS[number], alpha=0.25, lw=0)
+        axes.set(xlabel="N most relevant edges", ylabel="Fraction between two subjets", xlim=(1, 15), ylim=(0, 1))
+        axes.legend(title=title, title_fontsize=9, fontsize=10, ncols=2)
+        picture.savefig(name)
+
+
+def draw_spectra(
+    spectra: Mapping[str, Mapping[str, np.ndarray]], areas: Mapping[str, tuple[float, float]], path: Path
+) -> None:
+    """Draw Delta R and mass of the five most relevant edges, for both classes.
+
+    Parameters
+    ----------
+    spectra
+        For "delta_r" and "mass" the values of all edges by class.
+    areas
+        For each of them AUC and its error as a discriminator.
+    path
+        File to write.
+    """
+    panels = {
+        "delta_r": (r"$\Delta R$ of the five most relevant edges", np.linspace(0, 1.2, 31), "Edges / 0.04"),
+        "mass": (r"$m_{ij}$ of the five most relevant edges [GeV]", np.linspace(0, 120, 31), "Edges / 4 GeV"),
+    }
+    with new_file(path) as name, figure(2) as (picture, axes):
+        for panel, (key, (label, bins, density)) in zip(axes, panels.items(), strict=True):
+            for number, kind in enumerate(CLASSES):
+                values = np.clip(spectra[key][kind], bins[0], bins[-1] * (1 - 1e-9))
+                weights = np.full(len(values), 1.0 / max(1, len(values)))
+                panel.hist(
+                    values, bins, weights=weights, histtype="step", lw=1.8, color=_CLASS_COLOURS[number], label=kind
+                )
+            area, error = areas[key]
+            panel.set(xlabel=label, ylabel=f"Fraction of {density[0].lower()}{density[1:]}", xlim=(bins[0], bins[-1]))
+            panel.legend(title=f"AUC {area:.3f} ± {error:.3f}\nlast bin: and above")
+        picture.savefig(name)
+
+
+def draw_where(tables: Mapping[str, Any], path: Path) -> None:
+    """Draw how relevance is shared among features, constituents by rank in pT, and subjets.
+
+    Parameters
+    ----------
+    tables
+        "feature", "rank" and "subjet", each with ``{"mean", "error"}`` by class.
+    path
+        File to write.
+    """
+    ticks: tuple[tuple[str, str, Sequence[str] | None], ...] = (
+        ("feature", "", FEATURE_LABELS),
+        ("rank", r"Constituent by falling $p_T$", None),
+        ("subjet", "Subjet", [r"1st by $p_T$", "2nd", "3rd"]),
+    )
+    with new_file(path) as name, figure(3, width=5.2, height=4.4) as (picture, axes):
+        for panel, (key, label, names) in zip(axes, ticks, strict=True):
+            for number, kind in enumerate(CLASSES):
+                row = tables[key][kind]
+                places = np.arange(len(row["mean"])) + (0.0 if names is None else 0.12 * (2 * number - 1))
+                panel.errorbar(
+                    places + 1, row["mean"], row["error"], fmt="os"[number], ms=4, lw=1.2, color=_CLASS_COLOURS[number],
+                    label=kind,
+                )  # fmt: skip
+            if names is not None:
+                panel.set_xticks(np.arange(len(names)) + 1, names, rotation=40 if key == "feature" else 0, ha="center")
+                panel.minorticks_off()
+            panel.set(xlabel=label, ylabel="Share of |R|", ylim=(0, None))
+            panel.legend()
+        picture.savefig(name)
+
+
+def _draw_edges(panel: Any, part: JetRelevances, jet: int, block: int, angles: np.ndarray) -> None:
+    from matplotlib.collections import LineCollection
+
+    neighbour, share, _ = part.edges(block)
+    here, slot = np.nonzero(neighbour[jet] >= 0)
+    if len(here) == 0:
+        return
+    weight = share[jet][here, slot]
+    order = np.argsort(weight)[-_DRAWN:]
+    here, there = here[order], neighbour[jet][here, slot][order]
+    strength = weight[order] / max(float(weight.max()), 1e-30)
+    lines = np.stack([angles[here], angles[there]], 1)
+    colours = np.zeros((len(lines), 4))
+    colours[:, 3] = 0.04 + 0.8 * strength
+    panel.add_collection(LineCollection(list(lines), colors=colours, linewidths=0.3 + 1.9 * strength, zorder=1))
+
+
+def _draw_constituents(panel: Any, angles: np.ndarray, momenta: np.ndarray, subjet: np.ndarray) -> None:
+    pt = np.hypot(momenta[:, 1], momenta[:, 2])
+    size = 8 + 700 * pt / pt.sum()
+    for number, colour in [(NONE, COLOURS["grey"]), *enumerate(_SUBJET_COLOURS)]:
+        chosen = subjet == number
+        if chosen.any():
+            total = float(np.hypot(*momenta[chosen, 1:3].sum(0)))
+            label = "not declustered" if number == NONE else f"subjet {number + 1}: $p_T$ = {total:.0f} GeV"
+            scatter = {"color": colour, "alpha": 0.85, "edgecolors": "white", "linewidths": 0.4, "zorder": 2}
+            panel.scatter(angles[chosen, 0], angles[chosen, 1], s=size[chosen], label=label, **scatter)
+
+
+def _account(part: JetRelevances, jet: int, composite: str) -> str:
+    values = {name: values[jet] for name, values in part.values.items() if name.startswith(("jet/", "ledger/"))}
+    energy, px, py, pz = (float(value) for value in values["jet/axis"])
+    pt, mass = np.hypot(px, py), np.sqrt(max(energy**2 - px**2 - py**2 - pz**2, 0.0))
+    taken = ", ".join(f"{name} {values[f'ledger/{name}']:+.2g}" for name in ("bias", "epsilon", "lost"))
+    return (
+        f"{CLASSES[int(values['jet/label'])]} jet, $p_T$ = {pt:.0f} GeV, m = {mass:.0f} GeV, "
+        f"{int(values['jet/constituents'])} constituents; rules: {composite}\n"
+        rf"$z_{{top}} - z_{{QCD}}$ = {values['jet/explained']:+.4f} = $\Sigma R$ {values['ledger/inputs']:+.4f} "
+        f"({taken}), error {values['ledger/error']:.0e}"
+    )

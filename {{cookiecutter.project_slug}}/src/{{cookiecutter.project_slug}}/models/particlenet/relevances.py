@@ -1,0 +1,396 @@
+"""Explain jets batch after batch, and keep their relevances in one HDF5 file.
+
+The file lies next to what else ``explain`` makes; `LAYOUT` says what it holds, and so do its own attributes. An
+interrupted explanation goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import ExplainError
+from ...files import new_file
+from .features import CLIP, FEATURES
+from .subjets import NONE, subjets_of_jets
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.utils.data import Dataset
+
+    from ...config import ExplainConfig
+
+__all__ = [
+    "FILE",
+    "LAYOUT",
+    "JetRelevances",
+    "check_ledger",
+    "explain_jets",
+    "non_empty",
+    "read_relevances",
+    "relevance_key",
+    "write_relevances",
+]
+
+FILE = "relevances.h5"
+#: Jets that are loaded, sorted by size and written together.
+BLOCK = 256
+#: Bounds of the features, for rules that need them: the two angles (a jet of radius 0.8), then clipped values.
+BOUNDS = ([-1.0, -1.0] + [-CLIP] * (len(FEATURES) - 2), [1.0, 1.0] + [CLIP] * (len(FEATURES) - 2))
+
+#: Meaning of every data set of the file; "constituents" counts the real constituents of all jets, jet after jet.
+LAYOUT: Mapping[str, str] = {
+    "jet/index": "[jets] position in the test split",
+    "jet/label": "[jets] 1 top, 0 QCD",
+    "jet/constituents": "[jets] number of real constituents: each has a row in constituent/* and edge*/*",
+    "jet/axis": "[jets, 4] four-momentum of the jet: E, px, py, pz in GeV",
+    "jet/logits": "[jets, 2] raw outputs of the network: QCD, top",
+    "jet/explained": "[jets] what is explained, f",
+    "ledger/inputs": "[jets] sum of the relevance of all constituents and features",
+    "ledger/bias": "[jets] relevance that biases took",
+    "ledger/epsilon": "[jets] relevance that the stabiliser took",
+    "ledger/lost": "[jets] relevance that empty denominators dropped",
+    "ledger/error": "[jets] |f - inputs - bias - epsilon - lost| / (|f| + sum |R_input| + sum |R_bias terms|)",
+    "constituent/momentum": "[constituents, 4] E, px, py, pz in GeV",
+    "constituent/angles": "[constituents, 2] delta eta (times the sign of the jet's eta) and delta phi to the axis",
+    "constituent/subjet": "[constituents] exclusive Cambridge/Aachen subjet by falling pT: 0, 1, 2; -1: there are none",
+    "constituent/relevance": "[constituents, 7] relevance of the standardised features, in the unit of f",
+    "edge{block}/neighbour": "[constituents, k] the other end of each edge, as position in its jet; -1: no edge",
+    "edge{block}/share": "[constituents, k] sum over channels of |R|, divided by its sum over the jet and block",
+    "edge{block}/relevance": "[constituents, k] sum over channels of R, in the unit of f",
+}
+
+
+@dataclass
+class JetRelevances:
+    """Relevances of some jets: what `LAYOUT` describes, by the same names, but padded to ``[jets, constituents]``."""
+
+    values: dict[str, np.ndarray]
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Real constituents ``[jets, constituents]``."""
+        counts = self.values["jet/constituents"]
+        mask: np.ndarray = np.arange(self.values["constituent/subjet"].shape[1])[None] < counts[:, None]
+        return mask
+
+    @property
+    def blocks(self) -> int:
+        """Number of EdgeConv blocks."""
+        return sum(name.endswith("/share") for name in self.values)
+
+    def __len__(self) -> int:
+        return len(self.values["jet/index"])
+
+    def edges(self, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return (neighbour, share, relevance) of a block, each ``[jets, constituents, k]``."""
+        neighbour, share, relevance = (self.values[f"edge{block}/{n}"] for n in ("neighbour", "share", "relevance"))
+        return neighbour, share, relevance
+
+
+def non_empty(dataset: Dataset[Any], indices: Sequence[int]) -> tuple[list[int], int]:
+    """Return the jets that have a constituent, and the number of those without: nothing can be explained there."""
+    kept: list[int] = []
+    for start in range(0, len(indices), BLOCK):
+        part = list(indices[start : start + BLOCK])
+        real = (_load(dataset, part)["particles"][..., 0] > 0).any(1).tolist()
+        kept += [index for index, some in zip(part, real, strict=True) if some]
+    return kept, len(indices) - len(kept)
+
+
+def explain_jets(
+    network: nn.Module,
+    dataset: Dataset[Any],
+    indices: Sequence[int],
+    target: Sequence[float],
+    settings: ExplainConfig,
+    *,
+    progress: str | None = None,
+    done: int = 0,
+) -> Iterator[JetRelevances]:
+    """Explain jets in blocks, in the order of ``indices``.
+
+    Parameters
+    ----------
+    network
+        ParticleNet in evaluation mode.
+    dataset, indices
+        Which jets; each must have a constituent.
+    target
+        Weights of the explained combination of logits.
+    settings
+        Composite, biases, epsilon, batch size and precision.
+    progress
+        Text before a progress bar on standard error; None: no bar.
+    done
+        Blocks to leave out at the start.
+    """
+    import torch
+    from tqdm import tqdm
+
+    from ...explain import Explainer
+
+    dtype = getattr(torch, settings.precision)
+    network = network if dtype == torch.float32 else _converted(network, dtype)
+    body: Any = network.body
+    places = {f"blocks.{number}.messages": _edge_sums for number in range(len(body.blocks))}
+    bounds = (torch.tensor(BOUNDS[0], dtype=dtype), torch.tensor(BOUNDS[1], dtype=dtype))
+    explainer = Explainer(
+        body, settings.composite, bias=settings.bias, epsilon=settings.epsilon, places=places, bounds=bounds
+    )
+    batches = _Batches(network, explainer, target, dtype)
+    hidden = True if progress is None else None
+    bar = tqdm(total=len(indices), initial=done * BLOCK, desc=progress, unit="jet", file=sys.stderr, disable=hidden)
+    with explainer, bar:
+        for start in range(done * BLOCK, len(indices), BLOCK):
+            chosen = list(indices[start : start + BLOCK])
+            batch = _load(dataset, chosen)
+            counts = (batch["particles"][..., 0] > 0).sum(1)
+            order = counts.argsort(stable=True)
+            parts = []
+            for rows in torch.split(order, settings.batch_size or _batch_size(body)):
+                parts.append(batches.explain(batch, rows))
+                bar.update(len(rows))
+            block = _joined(parts, np.argsort(order.numpy()), int(counts.max()))
+            yield JetRelevances({"jet/index": np.asarray(chosen, np.int64), **block})
+
+
+def write_relevances(
+    folder: Path,
+    blocks: Callable[[int], Iterator[JetRelevances]],
+    key: str,
+    attributes: Mapping[str, Any],
+) -> Path:
+    """Write blocks of relevances as they come, then all of them into one file.
+
+    Parameters
+    ----------
+    folder
+        Where the file goes. Finished blocks wait there too, under the key: an interrupted call leaves them to the next.
+    blocks
+        Function of the number of blocks that are done already; gives those that follow.
+    key
+        What the relevances depend on, see `relevance_key`.
+    attributes
+        Attributes of the file.
+    """
+    import h5py
+
+    waiting = folder / ".blocks"
+    mine = waiting / key[:16]
+    mine.mkdir(parents=True, exist_ok=True)
+    done = len(list(mine.glob("block-*.npz")))
+    for number, block in enumerate(blocks(done), start=done):
+        with new_file(mine / f"block-{number:05d}.npz") as name:
+            np.savez(name, **block.values)  # type: ignore[arg-type]
+    path = folder / FILE
+    with new_file(path) as name, h5py.File(name, "w") as file:
+        file.attrs.update(attributes)
+        for finished in sorted(mine.glob("block-*.npz")):
+            with np.load(finished) as arrays:
+                _append_all(file, JetRelevances({key: arrays[key] for key in arrays.files}))
+    shutil.rmtree(waiting)
+    return path
+
+
+def read_relevances(path: Path, chunk: int = 1024) -> Iterator[JetRelevances]:
+    """Read the file back, some jets at a time."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        counts = file["jet/constituents"][:].astype(np.int64)
+        ends = np.cumsum(counts)
+        names = [f"{group}/{name}" for group in file for name in file[group]]
+        for start in range(0, len(counts), chunk):
+            stop = min(start + chunk, len(counts))
+            first, last = (int(ends[start - 1]) if start else 0), int(ends[stop - 1])
+            mask = np.arange(counts[start:stop].max())[None] < counts[start:stop, None]
+            values = {}
+            for name in names:
+                if name.startswith(("jet/", "ledger/")):
+                    values[name] = file[name][start:stop]
+                else:
+                    values[name] = _padded(file[name][first:last], mask, _filler(name))
+            yield JetRelevances(values)
+
+
+def relevance_key(network: nn.Module, indices: Sequence[int], settings: ExplainConfig, target: Sequence[float]) -> str:
+    """Return a checksum of everything that relevances depend on: weights, jets, settings."""
+    digest = hashlib.sha256()
+    for name, values in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(values.cpu().contiguous().numpy().tobytes())
+    digest.update(np.asarray(indices, np.int64).tobytes())
+    chosen = settings.model_dump(mode="json", include={"composite", "bias", "epsilon", "precision"})
+    digest.update(json.dumps([chosen, list(target)], sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+# -- one batch ---------------------------------------------------------------------------------------------------------
+@dataclass
+class _Batches:
+    """Explains one batch after the other."""
+
+    network: Any
+    explainer: Any
+    target: Sequence[float]
+    dtype: Any
+
+    def explain(self, batch: Mapping[str, Tensor], rows: Tensor) -> dict[str, np.ndarray]:
+        """Explain some jets of a batch."""
+        import torch
+
+        particles = batch["particles"][rows].to(self.dtype)
+        # Padding behind the largest jet costs time for nothing.
+        width = int((particles[..., 0] > 0).any(0).nonzero().amax()) + 1
+        particles = particles[:, :width]
+        axis = batch["axis"][rows].to(self.dtype)
+        with torch.no_grad():
+            features, points, mask = self.network.features(particles, axis)
+        graphs: list[Tensor] = []
+        with _watched(self.network.body.graphs, graphs):
+            found = self.explainer(features, points, mask, target=self.target)
+        ledger = {
+            f"ledger/{n}": getattr(found.ledger, n).numpy() for n in ("inputs", "bias", "epsilon", "lost", "error")
+        }
+        values: dict[str, np.ndarray] = {
+            "jet/label": batch["label"][rows].numpy().astype(np.int8),
+            "jet/constituents": mask.sum(1).numpy().astype(np.int32),
+            "jet/axis": axis.numpy(),
+            "jet/logits": found.outputs.numpy(),
+            "jet/explained": found.explained.numpy(),
+            **ledger,
+            "constituent/momentum": particles.numpy(),
+            "constituent/angles": points.numpy(),
+            "constituent/subjet": subjets_of_jets(particles.double().numpy()),
+            "constituent/relevance": found.relevance.numpy(),
+        }
+        # The recording pass of the first batch finds the graphs once more: the last ones count.
+        for number, graph in enumerate(graphs[-len(found.places) :]):
+            total, signed = found.places[f"blocks.{number}.messages"].reshape(2, *graph.shape)
+            share = total / total.sum((1, 2), keepdim=True).clamp(min=torch.finfo(self.dtype).tiny)
+            values[f"edge{number}/neighbour"] = graph.numpy().astype(np.int16)
+            values[f"edge{number}/share"] = share.float().numpy()
+            values[f"edge{number}/relevance"] = signed.float().numpy()
+        return values
+
+
+@contextlib.contextmanager
+def _watched(modules: Any, graphs: list[Tensor]) -> Iterator[None]:
+    """Note every graph that is found: neighbours ``[jets, constituents, k]``, -1 where there is none."""
+    import torch
+
+    def note(_: Any, __: Any, found: tuple[Tensor, Tensor]) -> None:
+        graphs.append(torch.where(found[1], found[0], -1))
+
+    hooks = [module.register_forward_hook(note) for module in modules]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _edge_sums(activation: Tensor, gradient: Tensor) -> Tensor:
+    """Sum |R| and R of edge messages ``[rows, k, channels]`` over channels: ``[2, rows, k]``."""
+    import torch
+
+    product = activation * gradient
+    signed = product.sum(-1)
+    return torch.stack([product.abs_().sum(-1), signed])
+
+
+def _batch_size(body: Any) -> int:
+    """Return a batch whose widest edge tensors stay near the caches: explanations are bound by memory traffic."""
+    widest: int = max(
+        graph.k * block.shortcut.out_features for graph, block in zip(body.graphs, body.blocks, strict=True)
+    )
+    return max(4, 2**15 // widest)
+
+
+def _converted(network: nn.Module, dtype: Any) -> nn.Module:
+    import copy
+
+    return copy.deepcopy(network).to(dtype)
+
+
+def _load(dataset: Any, indices: list[int]) -> dict[str, Tensor]:
+    batch: dict[str, Tensor] = dataset.__getitems__(indices)
+    if "axis" not in batch:
+        batch = {**batch, "axis": batch["particles"].sum(1)}
+    return batch
+
+
+# -- arrays ------------------------------------------------------------------------------------------------------------
+def _joined(parts: Sequence[Mapping[str, np.ndarray]], order: np.ndarray, width: int) -> dict[str, np.ndarray]:
+    """Put batches of different widths together, and bring the jets into their own order."""
+    result = {}
+    for name in parts[0]:
+        pieces = [part[name] for part in parts]
+        if not name.startswith(("jet/", "ledger/")):
+            pieces = [_widened(piece, width, _filler(name)) for piece in pieces]
+        result[name] = np.concatenate(pieces)[order]
+    return result
+
+
+def _widened(values: np.ndarray, width: int, filler: int) -> np.ndarray:
+    pads = [(0, 0), (0, width - values.shape[1])] + [(0, 0)] * (values.ndim - 2)
+    return np.pad(values, pads, constant_values=filler)
+
+
+def _padded(rows: np.ndarray, mask: np.ndarray, filler: int) -> np.ndarray:
+    result = np.full((*mask.shape, *rows.shape[1:]), filler, rows.dtype)
+    result[mask] = rows
+    return result
+
+
+def _filler(name: str) -> int:
+    return NONE if name.endswith(("/subjet", "/neighbour")) else 0
+
+
+def _meaning(name: str) -> str:
+    return LAYOUT.get(name) or LAYOUT["edge{block}" + name[name.index("/") :]]
+
+
+def _append_all(file: Any, part: JetRelevances) -> None:
+    mask = part.mask
+    for name, values in part.values.items():
+        _append(file, name, values if name.startswith(("jet/", "ledger/")) else values[mask], _meaning(name))
+
+
+def _append(file: Any, name: str, rows: np.ndarray, meaning: str) -> None:
+    if name not in file:
+        chunks = (max(1, 2**16 // max(1, int(np.prod(rows.shape[1:])) * rows.itemsize)), *rows.shape[1:])
+        made = file.create_dataset(
+            name, (0, *rows.shape[1:]), rows.dtype, maxshape=(None, *rows.shape[1:]), chunks=chunks, compression="gzip",
+            compression_opts=1, shuffle=True,
+        )  # fmt: skip
+        made.attrs["meaning"] = meaning
+    data = file[name]
+    start = data.shape[0]
+    data.resize(start + len(rows), axis=0)
+    data[start:] = rows
+
+
+def check_ledger(error: float, precision: str) -> None:
+    """Refuse relevances that don't add up to what is explained.
+
+    Raises
+    ------
+    ExplainError
+        If the largest error is a hundred times the tolerance: that isn't rounding.
+    """
+    tolerance = 1e-10 if precision == "float64" else 1e-5
+    if not error <= 100 * tolerance:
+        raise ExplainError(
+            f"the ledger is open by {error:.1e}, expected at most {tolerance:.0e}: relevance went missing"
+        )
