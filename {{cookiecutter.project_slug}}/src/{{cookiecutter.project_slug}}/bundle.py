@@ -25,6 +25,7 @@ __all__ = [
     "EXAMPLES",
     "FORMAT",
     "MODEL",
+    "REQUEST",
     "SIGNATURE",
     "SUMS",
     "WEIGHTS",
@@ -47,9 +48,10 @@ MODEL = "model.onnx"
 WEIGHTS = "weights.safetensors"
 SIGNATURE = "signature.json"
 EXAMPLES = "examples/examples.json"
+REQUEST = "examples/request.json"
 #: What every bundle holds; figures, relevances and the provenance of single steps may come on top.
 REQUIRED = (
-    MODEL, WEIGHTS, SIGNATURE, "schema.json", EXAMPLES, "examples/inputs.npz", "examples/outputs.npz",
+    MODEL, WEIGHTS, SIGNATURE, "schema.json", EXAMPLES, REQUEST, "examples/inputs.npz", "examples/outputs.npz",
     "metrics.json", "parity.json", "README.md", "LICENSE", "CITATION.cff", "project.yaml", "provenance.json",
 )  # fmt: skip
 
@@ -71,6 +73,7 @@ class Tensor(Strict):
     unit: str = "1"
     range: tuple[float | None, float | None] = (None, None)
     optional: bool = False
+    positive: list[str] = Field([], description="columns that are above 0 in every row that isn't padding")
 
 
 class Signature(Strict):

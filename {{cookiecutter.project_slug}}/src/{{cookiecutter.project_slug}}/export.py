@@ -32,6 +32,7 @@ __all__ = ["run"]
 FIGURES = (".png", ".svg", ".pdf")
 #: Relevances pass through every layer twice, so rounding shows more than in the outputs.
 RELEVANCE_TOLERANCE = 1e-3
+REQUESTED = 2
 VERBS = ("train", "evaluate", "explain")
 
 log = logging.getLogger(__name__)
@@ -143,7 +144,28 @@ def _graph_and_examples(
     near = near_ties(published, source.arrays)
     examples = bundle.Examples(count=len(values), tolerance=config.tolerance, near_ties=near, relevance=how)
     write_json(folder / bundle.EXAMPLES, examples.model_dump(mode="json"))
+    write_text(folder / bundle.REQUEST, _request(signature, source.arrays))
     return [parity.as_dict() for parity in found], examples
+
+
+def _request(signature: bundle.Signature, arrays: Mapping[str, np.ndarray]) -> str:
+    """Return the first examples as a server is asked for them, each cut to its own length."""
+    count = min(REQUESTED, len(arrays[signature.inputs[0].name]))
+    inputs = [
+        {spec.name: _cut(spec, arrays[spec.name][number]).tolist() for spec in signature.inputs}
+        for number in range(count)
+    ]
+    return json.dumps({"inputs": inputs})
+
+
+def _cut(spec: bundle.Tensor, values: np.ndarray) -> np.ndarray:
+    """Leave out the padding at the end."""
+    import numpy as np
+
+    if len(spec.axes) < 3 or spec.axes[1] not in spec.dynamic:
+        return values
+    real = np.flatnonzero((values.reshape(len(values), -1) != 0).any(axis=1))
+    return values[: int(real[-1]) + 1 if len(real) else 0]
 
 
 def _relevance(source: _Source, signature: bundle.Signature) -> bundle.Relevance:
@@ -205,7 +227,7 @@ def _metrics(project: Project, config: Config) -> dict[str, Any]:
         raise BundleError(f"{evaluation.relative_to(project.root)} is of other weights: run `evaluate` again")
     metrics = {**read_json(evaluation / "metrics.json"), "test_set": _test_set(project, config, made)}
     if (explanation / provenance.FILE).is_file():
-        metrics["explanation"] = provenance.require(explanation, "explain").get("result", {})
+        metrics["explanation"] = read_json(explanation / "study.json")
     else:
         log.info("%s has no explanation: run `explain` first to put it into the bundle", explanation.parent.name)
     return metrics

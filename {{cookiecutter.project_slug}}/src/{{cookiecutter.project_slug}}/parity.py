@@ -220,9 +220,7 @@ def _compare(network: Published, probe: _Probe, case: str, arrays: Mapping[str, 
     if len(chosen) == len(choices.chosen):
         for a, b in zip(choices.chosen, chosen, strict=True):
             flipped |= (a != b).reshape(size, -1).any(1)
-    return Parity(
-        case, size, _largest(difference[~flipped]), int(flipped.sum()), _largest(difference[flipped])
-    )  # fmt: skip
+    return Parity(case, size, _largest(difference[~flipped]), int(flipped.sum()), _largest(difference[flipped]))
 
 
 def _largest(values: np.ndarray) -> float:
@@ -243,7 +241,7 @@ class _Probe:
         options.log_severity_level = 3
         self.session = onnxruntime.InferenceSession(
             probed.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )  # fmt: skip
+        )
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
         wanted = [*self.outputs, *(name for pair in self.choices for name in pair)]

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .bundle import MODEL, Signature, Tensor, read_signature
-from .errors import BundleError, DataError, MissingStepError
+from .errors import BundleError, DataError, MissingStepError, ProjectError
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["LoadedModel", "load"]
+__all__ = ["DataError", "LoadedModel", "ProjectError", "load"]
 
 #: Examples in one pass through the graph: memory stays bounded, whatever is asked.
 BATCH = 128
@@ -97,24 +97,29 @@ class LoadedModel:
             If the values don't fit the signature; the line says where.
         """
         pieces: dict[str, list[np.ndarray]] = {spec.name: [] for spec in self.signature.outputs}
-        for piece, _ in self._pieces(inputs, batch):
+        for piece, _ in self._pieces(inputs, batch, 0):
             for name, values in self.run(piece).items():
                 pieces[name].append(values)
         return {spec.name: _joined(spec, pieces[spec.name]) for spec in self.signature.outputs}
 
-    def predict_each(self, inputs: Any, *, batch: int = BATCH) -> list[dict[str, np.ndarray]]:
-        """Score examples; return the outputs of each one by itself, cut to its own length where an output has one."""
+    def predict_each(self, inputs: Any, *, batch: int = BATCH, first: int = 0) -> list[dict[str, np.ndarray]]:
+        """Score examples; return the outputs of each one by itself, cut to its own length where an output has one.
+
+        The parameters are those of `predict`; ``first`` is the number of the first example in messages.
+        """
         results: list[dict[str, np.ndarray]] = []
         element = next(
             (axis for axis in self.signature.inputs[0].axes[1:] if axis in self.signature.inputs[0].dynamic), None
         )
-        for piece, lengths in self._pieces(inputs, batch):
+        for piece, lengths in self._pieces(inputs, batch, first):
             outputs = self.run(piece)
             for row, length in enumerate(lengths):
-                results.append({
-                    spec.name: outputs[spec.name][row][:length] if element in spec.axes else outputs[spec.name][row]
-                    for spec in self.signature.outputs
-                })  # fmt: skip
+                results.append(
+                    {
+                        spec.name: outputs[spec.name][row][:length] if element in spec.axes else outputs[spec.name][row]
+                        for spec in self.signature.outputs
+                    }
+                )
         return results
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -122,7 +127,7 @@ class LoadedModel:
         names = [spec.name for spec in self.signature.outputs]
         return dict(zip(names, self.session.run(names, dict(arrays)), strict=True))
 
-    def _pieces(self, inputs: Any, batch: int) -> Iterator[tuple[dict[str, np.ndarray], list[int]]]:
+    def _pieces(self, inputs: Any, batch: int, first: int) -> Iterator[tuple[dict[str, np.ndarray], list[int]]]:
         """Give padded batches with the true lengths of their examples."""
         specs = self.signature.inputs
         named = inputs if isinstance(inputs, Mapping) else {specs[0].name: inputs}
@@ -136,9 +141,8 @@ class LoadedModel:
             raise DataError(f"inputs: got different numbers of {specs[0].axes[0]}: {counts}")
         for start in range(0, counts[specs[0].name], batch):
             cut = {name: values[start : start + batch] for name, values in columns.items()}
-            first = cut[specs[0].name]
-            lengths = [len(example) if np.ndim(example) else 1 for example in first]
-            piece = {spec.name: pad(spec, cut[spec.name], first=start) for spec in specs}
+            lengths = [len(example) if hasattr(example, "__len__") else 1 for example in cut[specs[0].name]]
+            piece = {spec.name: pad(spec, cut[spec.name], first=first + start) for spec in specs}
             self._check_ranges(piece)
             yield piece, lengths
 
@@ -254,9 +258,23 @@ def _example(spec: Tensor, values: Any, number: int) -> np.ndarray:
         raise DataError(f"{where}: got shape {list(row.shape)}, expected {_shape(spec)}")
     if not np.isfinite(row).all():
         place = [int(index) for index in np.argwhere(~np.isfinite(row))[0]]
-        column = f" ({spec.columns[place[-1]]})" if spec.columns else ""
-        raise DataError(f"{where}{place}{column}: got {row[tuple(place)]}, expected a finite number")
+        raise DataError(f"{where}{_place(spec, place)}: got {row[tuple(place)]}, expected a finite number")
+    _check_positive(spec, row, where)
     return row
+
+
+def _check_positive(spec: Tensor, row: np.ndarray, where: str) -> None:
+    """Refuse what can't be: a particle without energy would silently count as padding."""
+    for name in spec.positive:
+        column = spec.columns.index(name)
+        wrong = (row != 0).any(axis=-1) & (row[..., column] <= 0)
+        if wrong.any():
+            place = [int(index) for index in np.argwhere(wrong)[0]] + [column]
+            raise DataError(f"{where}{_place(spec, place)}: got {row[tuple(place)]}, expected more than 0 {spec.unit}")
+
+
+def _place(spec: Tensor, place: list[int]) -> str:
+    return f"{place} ({spec.columns[place[-1]]})" if spec.columns else str(place)
 
 
 def _shape(spec: Tensor) -> str:

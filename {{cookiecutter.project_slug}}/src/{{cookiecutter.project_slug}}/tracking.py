@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from .config import Config
 from .project import Project
 
-__all__ = ["tracking_uri"]
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+__all__ = ["artifact_location", "experiment", "tracking_uri"]
 
 
 def tracking_uri(project: Project, config: Config) -> str:
     """Return the configured address, else ``MLFLOW_TRACKING_URI``, else a SQLite file in the project."""
-    return (
-        config.register_.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project.root}/mlflow.db"
-    )
+    return config.register_.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _own(project)
+
+
+def artifact_location(project: Project, config: Config) -> str | None:
+    """Return where the artifacts of the project's own SQLite file lie: beside it; None where a server decides."""
+    return (project.root / "mlartifacts").as_uri() if tracking_uri(project, config) == _own(project) else None
+
+
+def experiment(client: MlflowClient, project: Project, config: Config) -> str:
+    """Return the id of the project's experiment; it is made on the first call."""
+    known = client.get_experiment_by_name(project.slug)
+    if known is not None:
+        return str(known.experiment_id)
+    return str(client.create_experiment(project.slug, artifact_location=artifact_location(project, config)))
+
+
+def _own(project: Project) -> str:
+    return f"sqlite:///{project.root}/mlflow.db"

@@ -7,7 +7,7 @@ Nothing outside that folder names the model. `check_model` (``checks.py``) tries
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -44,6 +44,8 @@ class TensorSpec:
         Meaning of the entries along the last axis, with units.
     optional
         May be left out by the caller (then the network derives it).
+    positive
+        Columns that are above 0 in every row that isn't padding.
     """
 
     name: str
@@ -56,6 +58,7 @@ class TensorSpec:
     unit: str = "1"
     range: tuple[float | None, float | None] = (None, None)
     optional: bool = False
+    positive: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the specification as plain JSON values."""
@@ -132,6 +135,13 @@ class Model(ABC):
     @abstractmethod
     def convert(self, files: Sequence[Path], folder: Path, **options: Any) -> Mapping[str, Any]:
         """Convert raw files of one split into a memory-mapped store in ``folder``; return what was counted."""
+
+    @abstractmethod
+    def read(self, file: Path, size: int) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
+        """Read the required inputs from a raw file of the published layout, ``size`` examples at a time, labels or not.
+
+        Gives by name one array for each example, without padding; memory doesn't grow with the file.
+        """
 
     @abstractmethod
     def dataset(self, store: Store, **options: Any) -> Dataset[Any]:

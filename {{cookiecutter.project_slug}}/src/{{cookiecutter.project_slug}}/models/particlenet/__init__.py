@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from ...config import Strict, validate
 from ..contract import SPLITS, Evaluation, Model, TensorSpec
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor, nn
     from torch.utils.data import Dataset
 
@@ -45,6 +46,7 @@ class ParticleNetModel(Model):
             meaning="four-momenta of a jet's constituents in any order, zero-padded; a constituent is real where E > 0",
             columns=("E", "px", "py", "pz"),
             unit="GeV",
+            positive=("E",),
         ),
         TensorSpec(
             name="axis",
@@ -121,6 +123,14 @@ class ParticleNetModel(Model):
         from .reader import convert
 
         return convert(files, folder, **options)
+
+    def read(self, file: Path, size: int) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
+        """Read the constituents of jets, all of them, hardest first."""
+        from .reader import open_table
+
+        with open_table(file) as table:
+            for chunk in table.chunks(size, labels=False):
+                yield {"particles": [chunk.particles[number] for number in range(len(chunk.particles))]}
 
     def dataset(self, store: Store, **options: Any) -> Dataset[Any]:
         """Return the jets of a store, cut to the hardest constituents."""

@@ -1,0 +1,60 @@
+"""A small project with a bundle: the shipped sample, random weights, and what the real verbs make of them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from .. import models, provenance
+from ..config import Config
+from ..data.verb import run as data
+from ..evaluate import run as evaluate
+from ..export import run as export
+from ..project import Project, load_project
+from ..train import WEIGHTS
+from .small import make_config, make_project
+
+EXAMPLES = 12
+
+
+def make_evaluated(root: Path, *overrides: str) -> tuple[Project, Config]:
+    """Make a project with random weights, and evaluate them."""
+    project = make_project(root)
+    config = make_config(project, "evaluate.limit=200", f"export.examples={EXAMPLES}", *overrides)
+    data(project, config)
+    train(project, config)
+    evaluate(project, config)
+    return project, config
+
+
+def train(project: Project, config: Config) -> None:
+    """Write random weights, with batch-norm statistics of some jets, where training would have left its own."""
+    model = models.get(project.model)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        network = model.build(**config.model).train()
+        with torch.no_grad():
+            for seed in range(3):
+                network(model.example(32, seed)["particles"])
+            for parameter in network.get_submodule("body.classify").parameters():
+                parameter.mul_(10.0)  # logits as large as those of a trained network
+    folder = project.run(config.name, "train")
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(network.state_dict(), folder / WEIGHTS)
+    provenance.record(folder, project, config, "train", inputs={}, result={})
+
+
+def make_published(root: Path, *overrides: str) -> tuple[Project, Config]:
+    """Make a project with a bundle."""
+    project, config = make_evaluated(root, *overrides)
+    export(project, config)
+    return project, config
+
+
+def copy(original: tuple[Project, Config], root: Path) -> tuple[Project, Config]:
+    """Copy a project, so that a test may damage it."""
+    shutil.copytree(original[0].root, root)
+    return load_project(root), original[1]
