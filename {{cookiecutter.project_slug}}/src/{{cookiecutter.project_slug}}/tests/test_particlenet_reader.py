@@ -288,7 +288,7 @@ class Attack:
         return os.mkdir, (str(self.folder),)
 
 
-@pytest.mark.parametrize("node", ["/", "/table", "/table/table"])
+@pytest.mark.parametrize("node", ["/", "/table", "/table/table", "/table/_i_table", "/table/_i_table/index"])
 @pytest.mark.parametrize("name", ["values_block_0_kind", "TITLE", "note"])
 def test_a_file_that_wants_to_run_code_is_refused_unopened(tmp_path: Path, node: str, name: str) -> None:
     folder = tmp_path / "files"

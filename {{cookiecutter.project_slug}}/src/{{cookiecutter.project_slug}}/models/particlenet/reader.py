@@ -7,8 +7,6 @@ checked here, once: columns, finite numbers, energies, labels.
 from __future__ import annotations
 
 import contextlib
-import io
-import pickle
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ...data.frames import Frame, open_frame
 from ...data.parallel import cores, in_processes
 from ...data.store import Ragged, write_store
 from ...errors import DataError
@@ -25,10 +24,6 @@ from .table import KEY, LABEL, momentum_columns
 
 __all__ = ["Chunk", "JetTable", "convert", "open_table"]
 
-_NODE = f"/{KEY}/table"
-# What numpy's own scalars and arrays need to be unpickled: no more is allowed in a file from a stranger.
-_HARMLESS = {"scalar", "_reconstruct", "dtype", "ndarray", "encode"}
-_HARMLESS_MODULES = {"numpy", "numpy.core.multiarray", "numpy._core.multiarray", "_codecs"}
 _MOMENTUM = re.compile("(?:E|PX|PY|PZ)_([0-9]{1,6})")
 # Files of so few chunks are read faster by this process than others start.
 _FEW = 6
@@ -154,17 +149,16 @@ def _count(part: Chunk, counts: dict[str, int], above: dict[str, int]) -> None:
 class JetTable:
     """One open file. Made by `open_table`."""
 
-    def __init__(self, name: str, table: Any, places: dict[str, tuple[str, int | None]]) -> None:
-        self.name = name
-        self.jets = int(table.nrows)
-        self._table = table
-        self._places = places
-        numbers = [int(match[1]) for match in map(_MOMENTUM.fullmatch, places) if match]
+    def __init__(self, frame: Frame) -> None:
+        self.name = frame.name
+        self.jets = frame.rows
+        self._frame = frame
+        numbers = [int(match[1]) for match in map(_MOMENTUM.fullmatch, frame.columns) if match]
         # A file can't have more constituents than columns, whatever a column's name says.
-        self._columns = momentum_columns(1 + min(max(numbers, default=0), len(places)))
+        self._columns = momentum_columns(1 + min(max(numbers, default=0), len(frame.columns)))
         self._require(self._columns)
         if self.jets == 0:
-            raise DataError(f"{name}: got 0 jets, expected at least 1")
+            raise DataError(f"{self.name}: got 0 jets, expected at least 1")
 
     def chunks(self, size: int, *, labels: bool = True) -> Iterator[Chunk]:
         """Read all jets in order, ``size`` at a time; the last chunk may be smaller. See `chunk`."""
@@ -188,7 +182,7 @@ class JetTable:
         """
         if labels:
             self.require_labels()
-        return self._chunk(self._read(start, stop), start, labels)
+        return self._chunk(self._frame.read(start, stop), start, labels)
 
     def require_labels(self) -> None:
         """Make sure that there is a column of labels.
@@ -201,22 +195,14 @@ class JetTable:
         self._require([LABEL])
 
     def _require(self, wanted: Sequence[str]) -> None:
-        missing = [column for column in wanted if column not in self._places]
+        present = set(self._frame.columns)
+        missing = [column for column in wanted if column not in present]
         if missing:
             shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
             raise DataError(f"{self.name}: missing columns {shown}; expected E_0, PX_0, PY_0, PZ_0, ... and {LABEL}")
 
-    def _read(self, start: int, stop: int) -> np.ndarray:
-        import tables
-
-        try:
-            rows: np.ndarray = self._table.read(start, stop)
-        except (tables.HDF5ExtError, OSError) as error:
-            raise DataError(f"{self.name}: rows {start} to {stop - 1} can't be read, the file is damaged") from error
-        return rows
-
     def _chunk(self, rows: np.ndarray, start: int, labels: bool) -> Chunk:
-        momenta = self._momenta(rows)
+        momenta = np.asarray(self._frame.matrix(rows, self._columns), np.float32)
         self._check(~np.isfinite(momenta), momenta, start, "a finite number")
         particles = momenta.reshape(len(rows), -1, 4)
         energy, px, py, pz = (particles[..., i] for i in range(4))
@@ -228,20 +214,8 @@ class JetTable:
         ragged, resorted = _sorted(Ragged.from_counts(particles[real], real.sum(1)))
         return Chunk(ragged, axis, self._labels(rows, start) if labels else np.full(len(rows), -1, np.int8), resorted)
 
-    def _momenta(self, rows: np.ndarray) -> np.ndarray:
-        """Return ``[jets, 4 * constituents]`` float32."""
-        field, _ = self._places[self._columns[0]]
-        if [self._places[column] for column in self._columns] == [(field, i) for i in range(len(self._columns))]:
-            return np.asarray(rows[field][:, : len(self._columns)], np.float32)
-        return np.stack([self._column(rows, column) for column in self._columns], 1).astype(np.float32)
-
-    def _column(self, rows: np.ndarray, column: str) -> np.ndarray:
-        field, position = self._places[column]
-        values: np.ndarray = rows[field] if position is None else rows[field][:, position]
-        return values
-
     def _labels(self, rows: np.ndarray, start: int) -> np.ndarray:
-        values = self._column(rows, LABEL)
+        values = self._frame.column(rows, LABEL)
         wrong = (values != 0) & (values != 1)
         if wrong.any():
             row = int(wrong.argmax())
@@ -280,83 +254,7 @@ def open_table(path: Path) -> Iterator[JetTable]:
     ------
     DataError
         If it is missing, no HDF5 file, cut short, without the table or its columns, or empty; or if it asks for
-        Python code to be run (HDF5 files from pandas hold pickles).
+        Python code to be run.
     """
-    import tables
-
-    names = _block_names(path)
-    try:
-        file = tables.open_file(path, "r")
-    except (OSError, tables.HDF5ExtError) as error:
-        raise DataError(f"{path.name}: PyTables can't open it: {' '.join(str(error).split())[-200:]}") from error
-    with file:
-        try:
-            table = file.get_node(_NODE, classname="Table")
-        except tables.NoSuchNodeError as error:
-            raise DataError(f"{path.name}: {_NODE} is no table of rows, expected one as pandas writes it") from error
-        yield JetTable(path.name, table, _places(path.name, table.dtype, names))
-
-
-def _places(name: str, dtype: np.dtype, names: dict[str, list[str]]) -> dict[str, tuple[str, int | None]]:
-    """Return for every column its field in a row, and its position there if the field holds several."""
-    places: dict[str, tuple[str, int | None]] = {}
-    for field in dtype.names or ():
-        shape = dtype[field].shape
-        if not shape:
-            places[field] = (field, None)
-        elif len(names.get(field, [])) == shape[0]:
-            places.update({column: (field, position) for position, column in enumerate(names[field])})
-        else:
-            raise DataError(f"{name}: {field} holds {shape[0]} columns, but not their names; expected pandas' layout")
-    return places
-
-
-def _block_names(path: Path) -> dict[str, list[str]]:
-    """Return the column names of every block of columns, after making sure that no attribute runs code when read."""
-    import h5py
-
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    if not h5py.is_hdf5(path):
-        raise DataError(f"{path.name}: not an HDF5 file")
-    try:
-        with h5py.File(path, "r") as file:
-            if not isinstance(file.get(_NODE), h5py.Dataset):
-                raise DataError(f"{path.name}: no table {_NODE}; it holds {sorted(file) or 'nothing'}")
-            nodes = [file, file[KEY], file[_NODE]]
-            values = {name: _plain(path.name, name, node.attrs[name]) for node in nodes for name in node.attrs}
-    except OSError as error:
-        raise DataError(f"{path.name}: damaged or cut short: fetch it again ({_reason(error)})") from error
-    suffix = "_kind"
-    return {
-        name.removesuffix(suffix): [str(column) for column in value]
-        for name, value in values.items()
-        if name.endswith(suffix) and isinstance(value, list)
-    }
-
-
-def _plain(file: str, name: str, value: Any) -> Any:
-    """Return an attribute's value; unpickle it if PyTables would, but nothing except plain values."""
-    if not isinstance(value, bytes) or not value.endswith(b"."):
-        return value
-    try:
-        return _PlainUnpickler(io.BytesIO(value), encoding="latin1").load()
-    except _ForbiddenError as error:
-        raise DataError(f"{file}: attribute {name} asks to run {error}; refused: don't use this file") from error
-    except Exception:  # Bytes that merely end with a full stop: unpickling them may raise anything.
-        return value
-
-
-class _ForbiddenError(Exception):
-    """A pickle that wants more than plain values."""
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if module in _HARMLESS_MODULES and name in _HARMLESS:
-            return super().find_class(module, name)
-        raise _ForbiddenError(f"{module}.{name}")
-
-
-def _reason(error: OSError) -> str:
-    return " ".join(str(error).split())
+    with open_frame(path, KEY) as frame:
+        yield JetTable(frame)

@@ -143,28 +143,46 @@ def rounded(block: Block) -> Block:
 
 
 def make_sample(folder: Path, *, processes: int = 0) -> None:
-    """Make the sample that ships with the model: three files and ``provenance.json``.
+    """Make the sample that ships with the model: three files, and ``provenance.json`` with what the rounding changed.
 
     Raises
     ------
     DataError
         If Pythia 8 or FastJet isn't installed.
     """
+    sums = []
+
+    def change(block: Block) -> Block:
+        result = rounded(block)
+        sums.append(np.stack([jets.particles.sum(1, dtype=np.float64) for jets in (block, result)]))
+        return result
+
     with new_folder(folder) as temporary:
-        details = simulate_splits(temporary, SAMPLE, seed=SAMPLE_SEED, processes=processes, level=9, change=rounded)
-        files = {f"{split}.h5": temporary / f"{split}.h5" for split in SAMPLE}
-        write_json(temporary / "provenance.json", {
-            "title": "Simulated top and QCD jets, a small sample",
+        details = simulate_splits(temporary, SAMPLE, seed=SAMPLE_SEED, processes=processes, level=9, change=change)
+        provenance = {
+            "title": "Simulated top and QCD jets: a small sample",
             "license": "CC0-1.0",
-            "command": "python -m <package>.models.particlenet.simulate FOLDER",
+            "command": "python -m <package>.models.particlenet.simulate",
             "rounding": {
                 "momentum_mantissa_bits": _MOMENTUM_BITS,
                 "energy_mantissa_bits": _ENERGY_BITS,
                 "energy": "computed from the rounded momentum and the constituent's mass, then rounded",
+                **_effect(*np.concatenate(sums, 1)),
             },
-            "sha256": {name: sha256(path) for name, path in files.items()},
+            "sha256": {f"{split}.h5": sha256(temporary / f"{split}.h5") for split in SAMPLE},
             **details,
-        })
+        }
+        write_json(temporary / "provenance.json", provenance)
+
+
+def _effect(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
+    """Say how far jets moved; both are four-momenta ``[jets, 4]``."""
+    mass = [np.sqrt(np.maximum(p[:, 0] ** 2 - (p[:, 1:] ** 2).sum(1), 0)) for p in (before, after)]
+    pt = [np.hypot(p[:, 1], p[:, 2]) for p in (before, after)]
+    return {
+        "jet_mass_rms_gev": round(float(np.sqrt(np.mean((mass[1] - mass[0]) ** 2))), 3),
+        "jet_pt_largest_relative": round(float(np.abs(pt[1] / pt[0] - 1).max()), 5),
+    }
 
 
 def _require() -> None:
@@ -218,4 +236,4 @@ def _details(counts: Mapping[str, int], seed: int, events: Mapping[str, int]) ->
 
 
 if __name__ == "__main__":
-    make_sample(Path(sys.argv[1]))
+    make_sample(Path(sys.argv[1]) if sys.argv[1:] else Path(__file__).parent / "sample")
