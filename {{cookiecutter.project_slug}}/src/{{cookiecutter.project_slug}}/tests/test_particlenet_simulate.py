@@ -11,6 +11,7 @@ import pytest
 from ..errors import DataError
 from ..files import read_json, sha256
 from ..models import particlenet
+from ..models.particlenet import generator
 from ..models.particlenet.reader import Chunk, open_table
 from ..models.particlenet.simulate import SAMPLE, rounded, simulate
 from ..models.particlenet.table import CONSTITUENTS, LABEL, TTV, Block
@@ -94,6 +95,7 @@ def test_the_sample_is_small_whole_and_says_where_it_comes_from() -> None:
         assert sha256(FOLDER / name) == checksum
     assert about["jets"] == SAMPLE == {split: len(whole(FOLDER / f"{split}.h5").label) for split in SAMPLE}
     assert about["license"] == "CC0-1.0"
+    assert about["rounding"]["jet_mass_rms_gev"] < 0.2
     assert about["generator"].keys() == {"pythia8mc", "fastjet"}
 
 
@@ -143,6 +145,13 @@ def test_too_few_jets_are_refused(tmp_path: Path) -> None:
 def need_pythia() -> None:
     require(importlib.util.find_spec("pythia8mc"), "pythia8mc isn't installed")
     require(importlib.util.find_spec("fastjet"), "fastjet isn't installed")
+
+
+def test_a_setting_that_pythia_refuses_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    need_pythia()
+    monkeypatch.setattr(generator, "_COMMON", ("Print:quiet = on", "Beams:colour = red"))
+    with pytest.raises(DataError, match="refuses the setting 'Beams:colour = red'"):
+        generator.generate("qcd", 1, seed=1)
 
 
 @pytest.mark.slow

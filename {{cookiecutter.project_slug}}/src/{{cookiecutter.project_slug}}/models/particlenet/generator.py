@@ -12,6 +12,7 @@ made, and by nothing that uses a model.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,8 @@ def _pythia(kind: str, seed: int) -> Any:
     pythia = pythia8mc.Pythia("", False)
     for line in [*settings(kind), "Random:setSeed = on", f"Random:seed = {seed}"]:
         if not pythia.readString(line):
-            raise DataError(f"Pythia 8 refuses the setting {line!r}: got version {pythia8mc.__version__}, expected 8.3")
+            version = metadata.version("pythia8mc")
+            raise DataError(f"Pythia 8 refuses the setting {line!r}: got version {version}, expected 8.3")
     if not pythia.init():
         raise DataError("Pythia 8 doesn't start: see its messages above")
     return pythia
