@@ -25,7 +25,7 @@ DEFAULT_CONFIG = "configs/quick.yaml"
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a `ProjectError` becomes one line on standard error and exit code 1."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for library in ("httpx", "mlflow", "alembic", "lightning.pytorch", "onnxscript", "torch.onnx"):
+    for library in ("mlflow", "alembic", "lightning.pytorch", "onnxscript", "torch.onnx"):
         logging.getLogger(library).setLevel(logging.WARNING)
     try:
         command.main(arguments, prog_name=__package__, standalone_mode=True)
@@ -141,9 +141,17 @@ def serve(port: int, host: str) -> dict[str, Any]:
 
 @_verb("publish", "Prepare the bundle for an archive, or upload it as a draft.")
 @click.option("--to", "target", type=click.Choice(["prepare", "zenodo"]), default="prepare", show_default=True)
-def publish(target: str) -> dict[str, Any]:
-    """Pass the options on."""
-    return {"target": target}
+@click.option("--url", default="https://sandbox.zenodo.org", show_default=True, help="Archive to upload to.")
+@click.option("--production", is_flag=True, help="Upload to the real Zenodo; asks first.")
+@click.option("--release", is_flag=True, help="Publish the draft that was uploaded; asks first.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def publish(target: str, url: str, production: bool, release: bool, yes: bool) -> dict[str, Any]:
+    """Ask where something can't be undone, and pass the options on."""
+    address = "https://zenodo.org" if production else url
+    if (production or release) and not yes:
+        action = "Publish the draft for good in" if release else "Upload a draft to"
+        click.confirm(f"{action} {address}?", abort=True, err=True)
+    return {"target": target, "url": address, "release": release}
 
 
 @_verb("predict", "Score the examples of a file with the bundle's model.")

@@ -6,9 +6,11 @@ from typing import Any
 
 import yaml
 
+from .config import load_yaml
+from .files import read_json
 from .project import Author, Project
 
-__all__ = ["authors", "citation_cff", "codemeta", "front_matter", "zenodo_json"]
+__all__ = ["authors", "citation_cff", "codemeta", "front_matter", "inveniordm", "zenodo_json"]
 
 CFF_MESSAGE = "If you use this model, please cite it and the data set that it learned from."
 
@@ -18,22 +20,26 @@ def authors(project: Project) -> list[Author]:
     return list(project.authors) or [Author(name=f"The {project.title} developers")]
 
 
-def citation_cff(project: Project, *, doi: str | None = None) -> str:
-    """Return ``CITATION.cff``, version 1.2.0 of the Citation File Format (doi:10.5281/zenodo.5171937)."""
+def citation_cff(project: Project) -> str:
+    """Return ``CITATION.cff``, version 1.2.0 of the Citation File Format (doi:10.5281/zenodo.5171937).
+
+    What ``project.yaml`` says is refreshed; what else the project's own file holds (references, keywords) is kept.
+    """
+    own = project.root / "CITATION.cff"
+    kept = load_yaml(own) if own.is_file() else {"message": CFF_MESSAGE}
     known = {
         "cff-version": "1.2.0",
-        "message": CFF_MESSAGE,
+        "message": kept.get("message"),
         "type": "software",
         "title": project.title,
         "abstract": project.description,
         "version": project.version,
-        "authors": [_cff_author(author) for author in authors(project)],
+        "doi": project.doi,
         "license": project.licenses.code,
-        "doi": doi or project.doi,
         "repository-code": project.repository,
-        "references": _cff_references(project),
+        "authors": [_cff_author(author) for author in authors(project)],
     }
-    return _yaml(known)
+    return _yaml(_merged(known, kept))
 
 
 def _cff_author(author: Author) -> dict[str, Any]:
@@ -42,34 +48,29 @@ def _cff_author(author: Author) -> dict[str, Any]:
     return _known({**person, "orcid": _orcid_url(author), "email": author.email})
 
 
-def _cff_references(project: Project) -> list[dict[str, Any]]:
-    doi = project.dataset.doi
-    if doi is None:
-        return []
-    # A reference must name authors; who made the data set is in its record, not in this project.
-    creators = [{"name": f"Creators of the record {doi}"}]
-    return [_known({
-        "type": "data", "title": f"Data set {doi}", "doi": doi, "authors": creators, "license": project.licenses.data,
-    })]  # fmt: skip
-
-
-def codemeta(project: Project, *, doi: str | None = None) -> dict[str, Any]:
-    """Return ``codemeta.json``, version 3.0 of CodeMeta."""
-    identifier = doi or project.doi
+def codemeta(project: Project) -> dict[str, Any]:
+    """Return ``codemeta.json``, version 3.0 of CodeMeta; what else the project's own file holds is kept."""
+    own = project.root / "codemeta.json"
     dataset = project.dataset.doi
-    return _known({
+    known = {
         "@context": "https://w3id.org/codemeta/3.0",
         "@type": "SoftwareSourceCode",
         "name": project.title,
         "description": project.description,
         "version": project.version,
-        "author": [_person(author) for author in authors(project)],
+        "identifier": f"https://doi.org/{project.doi}" if project.doi else None,
         "license": f"https://spdx.org/licenses/{project.licenses.code}",
-        "identifier": f"https://doi.org/{identifier}" if identifier else None,
+        "author": [_person(author) for author in authors(project)],
         "codeRepository": project.repository,
+        "supportingData": {"@id": f"https://doi.org/{dataset}", "@type": "Dataset"} if dataset else None,
         "programmingLanguage": "Python",
-        "isBasedOn": f"https://doi.org/{dataset}" if dataset else None,
-    })  # fmt: skip
+    }
+    return _merged(known, read_json(own) if own.is_file() else {})
+
+
+def _merged(known: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
+    """Put what is known before what is kept; where both say something, what is known holds."""
+    return _known({**known, **{key: value for key, value in kept.items() if known.get(key) is None}})
 
 
 def _person(author: Author) -> dict[str, Any]:
@@ -95,6 +96,43 @@ def zenodo_json(project: Project) -> dict[str, Any]:
         "license": project.licenses.code,
         "related_identifiers": related,
     })  # fmt: skip
+
+
+def inveniordm(project: Project, date: str) -> dict[str, Any]:
+    """Return the metadata of a record of the type ``model`` in InvenioRDM, the software behind Zenodo.
+
+    Parameters
+    ----------
+    date
+        Date of publication, ``YYYY-MM-DD``.
+    """
+    related = []
+    if project.dataset.doi:
+        related.append({
+            "identifier": project.dataset.doi,
+            "scheme": "doi",
+            "relation_type": {"id": "isderivedfrom"},
+            "resource_type": {"id": "dataset"},
+        })  # fmt: skip
+    return _known({
+        "resource_type": {"id": "model"},
+        "title": project.title,
+        "description": project.description,
+        "version": project.version,
+        "publication_date": date,
+        "creators": [{"person_or_org": _creator(author)} for author in authors(project)],
+        "rights": [{"id": project.licenses.weights.lower()}],
+        "related_identifiers": related,
+        "publisher": "Zenodo",
+    })  # fmt: skip
+
+
+def _creator(author: Author) -> dict[str, Any]:
+    family, given = _names(author)
+    if not given:
+        return {"type": "organizational", "name": author.name}
+    identifiers = [{"scheme": "orcid", "identifier": _orcid(author)}] if author.orcid else []
+    return _known({"type": "personal", "family_name": family, "given_name": given, "identifiers": identifiers})
 
 
 def front_matter(project: Project, tags: list[str]) -> str:

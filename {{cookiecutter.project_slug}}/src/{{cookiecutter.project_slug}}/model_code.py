@@ -20,9 +20,6 @@ from mlflow.pyfunc import PythonModel
 
 __all__ = ["BundleModel"]
 
-# What MLflow checks a request against: of a union it looks at nothing, so a wrong request gets one line of ours.
-Example = dict[str, list[list[float]]] | list[list[float]]
-
 
 def _runtime(folder: Path) -> ModuleType:
     """Import the runtime that was saved with the model, under a name of its own.
@@ -62,7 +59,7 @@ class BundleModel(PythonModel):  # type: ignore[misc]
             raise MlflowException.invalid_parameter_value(str(error)) from None
         return [{name: values.tolist() for name, values in outputs.items()} for outputs in scored]
 
-    def _columns(self, examples: list[Example]) -> dict[str, list[Any]]:
+    def _columns(self, examples: list[Any]) -> dict[str, list[Any]]:
         """Turn a list of examples into a list of values for each input."""
         names = [spec.name for spec in self.model.signature.inputs]
         if not examples:
