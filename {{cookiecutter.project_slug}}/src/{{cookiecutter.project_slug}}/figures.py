@@ -39,12 +39,12 @@ def figure(columns: int = 1, rows: int = 1, *, width: float = 6.4, height: float
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    style = {
+    style: Any = {
         key: value
         for key, value in mplhep.style.ROOT.items()
         if not key.startswith(("font.", "mathtext.", "figure.", "savefig."))
     }
-    ours = {
+    ours: Any = {
         "font.size": 12,
         "axes.labelsize": 13,
         "xtick.labelsize": 11,

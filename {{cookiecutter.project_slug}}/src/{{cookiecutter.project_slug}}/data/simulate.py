@@ -8,7 +8,6 @@ from typing import Any
 from .. import models, provenance
 from ..config import Config
 from ..project import Project
-from .verb import processes
 
 __all__ = ["run"]
 
@@ -21,6 +20,6 @@ def run(project: Project, config: Config, *, size: int, output: Path) -> dict[st
     ProjectError
         If the generator isn't installed; the message names the extra.
     """
-    files = models.get(project.model).simulate(output, size=size, seed=config.seed, processes=processes(config))
+    files = models.get(project.model).simulate(output, size=size, seed=config.seed, processes=config.data.processes)
     provenance.record(output, project, config, "simulate", inputs={}, size=size)
     return {"size": size, "files": {split: [str(path) for path in paths] for split, paths in files.items()}}

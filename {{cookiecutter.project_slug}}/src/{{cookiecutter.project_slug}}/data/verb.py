@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from ..files import read_json
 from ..models.contract import SPLITS, Model
 from ..project import Project
 
-__all__ = ["processes", "run", "store_folder"]
+__all__ = ["run", "store_folder"]
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ def _raw_files(project: Project, config: Config, model: Model) -> Mapping[str, S
         folder = project.data / "raw" / store_folder(project, config).name
         if (folder / provenance.FILE).is_file():
             return _sorted(model, folder)
-        files = model.simulate(folder, size=data.size, seed=config.seed, processes=processes(config))
+        files = model.simulate(folder, size=data.size, seed=config.seed, processes=data.processes)
         provenance.record(folder, project, config, "data", inputs={})
         return files
     if data.source == "doi":
@@ -97,12 +96,7 @@ def _converted(project: Project, config: Config, model: Model, files: Sequence[P
         if known["inputs"] == inputs and known["options"] == config.data.options:
             counts: dict[str, Any] = known["counts"]
             return counts
-    counts = dict(model.convert(files, folder, **config.data.options))
+    counts = dict(model.convert(files, folder, processes=config.data.processes, **config.data.options))
     log.info("%s: %s", folder.relative_to(project.root), ", ".join(f"{key} {value}" for key, value in counts.items()))
     provenance.record(folder, project, config, "data", inputs=inputs, options=config.data.options, counts=counts)
     return counts
-
-
-def processes(config: Config) -> int:
-    """Return how many processes a configuration asks for; by default one per core that this process may use."""
-    return config.data.processes or len(os.sched_getaffinity(0))

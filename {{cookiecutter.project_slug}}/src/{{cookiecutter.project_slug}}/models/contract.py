@@ -133,7 +133,7 @@ class Model(ABC):
         """Sort file names of the dataset's record (or of a folder) into splits; leave out those not needed."""
 
     @abstractmethod
-    def convert(self, files: Sequence[Path], folder: Path, **options: Any) -> Mapping[str, Any]:
+    def convert(self, files: Sequence[Path], folder: Path, *, processes: int = 0, **options: Any) -> Mapping[str, Any]:
         """Convert raw files of one split into a memory-mapped store in ``folder``; return what was counted."""
 
     @abstractmethod

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -92,7 +94,8 @@ def test_edge_linear_is_a_linear_map_of_the_edge() -> None:
 
 def _explicit_edge_conv(block: EdgeConv, x: Tensor, neighbours: list[list[int]]) -> Tensor:
     """Compute an edge convolution element by element, edge by edge."""
-    norms, linears = list(block.norms), [None, *block.linears]
+    norms: list[Any] = [*block.norms]
+    linears: list[Any] = [None, *block.linears]
     results = []
     for i, others in enumerate(neighbours):
         mean = torch.zeros(block.shortcut.out_features, dtype=x.dtype)
@@ -104,8 +107,8 @@ def _explicit_edge_conv(block: EdgeConv, x: Tensor, neighbours: list[list[int]])
                 values = torch.relu(values * norm.weight + norm.bias)
             mean = mean + values / len(others)
         skip = block.shortcut.weight @ x[i]
-        norm = block.shortcut_norm
-        skip = (skip - norm.running_mean) / torch.sqrt(norm.running_var + norm.eps) * norm.weight + norm.bias
+        last: Any = block.shortcut_norm
+        skip = (skip - last.running_mean) / torch.sqrt(last.running_var + last.eps) * last.weight + last.bias
         results.append(torch.relu(mean + skip))
     return torch.stack(results)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -24,17 +26,19 @@ def randomised(preset: str, seed: int = 0) -> ParticleNet:
         if isinstance(module, nn.BatchNorm1d):
             nn.init.normal_(module.weight, 1.0, 0.2)
             nn.init.normal_(module.bias, 0.0, 0.2)
+            assert module.running_mean is not None
+            assert module.running_var is not None
             nn.init.normal_(module.running_mean, 0.0, 0.2)
             nn.init.uniform_(module.running_var, 0.5, 2.0)
     return network
 
 
-def _weaver(network: ParticleNet, preset: str) -> nn.Module:
+def _weaver(network: ParticleNet, preset: str) -> Any:
     """Return weaver-core's ParticleNet with the weights of ours."""
     module = pytest.importorskip("weaver.nn.model.ParticleNet")
     blocks, head = PRESETS[preset]
-    theirs = module.ParticleNet(7, 2, conv_params=list(blocks), fc_params=[(head, 0.1)], use_fusion=False).double()
-    body = network.body
+    theirs: Any = module.ParticleNet(7, 2, conv_params=list(blocks), fc_params=[(head, 0.1)], use_fusion=False).double()
+    body: Any = network.body
 
     def norm(target: nn.Module, source: nn.Module) -> None:
         target.load_state_dict(source.state_dict())
@@ -94,7 +98,8 @@ def test_training_moves_running_statistics_once_per_step() -> None:
     """The seed evaluated its edge network twice in every pass."""
     network = ParticleNet("lite").train()
     network(jets(8, seed=1)["particles"])
-    assert {int(m.num_batches_tracked) for m in network.modules() if isinstance(m, nn.BatchNorm1d)} == {1}
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
+    assert {module.num_batches_tracked.item() for module in norms if module.num_batches_tracked is not None} == {1}
 
 
 def test_running_statistics_do_not_depend_on_padding() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed
-from torch import multiprocessing
+from torch.multiprocessing.spawn import spawn
 
 from ..models.particlenet.example import jets
 from ..models.particlenet.network import ParticleNet
@@ -37,7 +37,7 @@ def _steps(rank: int, world: int, folder: str) -> None:
 @pytest.mark.slow
 def test_two_processes_reach_the_weights_of_one(tmp_path: Path) -> None:
     for world in (1, 2):
-        multiprocessing.spawn(_steps, (world, str(tmp_path)), nprocs=world)
+        spawn(_steps, (world, str(tmp_path)), nprocs=world)
     one, two = (torch.load(tmp_path / f"state-{world}.pt", weights_only=True) for world in (1, 2))
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-12, atol=1e-12, msg=name)

@@ -118,11 +118,11 @@ class ParticleNetModel(Model):
         """Choose ``train.h5``, ``val.h5`` and ``test.h5``."""
         return {split: [name for name in names if name == f"{split}.h5"] for split in SPLITS}
 
-    def convert(self, files: Sequence[Path], folder: Path, **options: Any) -> Mapping[str, Any]:
+    def convert(self, files: Sequence[Path], folder: Path, *, processes: int = 0, **options: Any) -> Mapping[str, Any]:
         """Convert files in the layout of the Top Quark Tagging reference set."""
         from .reader import convert
 
-        return convert(files, folder, **options)
+        return convert(files, folder, processes=processes, **options)
 
     def read(self, file: Path, size: int) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
         """Read the constituents of jets, all of them, hardest first."""

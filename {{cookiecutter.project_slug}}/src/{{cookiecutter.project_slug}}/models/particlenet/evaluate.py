@@ -111,7 +111,8 @@ def _draw_roc(
 def _draw_scores(score: NDArray[np.float64], labels: NDArray[np.integer], path: Path) -> None:
     import mplhep
 
-    edges = np.linspace(*np.quantile(score, [0.001, 0.999]), 41)
+    low, high = np.quantile(score, [0.001, 0.999])
+    edges = np.linspace(float(low), float(high), 41)
     with new_file(path) as name, figure() as (picture, axes):
         for value, text, colour in ((1, "top", COLOURS["blue"]), (0, "QCD", COLOURS["orange"])):
             chosen = score[labels == value]
