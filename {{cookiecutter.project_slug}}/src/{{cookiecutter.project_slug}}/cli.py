@@ -140,7 +140,7 @@ def serve(port: int, host: str) -> dict[str, Any]:
 
 
 @_verb("publish", "Prepare the bundle for an archive, or upload it as a draft.")
-@click.option("--to", "target", type=click.Choice(["prepare", "zenodo"]), default="prepare", show_default=True)
+@click.argument("target", type=click.Choice(["prepare", "zenodo"]), default="prepare")
 @click.option("--url", default="https://sandbox.zenodo.org", show_default=True, help="Archive to upload to.")
 @click.option("--production", is_flag=True, help="Upload to the real Zenodo; asks first.")
 @click.option("--release", is_flag=True, help="Publish the draft that was uploaded; asks first.")

@@ -80,7 +80,7 @@ def _prepare(project: Project) -> dict[str, Any]:
         "headline": [
             f"{archive.relative_to(project.root)}: {size / 2**20:.1f} MiB, sha256 {checksum}",
             "beside it: CITATION.cff, codemeta.json and .zenodo.json from project.yaml; copy them into the repository",
-            f"next: set {TOKEN} and run `publish --to zenodo`; it makes a draft in the sandbox that nobody else sees",
+            f"next: set {TOKEN} and run `publish zenodo`; it makes a draft in the sandbox that nobody else sees",
         ],
         "archive": str(archive.relative_to(project.root)),
         "sha256": checksum,
@@ -106,7 +106,7 @@ def _upload(project: Project, url: str, prepared: dict[str, Any]) -> dict[str, A
             *prepared["headline"][:1],
             f"draft {number}: {len(sent)} files sent, {len(files) - len(sent)} there already, all checksums compared",
             f"look at it: {page}",
-            "next: `publish --to zenodo --release` publishes it, which can't be undone",
+            "next: `publish zenodo --release` publishes it, which can't be undone",
         ],
         "url": url,
         "draft": number,
@@ -120,7 +120,7 @@ def _release(project: Project, url: str) -> dict[str, Any]:
 
     known = _known_draft(project, url)
     if known is None:
-        raise MissingStepError(f"a draft in {url}", "publish --to zenodo")
+        raise MissingStepError(f"a draft in {url}", "publish zenodo")
     record = Deposit(url, _token()).publish(known["id"])
     doi = record.get("pids", {}).get("doi", {}).get("identifier")
     _draft_file(project).unlink()
