@@ -7,7 +7,7 @@ from .engine import Explainer, explain
 from .ledger import Ledger
 from .maps import Affine, register_linear
 from .result import Explanation
-from .treatments import register
+from .treatments import register, register_held, register_maximum
 
 __all__ = [
     "COMPOSITES",
@@ -19,5 +19,7 @@ __all__ = [
     "explain",
     "find_composite",
     "register",
+    "register_held",
     "register_linear",
+    "register_maximum",
 ]

@@ -23,12 +23,13 @@ Bounds: TypeAlias = tuple[Tensor | float, Tensor | float]
 
 @dataclass(frozen=True)
 class Composite:
-    """A rule for every position."""
+    """A rule for every position, and one for maxima."""
 
     name: str
     first: Rule
     body: Rule
     head: Rule
+    maximum: Literal["winner", "proportional"] = "winner"
 
     def rule(self, position: Position) -> Rule:
         """Return the rule of a position."""

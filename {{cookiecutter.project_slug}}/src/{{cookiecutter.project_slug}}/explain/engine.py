@@ -8,6 +8,7 @@ element-wise functions hand relevance on. Everything attached to the network is 
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
@@ -18,12 +19,12 @@ from torch import Tensor, nn
 from ..errors import ExplainError
 from .canonize import Plan, make_plan, same_output
 from .composites import Bounds, Composite, find_composite
-from .escape import Record, Watch
+from .escape import Record, Watch, refuse_foreign_functions
 from .ledger import Book, Groups, on_gradient
 from .maps import find_affine
 from .result import Explanation
-from .rules import InputRule
-from .treatments import find_treatment
+from .rules import InputRule, Term, divide
+from .treatments import as_it_is, find_held, find_maximum, find_treatment
 
 __all__ = ["Explainer", "Places", "Target", "explain"]
 
@@ -105,6 +106,9 @@ class Explainer:
             raise ExplainError(f"bias {bias!r} is unknown; expected absorb or exclude")
         if not (epsilon == 0 or 1e-12 <= epsilon < float("inf")):
             raise ExplainError(f"epsilon {epsilon!r}: expected 0, or a number of at least 1e-12")
+        if "torch_geometric" in sys.modules:
+            # Its layers get their rules when somebody uses it, and only then.
+            from . import pyg  # noqa: F401
         self.module = module
         self.absorb = bias == "absorb"
         self.epsilon = epsilon
@@ -130,30 +134,33 @@ class Explainer:
         """Put the network back as it was."""
         self._stack.close()
 
-    def __call__(self, values: Tensor, *context: Any, target: Target) -> Explanation:
-        """Explain one batch: relevance at ``values``, with ``context`` held constant."""
+    def __call__(self, values: Tensor, *context: Any, target: Target, **options: Any) -> Explanation:
+        """Explain one batch: relevance at ``values``, with ``context`` and ``options`` held constant."""
         self._check_values(values)
         with torch.inference_mode(False), torch.enable_grad():
             leaf = values.detach().clone().requires_grad_(True)
             plain = None
             if self.plan is None:
-                plain = self._record(leaf, context)
-            return self._explain(leaf, context, target, plain)
+                plain = self._record(leaf, context, options)
+            return self._explain(leaf, context, options, target, plain)
 
     # -- one pass ------------------------------------------------------------------------------------------------------
-    def _record(self, leaf: Tensor, context: Sequence[Any]) -> Tensor:
+    def _record(self, leaf: Tensor, context: Sequence[Any], options: Mapping[str, Any]) -> Tensor:
         """Run the plain network once, watched; make the plan; return the plain output."""
         record = Record()
         watch = Watch(None, record)
+        infinite: list[str] = []
         forwards = {
-            module: self._recorded(module, name, watch) for module, name in self.names.items() if self._has_rule(module)
+            module: self._recorded(module, name, watch, infinite)
+            for module, name in self.names.items()
+            if self._has_rule(module)
         }
         with self._attached(forwards, watch):
             # A copy, so that the leaf itself is no activation that a module could change in place.
             start = leaf.clone()
             with watch:
-                output = self.module(start, *context)
-        self._check_output(output)
+                output = self.module(start, *context, **options)
+        self._check_output(output, infinite)
         plan = make_plan(record, self.names, id(start), absorb=self.absorb)
         if isinstance(self.composite.first, InputRule) and not plan.direct:
             raise ExplainError(
@@ -164,7 +171,9 @@ class Explainer:
         plain: Tensor = output.detach()
         return plain
 
-    def _explain(self, leaf: Tensor, context: Sequence[Any], target: Target, plain: Tensor | None) -> Explanation:
+    def _explain(
+        self, leaf: Tensor, context: Sequence[Any], options: Mapping[str, Any], target: Target, plain: Tensor | None
+    ) -> Explanation:
         """Run the network with its rules attached, and one backward pass."""
         assert self.plan is not None
         book = Book(Groups(1))
@@ -176,10 +185,11 @@ class Explainer:
         with self._attached(forwards, watch), self._observed(places):
             start = leaf.clone()
             with watch:
-                output = self.module(start, *context)
+                output = self.module(start, *context, **options)
             self._check_output(output)
             if plain is not None:
                 same_output(plain, output.detach())
+                refuse_foreign_functions(output)
             book.groups = self._grouping(output)
             weights = _target_weights(target, output, book.groups.samples)
             products = output.reshape(weights.shape) * weights
@@ -199,14 +209,16 @@ class Explainer:
     def _has_rule(self, module: nn.Module) -> bool:
         return find_treatment(module) is not None or find_affine(module, "") is not None
 
-    def _recorded(self, module: nn.Module, name: str, watch: Watch) -> Callable[..., Any]:
-        forward = type(module).forward.__get__(module)
+    def _recorded(self, module: nn.Module, name: str, watch: Watch, infinite: list[str]) -> Callable[..., Any]:
+        forward = as_it_is(module, Book(Groups(1)))
 
         def recorded(*inputs: Any, **options: Any) -> Any:
             assert watch.record is not None
             watch.trusted += 1
             try:
                 result = forward(*inputs, **options)
+                if isinstance(result, Tensor) and not bool(torch.isfinite(result).all()):
+                    infinite.append(name)
             finally:
                 watch.trusted -= 1
             watch.record.add(name, module, (inputs, options), result, True)
@@ -230,6 +242,9 @@ class Explainer:
         if module in self.plan.folded:
             return _first_input
         layer = self.plan.layers.get(module)
+        total = find_maximum(module)
+        if total is not None and self.composite.maximum == "proportional":
+            return self._proportional(module, total, book)
         if layer is None:
             treatment = find_treatment(module)
             assert treatment is not None
@@ -244,14 +259,27 @@ class Explainer:
 
         return ruled
 
+    def _proportional(self, module: nn.Module, total: Callable[..., Tensor], book: Book) -> Callable[..., Tensor]:
+        """Return a forward pass that takes maxima, and shares relevance in proportion to the values."""
+        forward = as_it_is(module, book)
+
+        def proportional(values: Tensor, *context: Any, **options: Any) -> Tensor:
+            with torch.no_grad():
+                output = forward(values, *context, **options)
+            path = total(module, values, *context, **options)
+            return divide(book, self.names[module], output, [Term(path)], self.epsilon)
+
+        return proportional
+
     @contextlib.contextmanager
     def _attached(self, forwards: Mapping[nn.Module, Callable[..., Any]], watch: Watch) -> Iterator[None]:
         """Replace forward passes for a while, and tell the watch which module is running."""
         with contextlib.ExitStack() as stack:
             for module, forward in forwards.items():
-                module.__dict__["forward"] = forward
-                stack.callback(module.__dict__.pop, "forward")
+                _replace(stack, module, "forward", forward)
             for module, name in self.names.items():
+                for held in find_held(module):
+                    _hold(stack, module, held, watch)
                 if module not in forwards:
                     entry = (name, module)
                     enter = module.register_forward_pre_hook(lambda *_, entry=entry: watch.stack.append(entry))
@@ -312,13 +340,14 @@ class Explainer:
             if parameter.dtype != values.dtype:
                 raise ExplainError(f"values are {values.dtype}, weight {name!r} is {parameter.dtype}: convert one")
 
-    def _check_output(self, output: Any) -> None:
+    def _check_output(self, output: Any, infinite: Sequence[str] = ()) -> None:
         if not isinstance(output, Tensor):
             raise ExplainError(f"the network returned {type(output).__name__}: expected one tensor of raw outputs")
         if not output.requires_grad:
             raise ExplainError("the output doesn't depend on the values to explain")
         if not bool(torch.isfinite(output).all()):
-            raise ExplainError("an activation isn't finite: the network's output holds NaN or infinity")
+            where = f", first after {infinite[0]!r}" if infinite else ""
+            raise ExplainError(f"an activation isn't finite (NaN or infinity){where}: look at inputs and weights")
 
     def _grouping(self, output: Tensor) -> Groups:
         if self.groups is None:
@@ -326,6 +355,33 @@ class Explainer:
         if isinstance(self.groups, int):
             return Groups(self.groups)
         return Groups(int(self.groups[0].max()) + 1, self.groups)
+
+
+def _replace(stack: contextlib.ExitStack, module: nn.Module, name: str, function: Callable[..., Any]) -> None:
+    """Replace a method of one module; the stack puts the old one back."""
+    before = module.__dict__.get(name)
+    module.__dict__[name] = function
+    if before is None:
+        stack.callback(module.__dict__.pop, name)
+    else:
+        stack.callback(module.__dict__.__setitem__, name, before)
+
+
+def _hold(stack: contextlib.ExitStack, module: nn.Module, name: str, watch: Watch) -> None:
+    """Take what a method or a submodule gives as constant."""
+    part = getattr(module, name)
+    owner, method = (part, "forward") if isinstance(part, nn.Module) else (module, name)
+    function = getattr(owner, method)
+
+    def held(*inputs: Any, **options: Any) -> Any:
+        watch.trusted += 1
+        try:
+            with torch.no_grad():
+                return function(*inputs, **options)
+        finally:
+            watch.trusted -= 1
+
+    _replace(stack, owner, method, held)
 
 
 def _first_input(values: Tensor, *_: Any) -> Tensor:

@@ -20,7 +20,7 @@ from .calls import CONTRACTIONS, JOINS, LINEAR, MOVES, NOTES, SCALINGS, WEIGHTED
 from .ledger import Book, on_gradient
 from .rules import Term, divide
 
-__all__ = ["Call", "Record", "Watch"]
+__all__ = ["Call", "Record", "Watch", "refuse_foreign_functions"]
 
 
 @dataclass(frozen=True)
@@ -167,6 +167,31 @@ class Watch(TorchFunctionMode):
             f"{where}: the call {call} escapes the rules, it {why}; make it a module with a rule "
             f"(torch.nn has one for most functions; explain.register adds one), or detach() what is a choice"
         )
+
+
+def refuse_foreign_functions(output: Tensor) -> None:
+    """Refuse an explained output that a custom autograd function took part in: no torch call shows its insides.
+
+    Raises
+    ------
+    ExplainError
+        If a class of the backward graph doesn't say ``carries_relevance = True``.
+    """
+    seen: set[Any] = set()
+    waiting: list[Any] = [output.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        waiting += [following for following, _ in node.next_functions]
+        if isinstance(node, torch.autograd.function.BackwardCFunction):
+            kind = type(node)._forward_cls  # type: ignore[attr-defined]
+            if not getattr(kind, "carries_relevance", False):
+                raise ExplainError(
+                    f"the autograd function {kind.__name__} escapes the rules; put it into a module with a rule "
+                    "(explain.register), or set carries_relevance = True in it if its backward pass is one"
+                )
 
 
 def _plain_name(func: Callable[..., Any]) -> str:

@@ -22,7 +22,7 @@ TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 
 def on_gradient(tensor: Tensor, act: Callable[[Tensor], None]) -> None:
     """Call a function with a tensor's gradient when the backward pass reaches it."""
-    tensor.register_hook(act)  # type: ignore[no-untyped-call]
+    tensor.register_hook(act)
 
 
 class Groups:

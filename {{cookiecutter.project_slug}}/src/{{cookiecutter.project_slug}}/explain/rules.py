@@ -99,7 +99,7 @@ class Epsilon(Rule):
         """Return the output; where the bias absorbs, output and path are one tensor, and nothing is copied."""
         if not layer.absorb and layer.bias is not None:
             return super().__call__(book, layer, values, *context)
-        result: Tensor = _Share.apply(layer(values, *context), book, layer, self.epsilon)  # type: ignore[no-untyped-call]
+        result: Tensor = _Share.apply(layer(values, *context), book, layer, self.epsilon)
         return result
 
 
@@ -236,11 +236,13 @@ def divide(book: Book, name: str, output: Tensor, terms: Sequence[Term], epsilon
     epsilon
         Stabiliser: a denominator d becomes ``d + epsilon sign(d)``, with sign(0) = +1.
     """
-    result: Tensor = _Divide.apply(output, book, (name, epsilon), terms, *(term.path for term in terms))  # type: ignore[no-untyped-call]
+    result: Tensor = _Divide.apply(output, book, (name, epsilon), terms, *(term.path for term in terms))
     return result
 
 
 class _Divide(torch.autograd.Function):
+    carries_relevance = True
+
     @staticmethod
     def forward(ctx: Any, output: Tensor, book: Book, key: tuple[str, float], terms: Any, *paths: Tensor) -> Tensor:
         ctx.book, (ctx.name, ctx.epsilon) = book, key
@@ -270,6 +272,8 @@ class _Divide(torch.autograd.Function):
 
 class _Share(torch.autograd.Function):
     """The epsilon rule where output and path are one tensor: two passes over memory less than `_Divide`."""
+
+    carries_relevance = True
 
     @staticmethod
     def forward(ctx: Any, output: Tensor, book: Book, layer: Affine, epsilon: float) -> Tensor:

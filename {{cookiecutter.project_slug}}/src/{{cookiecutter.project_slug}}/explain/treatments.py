@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -12,12 +13,25 @@ from torch.nn import functional
 
 from .ledger import Book, on_gradient
 
-__all__ = ["Treatment", "as_it_is", "find_treatment", "hold", "normalise", "pass_on", "register"]
+__all__ = [
+    "Treatment",
+    "as_it_is",
+    "find_held",
+    "find_maximum",
+    "find_treatment",
+    "hold",
+    "pass_on",
+    "register",
+    "register_held",
+    "register_maximum",
+]
 
 #: Gives, for a module and a book, the forward pass that replaces the module's own for the time of an explanation.
 Treatment: TypeAlias = Callable[[nn.Module, Book], Callable[..., Any]]
 
 _TREATMENTS: dict[type[nn.Module], Treatment] = {}
+_HELD: dict[type[nn.Module], tuple[str, ...]] = {}
+_MAXIMA: dict[type[nn.Module], Callable[..., Tensor]] = {}
 
 
 def register(kind: type[nn.Module], treatment: Treatment) -> None:
@@ -32,6 +46,35 @@ def register(kind: type[nn.Module], treatment: Treatment) -> None:
         values are the module's own and whose backward pass carries relevance per activation.
     """
     _TREATMENTS[kind] = treatment
+
+
+def register_held(kind: type[nn.Module], *names: str) -> None:
+    """Say which methods or submodules of a type give weights that are taken as constant, such as attention.
+
+    A module may also say so itself, by a class attribute ``held`` with their names.
+    """
+    _HELD[kind] = names
+
+
+def register_maximum(kind: type[nn.Module], total: Callable[..., Tensor]) -> None:
+    """Say how a type that takes maxima would sum instead: ``total(module, *inputs)``, of the same shape.
+
+    By default the winner takes all of a maximum's relevance; a composite with ``maximum="proportional"`` shares it in
+    proportion to the values.
+    """
+    _TREATMENTS[kind] = as_it_is
+    _MAXIMA[kind] = total
+
+
+def find_held(module: nn.Module) -> tuple[str, ...]:
+    """Return the names of a module's methods and submodules that are taken as constant."""
+    known = next((_HELD[kind] for kind in type(module).__mro__ if kind in _HELD), ())
+    return (*known, *getattr(type(module), "held", ()))
+
+
+def find_maximum(module: nn.Module) -> Callable[..., Tensor] | None:
+    """Return how a module would sum what it takes the maximum of; None: it takes no maximum."""
+    return next((_MAXIMA[kind] for kind in type(module).__mro__ if kind in _MAXIMA), None)
 
 
 def find_treatment(module: nn.Module) -> Treatment | None:
@@ -51,7 +94,7 @@ def pass_on(module: nn.Module, book: Book) -> Callable[..., Any]:
     def passed(values: Tensor) -> Tensor:
         with torch.no_grad():
             output = forward(values.detach().clone() if getattr(module, "inplace", False) else values)
-        result: Tensor = _Pass.apply(values, output, book)  # type: ignore[no-untyped-call]
+        result: Tensor = _Pass.apply(values, output, book)
         return result
 
     return passed
@@ -103,6 +146,8 @@ def _own_forward(module: nn.Module) -> Callable[..., Any]:
 
 
 class _Pass(torch.autograd.Function):
+    carries_relevance = True
+
     @staticmethod
     def forward(ctx: Any, values: Tensor, output: Tensor, book: Book) -> Tensor:
         ctx.save_for_backward(values, output)
@@ -119,15 +164,24 @@ class _Pass(torch.autograd.Function):
         return (relevance / torch.where(empty, 1.0, values)).masked_fill_(empty, 0.0), None, None
 
 
+def _sum_pool(average: Callable[..., Tensor], axes: int) -> Callable[..., Tensor]:
+    """Return the sum over the windows of a maximum pooling: their mean, padding counted, times their size."""
+
+    def total(module: Any, values: Tensor) -> Tensor:
+        kernel = module.kernel_size if isinstance(module.kernel_size, tuple) else (module.kernel_size,) * axes
+        return average(values, kernel, module.stride, module.padding) * math.prod(kernel)
+
+    return total
+
+
 _kind: type[nn.Module]
 register(nn.ReLU, rectify)
 for _kind in (nn.LeakyReLU, nn.PReLU, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Flatten, nn.Unflatten):
     register(_kind, as_it_is)
 for _kind in (nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d):
     register(_kind, as_it_is)
-# Winner takes all: the gradient of a maximum goes to the entry that won.
-for _kind in (nn.MaxPool1d, nn.MaxPool2d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d):
-    register(_kind, as_it_is)
+for _kind, _average, _axes in ((nn.MaxPool1d, functional.avg_pool1d, 1), (nn.MaxPool2d, functional.avg_pool2d, 2)):
+    register_maximum(_kind, _sum_pool(_average, _axes))
 for _kind in (
     nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus, nn.Softsign, nn.Tanh, nn.Sigmoid, nn.LogSigmoid,
     nn.Hardtanh, nn.ReLU6, nn.Hardswish, nn.Hardsigmoid, nn.Tanhshrink, nn.Softshrink, nn.Hardshrink, nn.RReLU,

@@ -56,9 +56,10 @@ def draw_edge_graph(part: JetRelevances, jet: int, path: Path, composite: str) -
         first = np.atleast_1d(axes)[0]
         first.set_ylabel(r"$\Delta\phi$ [rad]")
         handles, labels = first.get_legend_handles_labels()
-        legend = {"loc": "outside upper center", "ncols": len(labels), "frameon": False, "fontsize": 11}
-        for handle in picture.legend(handles, labels, **legend).legend_handles:
-            handle.set_sizes([60])
+        legend: dict[str, Any] = {"loc": "outside upper center", "ncols": len(labels), "frameon": False, "fontsize": 11}
+        discs: list[Any] = list(picture.legend(handles, labels, **legend).legend_handles)
+        for disc in discs:
+            disc.set_sizes([60])
         picture.supxlabel(_account(part, jet, composite), fontsize=11)
         picture.savefig(name)
 

@@ -244,7 +244,7 @@ def _headline(found: Mapping[str, Any], settings: ExplainConfig) -> list[str]:
                 continue
             shown = [f"{row[name]['mean'][at]:.3f} ± {row[name]['error'][at]:.3f} ({name})" for name in ("top", "QCD")]
             lines.append(
-                f"{kind}: {shown[0]} and {shown[1]} of the {at + 1} most relevant edges in the last block join two subjets"
+                f"{kind}: {shown[0]}, {shown[1]} of the {at + 1} most relevant edges (last block) join two subjets"
             )
     area = found["areas"]["delta_r"][-1]
     if area["auc"] is not None:
