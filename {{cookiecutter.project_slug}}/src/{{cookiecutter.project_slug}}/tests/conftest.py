@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ..config import Config
+from ..project import Project
 from . import needs
 from .zenodo import Zenodo
 
@@ -31,3 +33,11 @@ def zenodo(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
         for name, value in standin.environment.items():
             monkeypatch.setenv(name, value)
         yield standin
+
+
+@pytest.fixture(scope="session")
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Config]:
+    """Give a project with a bundle of random weights; tests that change it work on a copy."""
+    from .published import make_published
+
+    return make_published(tmp_path_factory.mktemp("bundled") / "project")
