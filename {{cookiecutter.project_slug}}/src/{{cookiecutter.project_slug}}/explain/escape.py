@@ -149,7 +149,7 @@ class Watch(TorchFunctionMode):
         book, part = self.book, constant.expand_as(result)
 
         def enter(gradient: Tensor) -> None:
-            book.take_bias(layer, gradient, part if part.ndim > 1 else part[:, None].expand(-1, 1)[:, 0])
+            book.take_bias(layer, gradient, part)
 
         on_gradient(result, enter)
         return result

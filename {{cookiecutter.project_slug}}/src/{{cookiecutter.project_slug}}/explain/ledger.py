@@ -115,14 +115,26 @@ class Book:
         self.epsilon = self.lost = self.scale = torch.zeros((), dtype=torch.float64)
         self.layers: dict[str, Tensor] = {}
 
+    def take_channels(
+        self, name: str, gradient: Tensor, bias: Tensor | None, *, axis: int = -1, epsilon: float = 0.0
+    ) -> None:
+        """Book the share of a bias ``[channels]`` and ``epsilon`` times all that is carried on, in one pass."""
+        if bias is None and not epsilon:
+            return
+        if axis == 1 and gradient.ndim > 2:
+            gradient = gradient.flatten(2).sum(2)
+        columns = self.groups.columns(gradient).double()
+        if epsilon:
+            self.take_epsilon(epsilon * columns.sum(1))
+        if bias is not None:
+            self._enter(name, columns @ bias.double(), columns.abs() @ bias.double().abs())
+
     def take_bias(self, name: str, gradient: Tensor, bias: Tensor) -> None:
         """Book the share of a bias that broadcasts against ``gradient``."""
-        if bias.ndim == 1:
-            columns = self.groups.columns(gradient).double()
-            taken, size = columns @ bias.double(), columns.abs() @ bias.double().abs()
-        else:
-            product = gradient * bias
-            taken, size = self.groups.total(product).double(), self.groups.total(product.abs()).double()
+        product = gradient * bias
+        self._enter(name, self.groups.total(product).double(), self.groups.total(product.abs()).double())
+
+    def _enter(self, name: str, taken: Tensor, size: Tensor) -> None:
         self.layers[name] = self.layers[name] + taken if name in self.layers else taken
         self.scale = self.scale + size
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -55,12 +55,15 @@ class Term:
         What the relevance is divided by; None: the path's own values.
     share
         Part of the output's relevance that takes this way; the shares of a rule add up to 1.
+    sure
+        Whether the denominator is above 0 wherever the output is, and the output nowhere below: nothing can be lost.
     """
 
     path: Tensor
     bias: Tensor | None = None
     denominator: Tensor | None = None
     share: float = 1.0
+    sure: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Rule(ABC):
         """Return the layer's output such that the backward pass follows the rule."""
         output, terms = self.terms(layer, values, *context)
         output = output.detach()
-        return divide(book, layer.name, output.relu() if layer.rectified else output, terms, self.epsilon)
+        return divide(book, layer.name, output.relu_() if layer.rectified else output, terms, self.epsilon)
 
 
 @dataclass(frozen=True)
@@ -118,14 +121,11 @@ class Gamma(Rule):
 
     def terms(self, layer: Affine, values: Tensor, *context: Any) -> tuple[Tensor, list[Term]]:
         """One term: ``z + gamma z+`` where the output is positive, ``z + gamma z-`` where it is negative."""
-        if layer.rectified and layer.absorb and not _has_negative(values):
+        if _is_positive(layer, values):
             # Below zero the ReLU stops everything, so the branch for negative outputs is never read.
-            with torch.no_grad():
-                output = layer(values, *context)
             factors = tuple(w + self.gamma * p for w, p in zip(layer.factors, layer.positive, strict=True))
             bias = None if layer.bias is None else layer.bias + self.gamma * layer.bias.clamp(min=0)
-            path = layer.call(factors, bias, values, *context)
-            return output, [Term(path, _spread(layer, bias, path))]
+            return _plain(layer, values, *context), [_sure(layer, factors, bias, values, *context)]
         (plus, plus_bias), (minus, minus_bias) = _signed(layer, values, *context)
         output = _output(layer, plus, minus)
         up = output.detach() > 0
@@ -152,6 +152,9 @@ class AlphaBeta(Rule):
 
     def terms(self, layer: Affine, values: Tensor, *context: Any) -> tuple[Tensor, list[Term]]:
         """Two terms: positive and negative contributions, each divided by its own sum."""
+        if self.beta == 0 and _is_positive(layer, values):
+            bias = None if layer.bias is None else layer.bias.clamp(min=0)
+            return _plain(layer, values, *context), [_sure(layer, layer.positive, bias, values, *context)]
         (plus, plus_bias), (minus, minus_bias) = _signed(layer, values, *context)
         terms = [Term(plus, plus_bias, share=self.alpha)]
         if self.beta:
@@ -247,7 +250,7 @@ class _Divide(torch.autograd.Function):
     def forward(ctx: Any, output: Tensor, book: Book, key: tuple[str, float], terms: Any, *paths: Tensor) -> Tensor:
         ctx.book, (ctx.name, ctx.epsilon) = book, key
         # Detached: a term that kept its path would keep the whole graph alive through this node.
-        ctx.terms = [(t.path.detach() if t.denominator is None else t.denominator, t.bias, t.share) for t in terms]
+        ctx.terms = [replace(t, path=None, denominator=_whole(t)) for t in terms]
         ctx.save_for_backward(output)
         return output.view_as(output)
 
@@ -256,18 +259,31 @@ class _Divide(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
         (output,) = ctx.saved_tensors
         book, gradients = ctx.book, []
-        relevance = gradient * output
-        for denominator, bias, share in ctx.terms:
-            arriving = relevance * share
-            empty = denominator == 0
-            whole = torch.where(empty, 1.0, _stabilised(denominator, ctx.epsilon))
-            carried = (arriving / whole).masked_fill_(empty, 0.0)
-            book.take_lost(book.groups.total(arriving * empty))
-            book.take_epsilon(book.groups.total((arriving - carried * denominator).masked_fill_(empty, 0.0)))
-            if bias is not None:
-                book.take_bias(ctx.name, carried, bias)
+        for term in ctx.terms:
+            if term.sure and ctx.epsilon:
+                carried = term.denominator + ctx.epsilon
+                torch.div(output, carried, out=carried).mul_(gradient)
+                book.take_epsilon(ctx.epsilon * book.groups.total(carried))
+            else:
+                carried = _divided(book, gradient * output * term.share, term.denominator, ctx.epsilon)
+            if term.bias is not None:
+                take = book.take_channels if term.bias.ndim == 1 else book.take_bias
+                take(ctx.name, carried, term.bias)
             gradients.append(carried)
         return None, None, None, None, *gradients
+
+
+def _divided(book: Book, relevance: Tensor, whole: Tensor, epsilon: float) -> Tensor:
+    """Divide relevance, book what the stabiliser takes, and what is lost where there is nothing to divide by."""
+    empty = whole == 0
+    carried = (relevance / torch.where(empty, 1.0, _stabilised(whole, epsilon))).masked_fill_(empty, 0.0)
+    book.take_lost(book.groups.total(relevance * empty))
+    book.take_epsilon(book.groups.total((relevance - carried * whole).masked_fill_(empty, 0.0)))
+    return carried
+
+
+def _whole(term: Term) -> Tensor:
+    return term.path.detach() if term.denominator is None else term.denominator
 
 
 class _Share(torch.autograd.Function):
@@ -279,12 +295,11 @@ class _Share(torch.autograd.Function):
     def forward(ctx: Any, output: Tensor, book: Book, layer: Affine, epsilon: float) -> Tensor:
         ctx.book, ctx.layer, ctx.epsilon = book, layer, epsilon
         if layer.rectified:
-            # In place: a linear map's backward pass doesn't read its output.
-            output = output.relu_()
-            ctx.mark_dirty(output)
-        result = output if layer.rectified else output.view_as(output)
-        ctx.save_for_backward(result)
-        return result
+            # In place, as a linear map's backward pass doesn't read its output; and behind autograd's back, as it
+            # would copy an output that is a view. A map that does read its output fails on the version counter.
+            output.detach().relu_()
+        ctx.save_for_backward(output)
+        return output.view_as(output)
 
     @staticmethod
     @once_differentiable
@@ -292,14 +307,17 @@ class _Share(torch.autograd.Function):
         (output,) = ctx.saved_tensors
         book, layer, epsilon = ctx.book, ctx.layer, ctx.epsilon
         if epsilon == 0:
-            carried = gradient * (output > 0) if layer.rectified else gradient
+            # torch's own backward pass of a ReLU: one pass over memory.
+            carried = torch.ops.aten.threshold_backward(gradient, output, 0) if layer.rectified else gradient
         else:
-            weight = output if layer.rectified else output.abs()
-            quotient = torch.div(gradient, weight + epsilon)
-            book.take_epsilon(book.groups.dot(quotient, output) * epsilon)
-            carried = quotient.mul_(weight)
-        if layer.bias is not None:
-            book.take_bias(layer.name, carried, layer.spread(layer.bias, carried))
+            size = output if layer.rectified else output.abs()
+            carried = size + epsilon
+            torch.div(size, carried, out=carried).mul_(gradient)
+        # The stabiliser takes c z eps / (|z| + eps), which is eps sign(z) times what is carried on.
+        all_of_it = epsilon if layer.rectified else 0.0
+        book.take_channels(layer.name, carried, layer.bias, axis=layer.axis, epsilon=all_of_it)
+        if epsilon and not layer.rectified:
+            book.take_epsilon(book.groups.dot(carried, output.sign()) * epsilon)
         return carried, None, None, None
 
 
@@ -312,7 +330,23 @@ def _spread(layer: Affine, bias: Tensor | None, like: Tensor) -> Tensor | None:
 
 
 def _has_negative(values: Tensor) -> bool:
-    return bool((values.detach() < 0).any())
+    return not getattr(values, "_fair_hep_rectified", False) and bool(values.detach().amin() < 0)
+
+
+def _is_positive(layer: Affine, values: Tensor) -> bool:
+    """Say whether neither inputs nor (after its ReLU) outputs of a layer are ever negative."""
+    return layer.rectified and layer.absorb and not _has_negative(values)
+
+
+def _plain(layer: Affine, values: Tensor, *context: Any) -> Tensor:
+    with torch.no_grad():
+        return layer(values, *context)
+
+
+def _sure(layer: Affine, factors: Factors, bias: Tensor | None, values: Tensor, *context: Any) -> Term:
+    """Return the term of weights that are nowhere below the layer's own: its sum is no smaller than the output."""
+    path = layer.call(factors, bias, values, *context)
+    return Term(path, _spread(layer, bias, path), sure=True)
 
 
 def _signed(
@@ -321,9 +355,11 @@ def _signed(
     """Return the sums of positive and of negative contributions, each with the part that is bias."""
     bias = layer.shared_bias
     above, below = (None, None) if bias is None else (bias.clamp(min=0), bias.clamp(max=0))
-    plus = layer.call(layer.positive, above, values.clamp(min=0) if _has_negative(values) else values, *context)
-    minus = layer.call(layer.negative, below, values.clamp(min=0) if _has_negative(values) else values, *context)
-    if _has_negative(values):
+    mixed = _has_negative(values)
+    upper = values.clamp(min=0) if mixed else values
+    plus = layer.call(layer.positive, above, upper, *context)
+    minus = layer.call(layer.negative, below, upper, *context)
+    if mixed:
         lower = values.clamp(max=0)
         plus = plus + layer.call(layer.negative, None, lower, *context)
         minus = minus + layer.call(layer.positive, None, lower, *context)

@@ -305,8 +305,7 @@ def _edge_sums(activation: Tensor, gradient: Tensor) -> Tensor:
     import torch
 
     product = activation * gradient
-    signed = product.sum(-1)
-    return torch.stack([product.abs_().sum(-1), signed])
+    return torch.stack([torch.linalg.vector_norm(product, 1, -1), product.sum(-1)])
 
 
 def _batch_size(body: Any) -> int:
