@@ -24,8 +24,15 @@ BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 REPOSITORY = "https://github.com/FAIR4HEP/cookiecutter-fair-hep"
 PREAMBLE = """
 set -eo pipefail
-# Where the reader makes an environment, the one that runs the tests stands in for it.
-cd() { builtin cd "$@"; if [ -f project.yaml ] && [ ! -e .venv ]; then ln -s "$VENV" .venv; fi; }
+# Where the reader makes an environment, the one that runs the tests stands in for it. How good the model gets is the
+# demo's matter, which isn't touched: in a project that is entered, the commands must work, and soon.
+cd() {
+  builtin cd "$@"
+  if [ -f project.yaml ] && [ ! -e .venv ]; then
+    ln -s "$VENV" .venv
+    sed -i -e 's/epochs: .*/epochs: 1/' -e 's/  size: .*/  size: 40/' configs/quick.yaml
+  fi
+}
 cd .
 """
 
@@ -50,7 +57,7 @@ def script(text: str) -> str:
         if block.note:
             continue
         body = block.text if block.language == "bash" else f"python - <<'END'\n{block.text}END\n"
-        parts.append(f"echo '== block {number}' >&2\n{body}")
+        parts.append(f"date '+== block {number} at %T' >&2\n{body}")
     return "".join(parts)
 
 
@@ -143,12 +150,9 @@ def test_every_verb_has_its_heading(project: Path) -> None:
 @pytest.mark.slow
 def test_every_command_of_the_project(bake: Bake, environment: Path) -> None:
     folder = bake(author="Lovelace, Ada")
-    # How good the model gets is the demo's matter; here the commands must work.
-    quick = folder / "configs" / "quick.yaml"
-    quick.write_text(re.sub(r"epochs: \d+", "epochs: 1", quick.read_text()))
     text = (folder / "README.md").read_text().replace("5001", str(free_port()))
-    # The project's own tests are run once, by `make test` of the template.
-    text = text.replace("\nmake test\n", "\nmake --dry-run test\n")
+    # The project's own tests are run once, by `make test` of the template, and so are its linters.
+    text = text.replace("\nmake test\nmake lint\n", "\nmake --dry-run test lint\n")
     done = attempt("bash", "-c", script(text), cwd=folder, env=variables(environment))
     assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-6000:]}"
     assert (folder / "scores.csv").is_file()
@@ -161,13 +165,13 @@ def test_every_command_of_the_template(tmp_path: Path, environment: Path) -> Non
     done = attempt("bash", "-c", script(text), cwd=tmp_path, env=variables(environment), stdin="\n" * 9)
     assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-6000:]}"
     demo = tmp_path / "cookiecutter-fair-hep" / "build" / "top_tagger"
-    for folder in (demo, tmp_path / "top_tagger"):
-        assert (folder / "bundle" / "SHA256SUMS").is_file()
-        found = json.loads((folder / "runs" / "quick" / "evaluate" / "metrics.json").read_text())
-        # Far below what is reached: the demo's purpose is a model that works, not a benchmark.
-        assert found["metrics"][found["decisive"]] > 0.9
-        for line in found["headline"]:
-            assert line in (demo / "runs" / "quick" / "figures.txt").read_text() or folder != demo
+    assert (tmp_path / "top_tagger" / "bundle" / "SHA256SUMS").is_file()
+    assert (demo / "bundle" / "SHA256SUMS").is_file()
+    found = json.loads((demo / "runs" / "quick" / "evaluate" / "metrics.json").read_text())
+    # Below what is reached: the demo shows a model that works, and is no benchmark.
+    assert found["metrics"][found["decisive"]] > 0.95
+    for line in found["headline"]:
+        assert line in done.stdout
     again = attempt("make", "demo", cwd=demo.parents[1], env=variables(environment))
     assert again.returncode == 0
     assert "make -C build/top_tagger serve" in again.stdout
