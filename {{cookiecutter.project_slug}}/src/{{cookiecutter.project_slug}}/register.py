@@ -190,14 +190,14 @@ def _choose(client: MlflowClient, version: ModelVersion, model: Any, outputs: Pa
     """
     for _ in range(TRIES):
         leader = champion(client, version.name)
-        if leader is not None and leader.version == version.version:
+        if leader is not None and int(leader.version) == int(version.version):
             return False, f"version {version.version} is the champion already"
         better, reason = _not_worse(version, leader, model, outputs)
         if not better:
             return False, reason
         client.set_registered_model_alias(version.name, CHAMPION, version.version)
         now = champion(client, version.name)
-        if now is not None and now.version == version.version:
+        if now is not None and int(now.version) == int(version.version):
             return True, reason
         log.info("the champion changed in between: comparing again")
     raise ServiceError(

@@ -29,6 +29,7 @@ __all__ = ["Server", "run", "started"]
 #: A cold start takes some seconds, on a busy machine more.
 PATIENCE = 120.0
 GRACE = 15.0
+_QUIET = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 
 log = logging.getLogger(__name__)
 
@@ -43,18 +44,21 @@ def run(project: Project, config: Config, *, port: int = 5001, host: str = "127.
     ServiceError
         If the port is taken, or the server doesn't start.
     """
-    with _terminated(), started(project, config, port=port, host=host) as server:
+    code = None
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        _terminated(),
+        started(project, config, port=port, host=host) as server,
+    ):
         log.info("serving %s on %s; try it from another terminal, and stop with Ctrl-C:", server.model, server.url)
         request = (project.bundle / REQUEST).relative_to(project.root)
         log.info(
             "curl --silent %s/invocations --header 'Content-Type: application/json' --data @%s", server.url, request
         )
-        with contextlib.suppress(KeyboardInterrupt):
-            server.process.wait()
-        code = server.process.poll()
+        code = server.process.wait()
     if code is not None:
         raise ServiceError(f"serve: the server ended by itself with exit code {code}; its messages are above")
-    return {"headline": ["stopped"], "model": server.model, "url": server.url}
+    return {"headline": ["stopped"], "host": host, "port": port}
 
 
 class Server:
@@ -104,7 +108,7 @@ def started(project: Project, config: Config, *, port: int, host: str = "127.0.0
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local"]
     process = subprocess.Popen(
         [*command, "-h", host, "-p", str(port)],
-        env={**os.environ, "PATH": path, "MLFLOW_TRACKING_URI": uri, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
+        env={**os.environ, "PATH": path, "MLFLOW_TRACKING_URI": uri, **_QUIET},
         stdout=sys.stderr.fileno(),
         # A session of its own: MLflow starts a child that outlives it, so the group is what has to be stopped.
         start_new_session=True,

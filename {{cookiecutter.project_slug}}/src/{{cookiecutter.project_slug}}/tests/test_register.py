@@ -1,0 +1,243 @@
+"""The registry: a model without torch, pickle or paths, and a champion that only gives way to one that is not worse."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pytest
+import yaml
+
+from .. import bundle, models, provenance
+from .. import register as module
+from ..config import Config
+from ..errors import BundleError, MissingStepError, ServiceError
+from ..files import read_json, sha256, write_json
+from ..project import Project
+from ..register import CHAMPION, connected, run
+from ..tracking import tracking_uri
+from .published import copy
+
+Bundled = tuple[Project, Config]
+MODEL = models.get("particlenet")
+
+
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("MLFLOW_REGISTRY_URI", raising=False)
+
+
+@pytest.fixture(scope="module")
+def registered(bundled: Bundled, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Config, dict[str, Any]]:
+    """Register once; what only looks at the result shares it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        project, config = copy(bundled, tmp_path_factory.mktemp("registered") / "project")
+        return project, config, run(project, config)
+
+
+def exported(project: Project, config: Config, change: dict[str, np.ndarray], **metrics: Any) -> None:
+    """Pretend that another network was evaluated and exported: other outputs, and checksums that fit them."""
+    outputs = project.run(config.name, "evaluate") / "outputs.npz"
+    bundle.write_arrays(outputs, {**bundle.read_arrays(outputs), **change})
+    made = read_json(project.bundle / provenance.FILE)
+    key = next(name for name in made["inputs"] if name.endswith("outputs.npz"))
+    made["inputs"][key] = sha256(outputs)
+    write_json(project.bundle / provenance.FILE, made)
+    told = read_json(project.bundle / "metrics.json")
+    write_json(project.bundle / "metrics.json", {**told, **metrics})
+    (project.bundle / bundle.SUMS).unlink()
+    bundle.write_sums(project.bundle)
+
+
+def logits(project: Project, config: Config, sharpness: float) -> dict[str, np.ndarray]:
+    """Return outputs that know the labels, the better the sharper."""
+    stored = bundle.read_arrays(project.run(config.name, "evaluate") / "outputs.npz")
+    noise = np.random.default_rng(0).normal(size=len(stored["label"]))
+    score = (sharpness * (stored["label"] - 0.5) + noise).astype(np.float32)
+    return {"logits": np.stack([-score / 2, score / 2], axis=1)}
+
+
+def aliases(project: Project, config: Config) -> dict[str, int]:
+    with connected(tracking_uri(project, config)) as client:
+        found = client.get_registered_model(project.slug).aliases
+    return {name: int(version) for name, version in found.items()}
+
+
+def test_the_first_version_is_the_champion(registered: tuple[Project, Config, dict[str, Any]]) -> None:
+    project, config, found = registered
+    assert (found["version"], found["champion"], found["moved"]) == (1, 1, True)
+    assert aliases(project, config) == {CHAMPION: 1}
+    assert not (Path.cwd() / "mlruns").exists()
+
+
+def test_registering_the_same_bundle_again_changes_nothing(registered: tuple[Project, Config, dict[str, Any]]) -> None:
+    project, config, _ = registered
+    again = run(project, config)
+    assert (again["version"], again["champion"], again["moved"]) == (1, 1, False)
+
+
+def test_tags_metrics_and_artifacts_say_what_it_is(registered: tuple[Project, Config, dict[str, Any]]) -> None:
+    project, config, _ = registered
+    with connected(tracking_uri(project, config)) as client:
+        version = client.get_model_version(project.slug, "1")
+        assert version.tags["dataset_doi"] == "10.5281/zenodo.2603256"
+        assert version.tags[module.BUNDLE_TAG] == sha256(project.bundle / bundle.SUMS)
+        assert version.description == project.description
+        active = client.get_run(version.run_id)
+        stored = read_json(project.bundle / "metrics.json")["metrics"]
+        assert active.data.metrics == pytest.approx(stored)
+        assert {item.path for item in client.list_artifacts(version.run_id)} >= {"evaluation", "figures"}
+
+
+def model_folder(project: Project) -> Path:
+    (file,) = project.root.glob("mlartifacts/**/MLmodel")
+    return file.parent
+
+
+def test_the_model_has_no_pickle_and_no_path_of_this_machine(
+    registered: tuple[Project, Config, dict[str, Any]],
+) -> None:
+    project, _, _ = registered
+    folder = model_folder(project)
+    own = {str(project.root), str(Path(__file__).parents[3]), str(Path(mlflow.__file__).parents[1])}
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        assert path.suffix not in {".pkl", ".pickle", ".pth", ".pt", ".joblib"}
+        content = path.read_bytes()
+        assert not [name for name in own if name.encode() in content], path
+    described = yaml.safe_load((folder / "MLmodel").read_text())
+    assert "particles" in described["signature"]["inputs"]
+    assert "probabilities" in described["signature"]["outputs"]
+    assert described["saved_input_example_info"]
+    pinned = (folder / "requirements.txt").read_text().split()
+    assert all("==" in line for line in pinned)
+    assert not [line for line in pinned if line.startswith("torch")]
+    bundle.check_files(folder / "artifacts" / "bundle")
+
+
+LOADING = """
+import json, sys
+events = []
+sys.addaudithook(lambda event, arguments: events.append(arguments) if event == "pickle.find_class" else None)
+import mlflow
+model = mlflow.pyfunc.load_model(sys.argv[1])
+request = json.load(open(sys.argv[2]))["inputs"]
+named = model.predict(request)
+bare = model.predict([example["particles"] for example in request])
+assert named == bare
+assert "torch" not in sys.modules
+assert not events, events
+json.dump(named, sys.stdout)
+"""
+
+
+def test_the_model_loads_without_torch_and_gives_the_stored_answers(
+    registered: tuple[Project, Config, dict[str, Any]], tmp_path: Path
+) -> None:
+    project, _, _ = registered
+    environment = {**os.environ, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    environment.pop("PYTHONPATH", None)  # the model brings all that it needs
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING, str(model_folder(project)), str(project.bundle / bundle.REQUEST)],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    stored = bundle.read_arrays(project.bundle / "examples/outputs.npz")
+    for number, given in enumerate(json.loads(done.stdout)):
+        assert np.allclose(given["logits"], stored["logits"][number], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_champion_gives_way_only_to_one_that_is_not_worse(bundled: Bundled, tmp_path: Path) -> None:
+    project, config = copy(bundled, tmp_path / "project")
+    exported(project, config, logits(project, config, 2.0))
+    assert run(project, config)["champion"] == 1
+
+    exported(project, config, logits(project, config, 0.5))
+    worse = run(project, config)
+    assert (worse["version"], worse["champion"], worse["moved"]) == (2, 1, False)
+    assert "worse" in worse["reason"]
+
+    exported(project, config, logits(project, config, 3.0))
+    better = run(project, config)
+    assert (better["version"], better["champion"], better["moved"]) == (3, 3, True)
+
+    told = read_json(project.bundle / "metrics.json")["test_set"]
+    exported(project, config, logits(project, config, 4.0), test_set={**told, "sha256": "0" * 64})
+    other = run(project, config)
+    assert (other["version"], other["champion"], other["moved"]) == (4, 3, False)
+    assert "not compared" in other["reason"]
+    assert aliases(project, config) == {CHAMPION: 3}
+
+
+def test_somebody_who_moves_the_champion_in_between_is_noticed(
+    registered: tuple[Project, Config, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, config, _ = registered
+    outputs = project.run(config.name, "evaluate") / "outputs.npz"
+    seen: list[int] = []
+    with connected(tracking_uri(project, config)) as client:
+        first = client.get_model_version(project.slug, "1")
+        client.delete_registered_model_alias(project.slug, CHAMPION)
+        other = client.create_model_version(project.slug, first.source, first.run_id, tags=dict(first.tags))
+        real = client.set_registered_model_alias
+
+        def rival(name: str, alias: str, version: str) -> None:
+            real(name, alias, version)
+            seen.append(int(version))
+            if len(seen) == 1:
+                real(name, alias, other.version)
+
+        monkeypatch.setattr(client, "set_registered_model_alias", rival)
+        moved, _ = module._choose(client, first, MODEL, outputs)
+        assert moved
+        assert seen == [1, 1]
+        assert client.get_model_version_by_alias(project.slug, CHAMPION).version == first.version
+        client.delete_model_version(project.slug, other.version)
+
+
+def test_the_address_of_the_caller_is_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with connected(f"sqlite:///{tmp_path}/a.db"):
+        assert mlflow.get_tracking_uri().endswith("a.db")
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mine.db")
+    with pytest.raises(RuntimeError), connected(f"sqlite:///{tmp_path}/a.db"):
+        raise RuntimeError
+    assert mlflow.get_tracking_uri().endswith("mine.db")
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+
+
+def test_a_registry_that_cannot_be_reached_is_one_line_without_the_password(bundled: Bundled) -> None:
+    project, config = bundled
+    address = "http://ada:secret@127.0.0.1:9"
+    away = config.model_copy(update={"register_": config.register_.model_copy(update={"tracking_uri": address})})
+    with pytest.raises(ServiceError) as caught:
+        run(project, away)
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "tracking_uri" in str(caught.value)
+
+
+def test_a_stale_or_damaged_bundle_is_not_registered(bundled: Bundled, tmp_path: Path) -> None:
+    project, config = copy(bundled, tmp_path / "project")
+    outputs = project.run(config.name, "evaluate") / "outputs.npz"
+    whole = outputs.read_bytes()
+    bundle.write_arrays(outputs, logits(project, config, 1.0))
+    with pytest.raises(BundleError, match="run `export` again"):
+        run(project, config)
+    outputs.write_bytes(whole)
+    (project.bundle / "README.md").write_text("changed")
+    with pytest.raises(BundleError, match=r"README.md changed"):
+        run(project, config)
+    (project.bundle / bundle.SUMS).unlink()
+    with pytest.raises(MissingStepError, match="export"):
+        run(project, config)
+    assert not (project.root / "mlflow.db").exists()

@@ -1,0 +1,165 @@
+"""Serving: a real server gives the stored answers over HTTP, refuses in one line, and leaves no process behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from .. import bundle
+from ..config import Config
+from ..errors import MissingStepError, ServiceError
+from ..project import Project
+from ..register import run as register
+from ..serve import Server, run, started
+from .published import EXAMPLES, copy
+from .small import PACKAGE, environment
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def registered(bundled: tuple[Project, Config], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        project, config = copy(bundled, tmp_path_factory.mktemp("served") / "project")
+        register(project, config)
+        yield project
+
+
+@pytest.fixture(scope="module")
+def server(registered: Project, bundled: tuple[Project, Config]) -> Iterator[Server]:
+    with started(registered, bundled[1], port=free_port()) as running:
+        yield running
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def post(url: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    request = urllib.request.Request(f"{url}/invocations", body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return int(answer.status), json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_the_request_in_the_bundle_gives_the_stored_answers(server: Server, registered: Project) -> None:
+    status, answer = post(server.url, (registered.bundle / bundle.REQUEST).read_bytes())
+    stored = bundle.read_arrays(registered.bundle / "examples/outputs.npz")
+    assert status == 200
+    for number, given in enumerate(answer["predictions"]):
+        for name, values in stored.items():
+            assert np.allclose(given[name], values[number], atol=1e-5)
+
+
+def test_a_rectangular_tensor_and_jets_of_different_lengths_give_the_same(server: Server, registered: Project) -> None:
+    particles = bundle.read_arrays(registered.bundle / "examples/inputs.npz")["particles"]
+    ragged = [{"particles": jet[jet[:, 0] > 0].tolist()} for jet in particles]
+    answers = [post(server.url, json.dumps({"inputs": inputs}).encode()) for inputs in (particles.tolist(), ragged)]
+    assert [status for status, _ in answers] == [200, 200]
+    first, second = ([one["logits"] for one in answer["predictions"]] for _, answer in answers)
+    assert len(first) == EXAMPLES
+    assert np.allclose(first, second, atol=1e-5)
+
+
+def test_integers_are_numbers(server: Server) -> None:
+    status, answer = post(server.url, b'{"inputs": [[[5, 3, 0, 4], [10, 0, 6, 8]]]}')
+    assert status == 200
+    assert len(answer["predictions"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (b"{", "JSON"),
+        (b'{"inputs": []}', "inputs: got no examples, expected at least one"),
+        (b'{"inputs": [{"jets": []}]}', "inputs[0]: got jets, expected particles"),
+        (b'{"inputs": [[[1, 2, NaN, 4]]]}', "particles[0][0, 2] (py): got nan, expected a finite number"),
+        (b'{"inputs": [[[-1, 2, 3, 4]]]}', "particles[0][0, 0] (E): got -1.0, expected more than 0 GeV"),
+        (b'{"inputs": [[[1, 2, 3]]]}', "expected [constituents, 4]: E, px, py, pz in GeV"),
+        (b'{"inputs": "jets"}', "Expected list"),
+    ],
+)
+def test_a_wrong_request_gets_one_line_and_the_server_lives_on(server: Server, body: bytes, line: str) -> None:
+    status, answer = post(server.url, body)
+    assert status == 400
+    assert line in answer["message"]
+    assert "stack_trace" not in answer
+    assert server.answers()
+
+
+def test_a_port_that_is_taken_is_one_line(server: Server, registered: Project, bundled: tuple[Project, Config]) -> None:
+    port = int(server.url.rsplit(":", 1)[1])
+    with pytest.raises(ServiceError, match=f"{port}.*--port"), started(registered, bundled[1], port=port):
+        pass
+
+
+def test_nothing_registered_says_what_to_run(
+    bundled: tuple[Project, Config], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    project, config = copy(bundled, tmp_path / "project")
+    with pytest.raises(MissingStepError, match="run `register` first"):
+        run(project, config, port=free_port())
+
+
+def test_the_whole_group_is_stopped_at_the_end_and_after_an_error(
+    registered: Project, bundled: tuple[Project, Config]
+) -> None:
+    with pytest.raises(RuntimeError), started(registered, bundled[1], port=free_port()) as running:
+        group = running.process.pid
+        assert alive(group)
+        raise RuntimeError
+    assert not alive(group)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_command_and_server(registered: Project, kind: signal.Signals) -> None:
+    port, log = free_port(), registered.root / f"serve-{kind.name}.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", PACKAGE, "serve", "--port", str(port)],
+            cwd=registered.root,
+            env=environment(registered),
+            stderr=stream,
+            stdout=subprocess.PIPE,
+        )
+    try:
+        end = time.monotonic() + 120
+        while b"curl --silent" not in log.read_bytes():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        running = Server("", f"http://127.0.0.1:{port}", process)
+        assert running.answers()
+        process.send_signal(kind)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, log.read_text()
+    assert output.decode().strip() == "stopped"
+    assert not running.answers()
