@@ -50,17 +50,17 @@ def _composites(*composites: Composite) -> dict[str, Composite]:
     return {composite.name: composite for composite in composites}
 
 
-#: All composites by name.
+#: All composites by name, the simpler ones first.
 COMPOSITES = _composites(
     Composite("lrp-0", Zero(), Zero(), Zero()),
     Composite("epsilon", Epsilon(), Epsilon(), Epsilon()),
     Composite("gamma", Gamma(), Gamma(), Gamma()),
     Composite("epsilon-gamma", Gamma(), Gamma(), Epsilon()),
-    Composite("epsilon-gamma-box", Box(), Gamma(), Epsilon()),
     Composite("epsilon-plus", ZPlus(), ZPlus(), Epsilon()),
+    Composite("epsilon-alpha2-beta1", AlphaBeta(), AlphaBeta(), Epsilon()),
+    Composite("epsilon-gamma-box", Box(), Gamma(), Epsilon()),
     Composite("epsilon-plus-flat", Flat(), ZPlus(), Epsilon()),
     Composite("epsilon-plus-wsquare", WSquare(), ZPlus(), Epsilon()),
-    Composite("epsilon-alpha2-beta1", AlphaBeta(), AlphaBeta(), Epsilon()),
     Composite("epsilon-alpha2-beta1-flat", Flat(), AlphaBeta(), Epsilon()),
 )
 

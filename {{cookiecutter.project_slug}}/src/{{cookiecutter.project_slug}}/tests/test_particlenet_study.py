@@ -184,7 +184,7 @@ def make_config(**explain: Any) -> Config:
 
 
 def test_study_makes_tables_figures_and_one_file(network: Any, tmp_path: Path) -> None:
-    config = make_config(size=24, figures=1, options={"controls": 2, "format": "png"})
+    config = make_config(size=24, figures=1, options={"controls": 2, "trust": 6, "trust_steps": 2})
     found = study(network, Jets(), config, tmp_path)
     assert found["jets"]["explained"] == 23 and found["jets"]["without_constituents"] == 1
     assert found["jets"]["top"] + found["jets"]["QCD"] == 23
@@ -197,10 +197,11 @@ def test_study_makes_tables_figures_and_one_file(network: Any, tmp_path: Path) -
     assert names == {"edges", "edge", "relevance"}
     assert (tmp_path / "relevances.h5").is_file()
     assert any("largest ledger error" in line for line in found["headline"])
+    assert found["trust"]["jets"] == 6 and found["trust"]["recommended"] in found["trust"]["removal"]
 
 
 def test_study_is_reproducible(network: Any, tmp_path: Path) -> None:
-    config = make_config(size=12, figures=0, options={"controls": 1})
+    config = make_config(size=12, figures=0, options={"controls": 1, "trust": 4, "trust_steps": 2})
     one, other = (study(network, Jets(), config, tmp_path / name) for name in ("one", "other"))
     assert one == other
 

@@ -29,6 +29,7 @@ from .relevances import (
     write_relevances,
 )
 from .subjets import NONE
+from .trust import trust
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,6 +49,12 @@ class StudyOptions(Strict):
     )
     top_edges: int = Field(15, ge=1, description="most relevant edges of a jet to look at, at most")
     heavy_edges: int = Field(5, ge=1, description="most relevant edges whose Delta R and mass are measured")
+    trust: int = Field(50, ge=0, description="jets to measure on how far the explanations can be trusted; 0: none")
+    trust_steps: int = Field(5, ge=2, description="steps in which constituents are removed")
+    trust_composites: list[str] = Field(
+        ["lrp-0", "epsilon", "epsilon-gamma", "epsilon-plus", "epsilon-alpha2-beta1", "epsilon-gamma-box"],
+        description="composites to compare, the simplest first",
+    )
     format: str = Field("png", pattern="^(png|pdf|svg)$", description="format of the figures")
 
 
@@ -95,6 +102,8 @@ def study(network: nn.Module, dataset: Dataset[Any], config: Config, folder: Pat
     found["explained"] = {"target": dict(zip(CLASSES, target, strict=False)), **_plain(settings)}
     if options.controls:
         found["fractions"]["untrained"] = _untrained(dataset, indices, target, config)
+    if options.trust:
+        found["trust"] = _trust(network, dataset, indices, target, config)
     _draw(found, tables, path, settings)
     found["headline"] = _headline(found, settings)
     return found
@@ -208,6 +217,23 @@ def _untrained(dataset: Any, indices: Sequence[int], target: Sequence[float], co
     return {**result, "networks": options.controls, "jets": size}
 
 
+def _trust(
+    network: nn.Module, dataset: Any, indices: Sequence[int], target: Sequence[float], config: Config
+) -> dict[str, Any]:
+    options = _options(config)
+    order = np.random.default_rng([config.seed, 1]).permutation(len(indices))[: options.trust]
+    batch = dataset.__getitems__([indices[place] for place in sorted(order)])
+    return trust(
+        network,
+        batch,
+        target,
+        composite=config.explain.composite,
+        composites=options.trust_composites,
+        steps=options.trust_steps,
+        seed=config.seed,
+    )
+
+
 def _draw(found: Mapping[str, Any], tables: _Tables, path: Path, settings: ExplainConfig) -> None:
     folder, suffix = path.parent, tables.options.format
     left = dict.fromkeys(CLASSES, settings.figures)
@@ -251,7 +277,21 @@ def _headline(found: Mapping[str, Any], settings: ExplainConfig) -> list[str]:
         lines.append(
             f"Delta R of the most relevant edges as a discriminator: AUC {area['auc']:.3f} ± {area['error']:.3f}"
         )
+    if "trust" in found:
+        lines += _trust_lines(found["trust"], settings.composite)
     return lines
+
+
+def _trust_lines(table: Mapping[str, Any], composite: str) -> list[str]:
+    rows = sorted(table["removal"].items(), key=lambda item: -item[1]["area"])
+    shown = ", ".join(f"{name} {row['area']:.2f} ± {row['area_error']:.2f}" for name, row in rows)
+    random = table["randomised"][-1]["correlation"]
+    return [
+        f"insertion minus deletion area on {table['jets']} jets: {shown}; recommended: {table['recommended']}",
+        f"{composite} on the randomised network: rank correlation "
+        + ("undefined" if random is None else f"{random:+.2f}")
+        + " with the trained one",
+    ]
 
 
 def _attributes(settings: ExplainConfig, target: Sequence[float]) -> dict[str, Any]:
