@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import json
 import logging
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +53,7 @@ def _verb(name: str, help_text: str, *, module: str | None = None, configured: b
             arguments: list[Any] = [project]
             if configured:
                 arguments.append(load_config(config or project.root / DEFAULT_CONFIG, overrides))
-            # Whatever a library prints is log; standard output belongs to the result.
-            with contextlib.redirect_stdout(sys.stderr):
+            with _output_is_log():
                 verb = importlib.import_module(module or f".{name}", __package__).run
                 result = verb(*arguments, **function(**options))
             _show(result, as_json=as_json)
@@ -67,6 +68,23 @@ def _verb(name: str, help_text: str, *, module: str | None = None, configured: b
         return made
 
     return decorate
+
+
+@contextlib.contextmanager
+def _output_is_log() -> Iterator[None]:
+    """Send what libraries print to standard error, compiled ones included: standard output belongs to the result."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        # C libraries have a buffer of their own, which would else be written after the way back.
+        if os.name == "posix":
+            ctypes.CDLL(None).fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _show(result: dict[str, Any], *, as_json: bool) -> None:

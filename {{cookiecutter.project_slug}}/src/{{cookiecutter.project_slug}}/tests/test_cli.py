@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ..cli import _output_is_log
 from ..project import Project
 from .small import call, make_project
 
@@ -22,6 +23,20 @@ def test_json_is_all_that_standard_output_holds(project: Project) -> None:
     result = json.loads(done.stdout)
     assert set(result["splits"]) == {"train", "val", "test"}
     assert json.loads(call(project, "data", "--json").stdout) == result
+
+
+def test_what_compiled_libraries_print_is_log(capfd: pytest.CaptureFixture[str]) -> None:
+    """FastJet's banner comes from C++, past Python's standard output."""
+    import ctypes
+
+    with _output_is_log():
+        ctypes.CDLL(None).puts(b"banner")
+        print("log")
+    print("result")
+    output, log = capfd.readouterr()
+    assert output == "result\n"
+    assert "banner" in log
+    assert "log" in log
 
 
 @pytest.mark.parametrize(
