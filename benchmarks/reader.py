@@ -57,7 +57,10 @@ def measure(path: Path, folder: Path) -> dict[str, float]:
     # As if all processes had their peak at the same time: never too small.
     peak = 1024 * (own + min(cores(), 4) * child)
     return {
-        "jets": counts["jets"], "seconds": seconds, "jets_per_second": counts["jets"] / seconds, "peak_bytes": peak,
+        "jets": counts["jets"],
+        "seconds": seconds,
+        "jets_per_second": counts["jets"] / seconds,
+        "peak_bytes": peak,
     }
 
 

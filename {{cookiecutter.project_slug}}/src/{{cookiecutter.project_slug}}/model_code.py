@@ -40,7 +40,7 @@ def _runtime(folder: Path) -> ModuleType:
     return importlib.import_module(f"{name}.runtime")
 
 
-class BundleModel(PythonModel):  # type: ignore[misc]
+class BundleModel(PythonModel):
     """Scores examples with the bundle that lies beside this file."""
 
     def load_context(self, context: Any) -> None:

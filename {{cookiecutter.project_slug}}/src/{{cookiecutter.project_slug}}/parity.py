@@ -34,7 +34,7 @@ MANY = 200
 
 
 @dataclass
-class Choices(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Choices(TorchDispatchMode):
     """Record every top-k while it is active: among which values, and which entries were chosen.
 
     Parameters
@@ -52,7 +52,7 @@ class Choices(TorchDispatchMode):  # type: ignore[no-untyped-call]
     chosen: list[np.ndarray] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator; look at it if it is a top-k."""

@@ -20,9 +20,7 @@ __all__ = ["download", "writing"]
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def download(
-    client: Client, url: str, part: Path, size: int, *, what: str, advance: Callable[[int], object]
-) -> bool:
+def download(client: Client, url: str, part: Path, size: int, *, what: str, advance: Callable[[int], object]) -> bool:
     """Bring a file to its full size, beginning with what ``part`` holds already.
 
     Parameters
@@ -62,9 +60,7 @@ def download(
     return pieced
 
 
-def _transfer(
-    client: Client, url: str, part: Path, size: int, *, what: str, advance: Callable[[int], object]
-) -> None:
+def _transfer(client: Client, url: str, part: Path, size: int, *, what: str, advance: Callable[[int], object]) -> None:
     have = part.stat().st_size
     with client.get(url, what, {"Range": f"bytes={have}-"} if have else {}) as response:
         if have and not _continues(response, have, size):

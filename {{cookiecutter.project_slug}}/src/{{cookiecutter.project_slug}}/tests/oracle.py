@@ -83,5 +83,5 @@ def shared(relevance: Tensor, parts: list[Tensor]) -> list[Tensor]:
 def batch_norm(norm: torch.nn.Module) -> tuple[Tensor, Tensor]:
     """Return a batch norm as ``x * scale + shift``."""
     values = {name: tensor.detach() for name, tensor in norm.state_dict().items()}
-    scale = values["weight"] / torch.sqrt(values["running_var"] + norm.eps)  # type: ignore[operator]
+    scale = values["weight"] / torch.sqrt(values["running_var"] + norm.eps)
     return scale, values["bias"] - values["running_mean"] * scale

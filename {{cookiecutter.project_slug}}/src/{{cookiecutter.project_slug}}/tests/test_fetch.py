@@ -383,9 +383,7 @@ def test_two_names_that_are_one_file_elsewhere(zenodo: Zenodo, folder: Path) -> 
         "file:///etc/passwd",
     ],
 )
-def test_a_link_to_another_place(
-    zenodo: Zenodo, folder: Path, link: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_link_to_another_place(zenodo: Zenodo, folder: Path, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
     zenodo.add(1001, {"a": StoredFile(b"x", link=link)})
     monkeypatch.setenv("ZENODO_TOKEN", "any")
     assert "not on https://zenodo.org" in refused(folder)
@@ -568,8 +566,6 @@ def test_a_token_that_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch, tok
     assert "cret" not in str(caught.value)
 
 
-def test_without_zenodo_get_the_extra_is_named(
-    archive: Zenodo, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_zenodo_get_the_extra_is_named(archive: Zenodo, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "zenodo-get is missing: install the project with its extra [train]" in refused(folder)

@@ -46,7 +46,7 @@ def _weaver(network: ParticleNet, preset: str) -> Any:
     norm(theirs.bn_fts, body.norm)
     for target, source in zip(theirs.edge_convs, body.blocks, strict=True):
         assert isinstance(source, EdgeConv)
-        weights = [source.edge.weight, *(linear.weight for linear in source.linears)]
+        weights: list[Tensor] = [source.edge.weight, *(linear.weight for linear in source.linears)]  # type: ignore[list-item]
         for conv, weight in zip(target.convs, weights, strict=True):
             conv.weight.data = weight.detach()[:, :, None, None].clone()
         for theirs_norm, ours_norm in zip(target.bns, source.norms, strict=True):

@@ -164,7 +164,9 @@ def test_simulated_jets_depend_on_the_seed_but_not_on_the_processes(
     simulate(tmp_path / "other", size=10, seed=8, processes=2)
     assert capfd.readouterr().out == ""
     assert {split: [path.name for path in paths] for split, paths in first.items()} == {
-        "train": ["train.h5"], "val": ["val.h5"], "test": ["test.h5"],
+        "train": ["train.h5"],
+        "val": ["val.h5"],
+        "test": ["test.h5"],
     }
     for name in ("train.h5", "val.h5", "test.h5", "simulation.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()

@@ -24,7 +24,12 @@ __all__ = ["SELECTION", "Jets", "generate", "settings"]
 
 #: The selection in numbers; GeV where there is a unit.
 SELECTION: dict[str, float] = {
-    "radius": 0.8, "pt_min": 550.0, "pt_max": 650.0, "eta_max": 2.0, "particle_eta_max": 5.0, "match_distance": 0.8,
+    "radius": 0.8,
+    "pt_min": 550.0,
+    "pt_max": 650.0,
+    "eta_max": 2.0,
+    "particle_eta_max": 5.0,
+    "match_distance": 0.8,
 }
 
 _COMMON = (
@@ -36,8 +41,11 @@ _COMMON = (
 # The windows of the hard process are as wide as the jets' own window needs: wider ones give the same jets, slower.
 _PROCESSES = {
     "top": (
-        "Top:gg2ttbar = on", "Top:qqbar2ttbar = on", "PhaseSpace:pTHatMax = 750.",
-        "24:onMode = off", "24:onIfAny = 1 2 3 4 5",
+        "Top:gg2ttbar = on",
+        "Top:qqbar2ttbar = on",
+        "PhaseSpace:pTHatMax = 750.",
+        "24:onMode = off",
+        "24:onIfAny = 1 2 3 4 5",
     ),
     "qcd": ("HardQCD:all = on", "PhaseSpace:pTHatMax = 800."),
 }
