@@ -74,6 +74,7 @@ class Tensor(Strict):
     range: tuple[float | None, float | None] = (None, None)
     optional: bool = False
     positive: list[str] = Field([], description="columns that are above 0 in every row that isn't padding")
+    ranges: list[tuple[float, float]] = Field([], description="lowest and highest value of every column")
 
 
 class Signature(Strict):

@@ -24,7 +24,7 @@ from .data.batches import EpochSampler, epoch_loader, first, ordered_loader
 from .data.store import Store
 from .models.contract import Model
 from .project import Project
-from .tracking import tracking_uri
+from .tracking import artifact_location, tracking_uri
 
 __all__ = ["Fitted", "fit", "learning_rate"]
 
@@ -213,7 +213,12 @@ class _History(Callback):
 def _mlflow_logger(project: Project, config: Config) -> Any:
     from lightning.pytorch.loggers import MLFlowLogger
 
-    logger = MLFlowLogger(project.slug, run_name=f"train {config.name}", tracking_uri=tracking_uri(project, config))
+    logger = MLFlowLogger(
+        project.slug,
+        run_name=f"train {config.name}",
+        tracking_uri=tracking_uri(project, config),
+        artifact_location=artifact_location(project, config),
+    )
     logger.log_hyperparams({"model": config.model, "train": config.train.model_dump(), "seed": config.seed})
     return logger
 

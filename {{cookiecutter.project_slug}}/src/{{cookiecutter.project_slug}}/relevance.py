@@ -54,6 +54,15 @@ def relevances(
             composite=how.composite,
             bias="exclude" if how.bias == "exclude" else "absorb",
             epsilon=how.epsilon,
+            bounds=_bounds(signature),
         )
         found.append(explanation.relevance.numpy())
     return np.concatenate(found)
+
+
+def _bounds(signature: Signature) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Return the lowest and highest values of the features, for rules that need them."""
+    if not signature.features.ranges:
+        return None
+    low, high = torch.tensor(signature.features.ranges).unbind(1)
+    return low, high

@@ -46,6 +46,8 @@ class TensorSpec:
         May be left out by the caller (then the network derives it).
     positive
         Columns that are above 0 in every row that isn't padding.
+    ranges
+        Lowest and highest value of every column, where they differ; rules of explanation may need those of features.
     """
 
     name: str
@@ -59,6 +61,7 @@ class TensorSpec:
     range: tuple[float | None, float | None] = (None, None)
     optional: bool = False
     positive: tuple[str, ...] = ()
+    ranges: tuple[tuple[float, float], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the specification as plain JSON values."""

@@ -16,12 +16,14 @@ import yaml
 from .. import bundle, models, provenance
 from ..config import Config
 from ..errors import BundleError, MissingStepError, ModelError
+from ..explain import COMPOSITES
 from ..export import run as export
 from ..files import read_json, sha256, write_json
 from ..graph import Published, export_graph, graph_inputs
 from ..models.layers import nearest
 from ..parity import Choices, compare, compare_shapes, forward, near_ties
 from ..project import Project
+from ..relevance import relevances
 from ..runtime import session
 from ..verify import load_network
 from .published import EXAMPLES, copy
@@ -217,6 +219,16 @@ def test_stored_answers_are_those_of_pytorch(bundled: Bundled, published: Publis
     relevance = bundle.read_arrays(folder / "examples/relevance.npz")["relevance"]
     assert relevance.shape == (*inputs["particles"].shape[:2], 7)
     assert not relevance[inputs["particles"][..., 0] == 0].any()
+
+
+@pytest.mark.parametrize("composite", COMPOSITES)
+def test_every_composite_can_be_published(bundled: Bundled, published: Published, composite: str) -> None:
+    folder = bundled[0].bundle
+    how = bundle.Relevance(composite=composite, bias="absorb", epsilon=1e-6, target=[-1.0, 1.0], tolerance=1e-3)
+    inputs = {name: values[:3] for name, values in bundle.read_arrays(folder / "examples/inputs.npz").items()}
+    found = relevances(published.network, bundle.read_signature(folder), inputs, how)
+    assert found.shape == (*inputs["particles"].shape[:2], 7)
+    assert np.isfinite(found).all()
 
 
 def test_the_request_is_the_first_examples_without_padding(bundled: Bundled) -> None:

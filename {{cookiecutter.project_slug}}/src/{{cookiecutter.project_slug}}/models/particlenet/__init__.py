@@ -81,7 +81,8 @@ class ParticleNetModel(Model):
         columns=(
             "delta_eta", "delta_phi", "log_pt", "log_energy", "log_pt_fraction", "log_energy_fraction", "delta_r",
         ),
-        range=(-5.0, 5.0),
+        # A jet has a radius of 0.8; the other features are clipped.
+        ranges=((-1.0, 1.0),) * 2 + ((-5.0, 5.0),) * 5,
     )  # fmt: skip
     citation: Mapping[str, str] = {
         "title": "Jet tagging via particle clouds",
