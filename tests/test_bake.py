@@ -20,6 +20,7 @@ TOP = {
     ".gitignore",
     "CITATION.cff",
     "CONTRIBUTING.md",
+    ".dockerignore",
     "Dockerfile",
     "LICENSE",
     "Makefile",
