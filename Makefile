@@ -62,7 +62,7 @@ $(VENV)/.cookiecutter:
 
 environment: $(REQUIREMENTS) bakes
 	@for model in $(MODELS); do \
-	  $(MAKE) --no-print-directory -C $(TESTED)/$$model/* install VENV=$(abspath $(VENV)) || exit 1; done
+	  $(MAKE) --no-print-directory -C $(TESTED)/$$model/* peers VENV=$(abspath $(VENV)) || exit 1; done
 
 $(REQUIREMENTS): $(VENV)/.cookiecutter
 	$(BIN)/python -m pip install --quiet --requirement tests/requirements.txt

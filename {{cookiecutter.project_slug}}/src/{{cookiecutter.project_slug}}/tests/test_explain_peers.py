@@ -21,6 +21,7 @@ from ..explain import Composite, explain
 from ..explain.rules import AlphaBeta, Epsilon, Gamma, Rule, ZPlus
 from ..models.particlenet.example import jets
 from ..models.particlenet.network import ParticleNet
+from . import needs
 
 Require = Callable[[object, str], None]
 
@@ -43,6 +44,7 @@ def difference(one: Tensor, other: Tensor) -> float:
 
 
 def test_gradient_times_input_of_captum_is_the_epsilon_rule_without_epsilon() -> None:
+    needs.require(importlib.util.find_spec("captum"), "captum isn't installed: make peers")
     from captum.attr import InputXGradient
 
     torch.manual_seed(0)
@@ -60,6 +62,7 @@ def test_gradient_times_input_of_captum_is_the_epsilon_rule_without_epsilon() ->
 
 
 def test_epsilon_rule_of_captum() -> None:
+    needs.require(importlib.util.find_spec("captum"), "captum isn't installed: make peers")
     from captum.attr import LRP
     from captum.attr._utils.lrp_rules import EpsilonRule
 
@@ -75,7 +78,7 @@ def test_epsilon_rule_of_captum() -> None:
 
 @pytest.fixture
 def zennit(monkeypatch: pytest.MonkeyPatch, require: Require) -> Any:
-    require(importlib.util.find_spec("zennit"), "zennit isn't installed: pip install --no-deps zennit")
+    require(importlib.util.find_spec("zennit"), "zennit isn't installed: make peers")
     if importlib.util.find_spec("torchvision") is None:
         # zennit imports torchvision for two kinds of networks; installing it would replace torch.
         resnet, models, whole = (types.ModuleType(f"torchvision{end}") for end in (".models.resnet", ".models", ""))
