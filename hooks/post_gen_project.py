@@ -19,10 +19,11 @@ Then read README.md: use it, explain it, reproduce it, change it, publish it.
 
 
 def keep_model(package: Path, model: str, project: Path) -> None:
-    """Remove the folders of the other models, and move the configurations of this one to ``configs/``."""
-    for marker in sorted(package.glob("models/*/__init__.py")):
-        if marker.parent.name != model:
-            shutil.rmtree(marker.parent)
+    """Remove the folders and tests of the other models, and move the configurations of this one to ``configs/``."""
+    for folder in sorted(path for path in package.glob("models/*") if path.is_dir() and path.name != model):
+        shutil.rmtree(folder)
+        for test in package.glob(f"tests/test_{folder.name}_*.py"):
+            test.unlink()
     shutil.move(package / "models" / model / "configs", project / "configs")
 
 

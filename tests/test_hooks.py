@@ -209,10 +209,13 @@ def test_only_the_chosen_model_is_kept(tmp_path: Path) -> None:
         (folder / "configs").mkdir(parents=True)
         (folder / "configs" / "quick.yaml").write_text(f"name: {model}\n")
         (folder / "__init__.py").touch()
-    (package / "models" / "shared").mkdir()
-    (package / "models" / "shared" / "data.txt").touch()
+    (package / "models" / "contract.py").touch()
+    (package / "tests").mkdir()
+    for test in ("test_one_network.py", "test_two_network.py", "test_train.py"):
+        (package / "tests" / test).touch()
     POST.keep_model(package, "two", tmp_path)
-    assert sorted(path.name for path in (package / "models").iterdir()) == ["shared", "two"]
+    assert sorted(path.name for path in (package / "models").iterdir()) == ["contract.py", "two"]
+    assert sorted(path.name for path in (package / "tests").iterdir()) == ["test_train.py", "test_two_network.py"]
     assert (tmp_path / "configs" / "quick.yaml").read_text() == "name: two\n"
     assert not (package / "models" / "two" / "configs").exists()
 
