@@ -34,6 +34,7 @@ __all__ = [
     "LAYOUT",
     "JetRelevances",
     "check_ledger",
+    "edge_sums",
     "explain_jets",
     "non_empty",
     "read_relevances",
@@ -142,7 +143,7 @@ def explain_jets(
     dtype = getattr(torch, settings.precision)
     network = network if dtype == torch.float32 else _converted(network, dtype)
     body: Any = network.body
-    places = {f"blocks.{number}.messages": _edge_sums for number in range(len(body.blocks))}
+    places = {f"blocks.{number}.messages": edge_sums for number in range(len(body.blocks))}
     bounds = (torch.tensor(BOUNDS[0], dtype=dtype), torch.tensor(BOUNDS[1], dtype=dtype))
     explainer = Explainer(
         body, settings.composite, bias=settings.bias, epsilon=settings.epsilon, places=places, bounds=bounds
@@ -300,7 +301,7 @@ def _watched(modules: Any, graphs: list[Tensor]) -> Iterator[None]:
             hook.remove()
 
 
-def _edge_sums(activation: Tensor, gradient: Tensor) -> Tensor:
+def edge_sums(activation: Tensor, gradient: Tensor) -> Tensor:
     """Sum |R| and R of edge messages ``[rows, k, channels]`` over channels: ``[2, rows, k]``."""
     import torch
 
