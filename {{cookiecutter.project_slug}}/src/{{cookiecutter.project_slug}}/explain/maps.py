@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..errors import ExplainError
+
 __all__ = ["Affine", "Factors", "Linear", "find_affine", "is_batch_norm", "register_linear", "scale_and_shift"]
 
 Factors: TypeAlias = tuple[Tensor, ...]
@@ -165,7 +167,9 @@ def _dense(module: nn.Module) -> Affine:
 def _convolution(function: Callable[..., Tensor]) -> Adapter:
     def adapter(module: nn.Module) -> Affine:
         if module.padding_mode != "zeros":
-            raise NotImplementedError("only zero padding is linear with one bias")
+            raise ExplainError(
+                f"convolution with padding_mode {module.padding_mode!r}: expected 'zeros'; pad before it, with a module"
+            )
 
         def call(factors: Factors, bias: Tensor | None, values: Tensor) -> Tensor:
             return function(values, factors[0], bias, module.stride, module.padding, module.dilation, module.groups)

@@ -179,3 +179,9 @@ def test_batch_and_single_samples_agree() -> None:
     whole = explain(net, start, TARGET).relevance
     parts = torch.cat([explain(net, row[None], TARGET).relevance for row in start])
     assert torch.allclose(whole, parts, atol=1e-14)
+
+
+def test_padding_that_is_not_zero_is_refused() -> None:
+    net = nn.Sequential(nn.Conv1d(1, 1, 3, padding=1, padding_mode="circular")).eval()
+    with pytest.raises(ExplainError, match="padding_mode 'circular'"):
+        explain(net, torch.ones(1, 1, 4), 0)
