@@ -25,6 +25,7 @@ from in_place import load
 load()
 
 from template_package.config import ExplainConfig  # noqa: E402
+from template_package.data.parallel import cores  # noqa: E402
 from template_package.data.store import Store  # noqa: E402
 from template_package.explain import Explainer  # noqa: E402
 from template_package.models import get  # noqa: E402
@@ -172,23 +173,29 @@ def peers(network: Any, inputs: Any, size: int) -> dict[str, float]:
     return {"captum InputXGradient": 1e3 * captum / size, "PyG GNNExplainer, 100 epochs": 1e3 * graph}
 
 
-def to_disk(network: Any, data: Any, jets: int, settings: ExplainConfig, folder: Path) -> dict[str, Any]:
+def to_disk(
+    network: Any, data: Any, jets: int, settings: ExplainConfig, folder: Path, *, processes: int
+) -> dict[str, Any]:
     """Explain many jets, the sample's again and again, and write them to a file."""
     indices = [number % len(data) for number in range(jets)]
 
     def blocks(done: int) -> Iterator[JetRelevances]:
-        return explain_jets(network, data, indices, TARGET, settings, progress="explain", done=done)
+        return explain_jets(
+            network, data, indices, TARGET, settings, progress="explain", done=done, processes=processes
+        )
 
     start = time.perf_counter()
     path = write_relevances(folder, blocks, "benchmark", {})
     seconds = time.perf_counter() - start
+    own, child = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     parts = [(part.values["ledger/error"], part.values["jet/constituents"]) for part in read_relevances(path)]
     return {
         "jets": jets,
         "constituents_per_jet": float(sum(counts.sum() for _, counts in parts) / jets),
         "seconds": seconds,
         "jets_per_second": jets / seconds,
-        "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "processes": processes,
+        "peak_bytes": 1024 * (own + (processes * child if processes > 1 else 0)),
         "file_bytes": path.stat().st_size,
         "precision": settings.precision,
         "composite": settings.composite,
@@ -205,6 +212,7 @@ def main() -> None:
     parser.add_argument("--jets", type=int, default=0, help="explain this many jets to a file, and nothing else")
     parser.add_argument("--composite", default="epsilon")
     parser.add_argument("--precision", choices=("float32", "float64"), default="float32")
+    parser.add_argument("--processes", type=int, default=0, help="processes that explain to a file; 0: one per core")
     parser.add_argument("--batch-size", type=int, default=0)
     arguments = parser.parse_args()
     network = build(arguments.preset, arguments.weights)
@@ -215,7 +223,9 @@ def main() -> None:
         folder = Path(name)
         if arguments.jets:
             # Cut at 58 the sample's jets have about 50 constituents on average.
-            found = to_disk(network, dataset(folder, 58), arguments.jets, settings, folder)
+            found = to_disk(
+                network, dataset(folder, 58), arguments.jets, settings, folder, processes=arguments.processes or cores()
+            )
         else:
             found = compare(network, dataset(folder, CONSTITUENTS), arguments.pairs)
     print(json.dumps({"preset": arguments.preset, "threads": torch.get_num_threads(), **found}, indent=2))

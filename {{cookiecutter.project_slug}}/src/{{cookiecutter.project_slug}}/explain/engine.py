@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..errors import ExplainError
 from .canonize import Plan, make_plan, same_output
 from .composites import Bounds, Composite, find_composite
-from .escape import Record, Watch, refuse_foreign_functions
+from .escape import Record, Watch, refuse_foreign_functions, tensors_in
 from .ledger import Book, Groups, on_gradient
 from .maps import find_affine
 from .result import Explanation
@@ -120,9 +120,17 @@ class Explainer:
 
     def __enter__(self) -> Self:
         """Check the network and take gradients off its weights."""
+        # Looked up once, not in every pass: a pass over few samples takes milliseconds.
+        self.treatments = {module: find_treatment(module) for module in self.names}
+        self.maxima = {module: total for module in self.names if (total := find_maximum(module)) is not None}
+        self.held = [(module, name) for module in self.names for name in find_held(module)]
+        self.ruled = {m for m in self.names if self.treatments[m] is not None or find_affine(m, "") is not None}
+        self.weights = list(self.module.named_parameters())
         self._check_module()
+        #: Modules that own nothing and have no rule: only activations that they are given could escape in them.
+        self.plain = {module for module in self.names if module not in self.ruled and _is_plain_leaf(module)}
         self._stack = contextlib.ExitStack()
-        for parameter in self.module.parameters():
+        for _, parameter in self.weights:
             if parameter.requires_grad:
                 self._stack.callback(parameter.requires_grad_, True)
                 parameter.requires_grad_(False)
@@ -150,11 +158,7 @@ class Explainer:
         record = Record()
         watch = Watch(None, record)
         infinite: list[str] = []
-        forwards = {
-            module: self._recorded(module, name, watch, infinite)
-            for module, name in self.names.items()
-            if self._has_rule(module)
-        }
+        forwards = {module: self._recorded(module, watch, infinite) for module in self.ruled}
         with self._attached(forwards, watch):
             # A copy, so that the leaf itself is no activation that a module could change in place.
             start = leaf.clone()
@@ -178,9 +182,7 @@ class Explainer:
         assert self.plan is not None
         book = Book(Groups(1))
         watch = Watch(book, None, absorb=self.absorb, epsilon=self.epsilon)
-        forwards = {
-            module: self._trusting(watch, self._ruled(module, book)) for module in self.names if self._has_rule(module)
-        }
+        forwards = {module: _trusting(self._ruled(module, book)) for module in self.ruled}
         places: dict[str, tuple[Tensor, Tensor]] = {}
         with self._attached(forwards, watch), self._observed(places):
             start = leaf.clone()
@@ -206,35 +208,19 @@ class Explainer:
         return Explanation(relevance, output.detach(), explained, reduced, book.close(explained, relevance))
 
     # -- what is attached to modules -----------------------------------------------------------------------------------
-    def _has_rule(self, module: nn.Module) -> bool:
-        return find_treatment(module) is not None or find_affine(module, "") is not None
-
-    def _recorded(self, module: nn.Module, name: str, watch: Watch, infinite: list[str]) -> Callable[..., Any]:
-        forward = as_it_is(module, Book(Groups(1)))
+    def _recorded(self, module: nn.Module, watch: Watch, infinite: list[str]) -> Callable[..., Any]:
+        forward, name = as_it_is(module, Book(Groups(1))), self.names[module]
 
         def recorded(*inputs: Any, **options: Any) -> Any:
             assert watch.record is not None
-            watch.trusted += 1
-            try:
+            with torch._C.DisableTorchFunction():
                 result = forward(*inputs, **options)
                 if isinstance(result, Tensor) and not bool(torch.isfinite(result).all()):
                     infinite.append(name)
-            finally:
-                watch.trusted -= 1
             watch.record.add(name, module, (inputs, options), result, True)
             return result
 
         return recorded
-
-    def _trusting(self, watch: Watch, forward: Callable[..., Any]) -> Callable[..., Any]:
-        def trusting(*inputs: Any, **options: Any) -> Any:
-            watch.trusted += 1
-            try:
-                return forward(*inputs, **options)
-            finally:
-                watch.trusted -= 1
-
-        return trusting
 
     def _ruled(self, module: nn.Module, book: Book) -> Callable[..., Any]:
         """Return the forward pass that follows the module's rule."""
@@ -242,11 +228,10 @@ class Explainer:
         if module in self.plan.folded:
             return _first_input
         layer = self.plan.layers.get(module)
-        total = find_maximum(module)
-        if total is not None and self.composite.maximum == "proportional":
-            return self._proportional(module, total, book)
+        if module in self.maxima and self.composite.maximum == "proportional":
+            return self._proportional(module, self.maxima[module], book)
         if layer is None:
-            treatment = find_treatment(module)
+            treatment = self.treatments[module]
             assert treatment is not None
             return treatment(module, book)
         rule = self.composite.rule(self.plan.positions.get(module, "body"))
@@ -277,9 +262,11 @@ class Explainer:
         with contextlib.ExitStack() as stack:
             for module, forward in forwards.items():
                 _replace(stack, module, "forward", forward)
+            for module, held in self.held:
+                _hold(stack, module, held)
+            for module in self.plain:
+                _replace(stack, module, "forward", _unwatched_if_constant(module.forward))
             for module, name in self.names.items():
-                for held in find_held(module):
-                    _hold(stack, module, held, watch)
                 if module not in forwards:
                     entry = (name, module)
                     enter = module.register_forward_pre_hook(lambda *_, entry=entry: watch.stack.append(entry))
@@ -314,12 +301,12 @@ class Explainer:
         for module, name in self.names.items():
             if module.training:
                 raise ExplainError(f"the network is in training mode ({name or 'itself'!r}): call eval() first")
-            if not any(module.children()) and not self._has_rule(module) and _needs_rule(module):
+            if module not in self.ruled and not any(module.children()) and _needs_rule(module):
                 raise ExplainError(
                     f"module {name!r} of type {type(module).__name__} has no rule: explain.register (a function of "
                     "activations) or explain.register_linear (a linear layer) adds one"
                 )
-        for name, parameter in self.module.named_parameters():
+        for name, parameter in self.weights:
             if parameter.dtype not in (torch.float32, torch.float64):
                 raise ExplainError(f"weight {name!r} is {parameter.dtype}: expected float32 or float64, call float()")
 
@@ -332,7 +319,7 @@ class Explainer:
         if not bool(torch.isfinite(values).all()):
             bad = int((~torch.isfinite(values)).reshape(len(values), -1).any(1).nonzero()[0])
             raise ExplainError(f"values to explain: row {bad} holds NaN or infinity, expected finite numbers")
-        for name, parameter in self.module.named_parameters():
+        for name, parameter in self.weights:
             if parameter.device != values.device:
                 raise ExplainError(
                     f"values are on {values.device}, weight {name!r} on {parameter.device}: move one of them"
@@ -357,6 +344,28 @@ class Explainer:
         return Groups(int(self.groups[0].max()) + 1, self.groups)
 
 
+def _trusting(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Hide a ruled module's own calls from the watch."""
+
+    def trusting(*inputs: Any, **options: Any) -> Any:
+        with torch._C.DisableTorchFunction():
+            return forward(*inputs, **options)
+
+    return trusting
+
+
+def _unwatched_if_constant(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Don't watch a module that is given no activation, such as a search for neighbours: it is only slower."""
+
+    def unwatched(*inputs: Any, **options: Any) -> Any:
+        if any(tensor.requires_grad for tensor in tensors_in((inputs, options))):
+            return forward(*inputs, **options)
+        with torch._C.DisableTorchFunction(), torch.no_grad():
+            return forward(*inputs, **options)
+
+    return unwatched
+
+
 def _replace(stack: contextlib.ExitStack, module: nn.Module, name: str, function: Callable[..., Any]) -> None:
     """Replace a method of one module; the stack puts the old one back."""
     before = module.__dict__.get(name)
@@ -367,25 +376,25 @@ def _replace(stack: contextlib.ExitStack, module: nn.Module, name: str, function
         stack.callback(module.__dict__.__setitem__, name, before)
 
 
-def _hold(stack: contextlib.ExitStack, module: nn.Module, name: str, watch: Watch) -> None:
+def _hold(stack: contextlib.ExitStack, module: nn.Module, name: str) -> None:
     """Take what a method or a submodule gives as constant."""
     part = getattr(module, name)
     owner, method = (part, "forward") if isinstance(part, nn.Module) else (module, name)
     function = getattr(owner, method)
 
     def held(*inputs: Any, **options: Any) -> Any:
-        watch.trusted += 1
-        try:
-            with torch.no_grad():
-                return function(*inputs, **options)
-        finally:
-            watch.trusted -= 1
+        with torch._C.DisableTorchFunction(), torch.no_grad():
+            return function(*inputs, **options)
 
     _replace(stack, owner, method, held)
 
 
 def _first_input(values: Tensor, *_: Any) -> Tensor:
     return values
+
+
+def _is_plain_leaf(module: nn.Module) -> bool:
+    return not any(module.children()) and not _needs_rule(module)
 
 
 def _needs_rule(module: nn.Module) -> bool:

@@ -7,7 +7,8 @@ with weights) must belong to a module with a rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,11 @@ from .calls import CONTRACTIONS, JOINS, LINEAR, MOVES, NOTES, SCALINGS, WEIGHTED
 from .ledger import Book, on_gradient
 from .rules import Term, divide
 
-__all__ = ["Call", "Record", "Watch", "refuse_foreign_functions"]
+__all__ = ["Call", "Record", "Watch", "refuse_foreign_functions", "tensors_in"]
+
+
+#: Questions about tensors: nothing can escape through them.
+_ASIDE = NOTES - {"detach"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Record:
     def add(self, name: str, module: nn.Module | None, arguments: Any, result: Any, active: bool) -> None:
         """Note a call."""
         self.keep += [arguments, result]
-        inputs, outputs = (tuple(id(t) for t in _tensors(part)) for part in (arguments, result))
+        inputs, outputs = (tuple(id(t) for t in tensors_in(part)) for part in (arguments, result))
         if outputs or module is not None:
             self.calls.append(Call(name, module, inputs, outputs, active))
 
@@ -67,35 +72,35 @@ class Watch(TorchFunctionMode):
     def __init__(self, book: Book | None, record: Record | None, *, absorb: bool = True, epsilon: float = 0.0) -> None:
         super().__init__()
         self.book, self.record, self.absorb, self.epsilon = book, record, absorb, epsilon
-        self.trusted = 0
         self.stack: list[tuple[str, nn.Module]] = []
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one torch call, and judge it."""
         kwargs = kwargs or {}
-        if self.trusted:
-            return func(*args, **kwargs)
         name = _plain_name(func)
-        tensors = list(_tensors((args, kwargs)))
+        if name in _ASIDE:
+            return func(*args, **kwargs)
+        tensors = tensors_in((args, kwargs))
         active = [tensor for tensor in tensors if tensor.requires_grad]
         if not active:
             result = func(*args, **kwargs)
             if any(_is_weight(tensor) for tensor in tensors):
-                for tensor in _tensors(result):
+                for tensor in tensors_in(result):
                     tensor._fair_hep_weight = True  # type: ignore[attr-defined]
         else:
-            self._judge(name, func, args, kwargs)
+            self._judge(name, func, args, kwargs, (tensors, active))
             result = func(*args, **kwargs)
             if name in JOINS or (name in LINEAR and len(active) < len(tensors)):
                 result = self._constants(name, func, args, kwargs, result)
-        if self.record is not None and name not in NOTES - {"detach"}:
+        if self.record is not None:
             self.record.add(name, None, (args, kwargs), args[0] if name == "setitem" else result, bool(active))
         return result
 
-    def _judge(self, name: str, func: Callable[..., Any], args: Any, kwargs: Any) -> None:
+    def _judge(
+        self, name: str, func: Callable[..., Any], args: Any, kwargs: Any, operands: tuple[list[Tensor], list[Tensor]]
+    ) -> None:
         """Refuse a call that no rule covers."""
-        tensors = list(_tensors((args, kwargs)))
-        active = [tensor for tensor in tensors if tensor.requires_grad]
+        tensors, active = operands
         if name in MOVES or name in JOINS or name in LINEAR or name in NOTES:
             self._judge_in_place(func, args)
             return
@@ -194,6 +199,7 @@ def refuse_foreign_functions(output: Tensor) -> None:
                 )
 
 
+@functools.cache
 def _plain_name(func: Callable[..., Any]) -> str:
     """Return a call's name without underscores: ``__getitem__`` is getitem, ``scatter_add_`` is scatter_add."""
     name = getattr(func, "__name__", type(func).__name__)
@@ -202,15 +208,18 @@ def _plain_name(func: Callable[..., Any]) -> str:
     return name if name == "requires_grad_" else name.strip("_")
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def tensors_in(value: Any) -> list[Tensor]:
+    """Return the tensors among arguments, however nested."""
     if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, tuple | list):
-        for part in value:
-            yield from _tensors(part)
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from _tensors(part)
+        return [value]
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, tuple | list):
+        return []
+    found = []
+    for part in value:
+        found += tensors_in(part)
+    return found
 
 
 def _silenced(value: Any) -> Any:
@@ -240,4 +249,4 @@ def _operand_count(args: Any) -> int:
 
 
 def _is_weight(tensor: Tensor) -> bool:
-    return isinstance(tensor, nn.Parameter) or getattr(tensor, "_fair_hep_weight", False)
+    return type(tensor) is nn.Parameter or "_fair_hep_weight" in tensor.__dict__

@@ -98,6 +98,20 @@ def test_refusal_names_the_module_that_made_the_call() -> None:
         explain(network, values(), 0)
 
 
+def test_a_module_that_owns_nothing_is_looked_into() -> None:
+    class Mean(nn.Module):
+        def forward(self, inputs: Tensor) -> Tensor:
+            return inputs - inputs.mean(1, keepdim=True)
+
+    class Squared(nn.Module):
+        def forward(self, inputs: Tensor) -> Tensor:
+            return inputs.square()
+
+    assert explain(nn.Sequential(Mean(), nn.Linear(4, 2)).double().eval(), values(), 0).ledger.closes(torch.float64)
+    with pytest.raises(ExplainError, match=r"'1' \(Squared\): the call square escapes"):
+        explain(nn.Sequential(nn.Linear(4, 4), Squared(), nn.Linear(4, 2)).double().eval(), values(), 0)
+
+
 @pytest.mark.parametrize(
     "middle",
     [

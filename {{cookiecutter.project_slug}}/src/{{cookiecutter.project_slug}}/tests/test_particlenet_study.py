@@ -118,6 +118,15 @@ def test_relevances_of_a_jet_do_not_depend_on_the_batch(network: Any) -> None:
         np.testing.assert_allclose(share.sum((1, 2)), edges > 0, atol=1e-6)
 
 
+def test_processes_give_the_same_in_the_same_order(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BLOCK", 4)
+    work = (network, Jets(), [0, 1, 2, 3, 4, 6, 7, 8, 9, 10], TARGET, ExplainConfig())
+    one, two = list(explain_jets(*work)), list(explain_jets(*work, processes=2))
+    for first, second in zip(one, two, strict=True):
+        for name, values in first.values.items():
+            np.testing.assert_allclose(second.values[name], values, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
 def test_ledger_of_every_jet_adds_up(network: Any) -> None:
     (part,) = collect(network, [0, 1, 2, 3], precision="float64")
     values = part.values

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from ...config import Config, ExplainConfig, Strict, validate
+from ...data.parallel import cores
 from ...errors import ExplainError
 from . import MODEL
 from .edges import angle_and_mass, between_subjets
@@ -43,6 +44,7 @@ _RANKS = 40
 class StudyOptions(Strict):
     """What the study does besides explaining: ``explain.options`` of the configuration."""
 
+    processes: int = Field(0, ge=0, description="processes that explain; 0: one per core from a thousand jets on")
     controls: int = Field(10, ge=0, description="untrained networks to compare with")
     control_size: int = Field(
         0, ge=0, description="jets that each of them explains; 0: up to 1000 of the explained jets"
@@ -56,6 +58,10 @@ class StudyOptions(Strict):
         description="composites to compare, the simplest first",
     )
     format: str = Field("png", pattern="^(png|pdf|svg)$", description="format of the figures")
+
+    def share(self, jets: int) -> int:
+        """Return the number of processes for so many jets: starting them takes seconds."""
+        return self.processes or (cores() if jets >= 1000 else 1)
 
 
 def study(network: nn.Module, dataset: Dataset[Any], config: Config, folder: Path) -> dict[str, Any]:
@@ -86,9 +92,12 @@ def study(network: nn.Module, dataset: Dataset[Any], config: Config, folder: Pat
     if not indices:
         raise ExplainError(f"none of the {settings.size} jets has a constituent: nothing to explain")
 
+    processes = options.share(len(indices))
     path = write_relevances(
         folder,
-        lambda done: explain_jets(network, dataset, indices, target, settings, progress="explain", done=done),
+        lambda done: explain_jets(
+            network, dataset, indices, target, settings, progress="explain", done=done, processes=processes
+        ),
         relevance_key(network, indices, settings, target),
         _attributes(settings, target),
     )
@@ -203,7 +212,8 @@ def _untrained(dataset: Any, indices: Sequence[int], target: Sequence[float], co
             control = MODEL.build(**config.model).eval()
         fractions, labels = [], []
         progress = f"untrained {number + 1}/{options.controls}"
-        for part in explain_jets(control, dataset, indices[:size], target, config.explain, progress=progress):
+        work = (control, dataset, indices[:size], target, config.explain)
+        for part in explain_jets(*work, progress=progress, processes=options.share(size)):
             fractions.append(between_subjets(part, part.blocks - 1, options.top_edges))
             labels.append(part.values["jet/label"])
         found, label = np.concatenate(fractions), np.concatenate(labels)
