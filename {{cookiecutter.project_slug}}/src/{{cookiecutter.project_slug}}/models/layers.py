@@ -17,6 +17,13 @@ from torch.nn import functional
 __all__ = ["EdgeConv", "EdgeLinear", "MaskedBatchNorm", "Neighbours", "Place", "Rows", "nearest"]
 
 
+#: Dimensions up to which distances are summed directly: exact where it matters, and as fast.
+DIRECT = 4
+#: Pairs of elements whose distances are in memory at a time; beyond it, sets are searched in blocks that fit a cache.
+PAIRS = 2**23
+_BLOCK = 2**20
+
+
 class Place(nn.Identity):
     """A named place in a network where relevance can be read off; it changes nothing."""
 
@@ -41,18 +48,36 @@ def nearest(points: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
     Notes
     -----
-    Distances are computed from coordinates relative to the mean of the set, by ``|a|^2 + |b|^2 - 2 a.b`` in more than
-    three dimensions (no ``[elements, elements, dimensions]`` tensor) and directly in up to three.
+    Distances are summed directly in up to `DIRECT` dimensions. In more they are ``|a|^2 + |b|^2 - 2 a.b`` of
+    coordinates relative to the mean of the set, which is faster there but rounds more. No tensor ever holds
+    ``elements * elements * dimensions`` values, and outside of an export none holds more than `PAIRS` pairs: large
+    sets are searched in blocks of elements.
     """
+    points = torch.where(mask[..., None], points, 0.0)
+    if points.shape[2] > DIRECT:
+        count = mask.sum(1).clamp(min=1)
+        points = points - (points.sum(1) / count[:, None])[:, None, :]
+    # An exported graph has no loop, so that the number of elements stays free.
+    if torch.compiler.is_exporting() or mask.shape[0] * mask.shape[1] ** 2 <= PAIRS:
+        return _nearest_to(slice(None), points, mask, k)
+    sets, elements = mask.shape
+    block = max(1, _BLOCK // (sets * elements))
+    found = [_nearest_to(slice(start, start + block), points, mask, k) for start in range(0, elements, block)]
+    return torch.cat([index for index, _ in found], 1), torch.cat([valid for _, valid in found], 1)
+
+
+def _nearest_to(block: slice, points: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Find the nearest others of some elements among all."""
     elements = points.shape[1]
-    squared = _squared_distances(torch.where(mask[..., None], points, 0.0), mask)
-    itself = torch.eye(elements, dtype=torch.bool, device=points.device)
-    squared = squared.masked_fill(itself | ~mask[:, None, :], torch.inf)
-    # k columns at infinity make top-k well defined for sets of any size, also in ONNX Runtime.
-    squared = functional.pad(squared, (0, k), value=torch.inf)
+    place = torch.arange(elements, device=points.device)
+    own = place[block, None]
+    squared = _squared_distances(points[:, block], points, torch.where(mask, 0.0, torch.inf).to(points.dtype))
+    squared = squared.masked_fill(own == place, torch.inf)
+    # Columns at infinity make top-k well defined for sets of any size, also in ONNX Runtime.
+    missing = k if torch.compiler.is_exporting() else max(0, k - elements)
+    squared = functional.pad(squared, (0, missing), value=torch.inf)
     distance, index = torch.topk(squared, k, dim=2, largest=False, sorted=True)
-    valid = torch.isfinite(distance) & mask[..., None]
-    own = torch.arange(elements, device=points.device)[None, :, None]
+    valid = torch.isfinite(distance) & mask[:, block, None]
     return torch.where(valid, index, own), valid
 
 
@@ -72,13 +97,16 @@ class Neighbours(nn.Module):
         return f"k={self.k}"
 
 
-def _squared_distances(points: Tensor, mask: Tensor) -> Tensor:
-    if points.shape[2] <= 3:
-        return (points[:, :, None, :] - points[:, None, :, :]).square().sum(3)
-    count = mask.sum(1).clamp(min=1)
-    centred = points - (points.sum(1) / count[:, None])[:, None, :]
-    norm = centred.square().sum(2)
-    return norm[:, :, None] + norm[:, None, :] - 2.0 * centred @ centred.transpose(1, 2)
+def _squared_distances(first: Tensor, second: Tensor, offset: Tensor) -> Tensor:
+    """Return squared distances ``[sets, n, m]`` of ``[sets, n, dimensions]`` from ``[sets, m, ...]``, plus offsets."""
+    if first.shape[2] <= DIRECT:
+        total = offset[:, None, :]
+        for axis in range(first.shape[2]):
+            difference = first[:, :, None, axis] - second[:, None, :, axis]
+            total = torch.addcmul(total, difference, difference)
+        return total
+    norms = first.square().sum(2)[:, :, None] + (second.square().sum(2) + offset)[:, None, :]
+    return norms - 2.0 * first @ second.transpose(1, 2)
 
 
 class Rows:
