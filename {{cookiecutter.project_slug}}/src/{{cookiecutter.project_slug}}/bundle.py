@@ -75,6 +75,13 @@ class Tensor(Strict):
     optional: bool = False
     positive: list[str] = Field([], description="columns that are above 0 in every row that isn't padding")
     ranges: list[tuple[float, float]] = Field([], description="lowest and highest value of every column")
+    allowed: dict[str, list[float]] = Field({}, description="values that a column of codes may have, padding apart")
+    limits: dict[str, int] = Field({}, description="largest length of an axis that is accepted")
+
+    @property
+    def set_axis(self) -> str | None:
+        """The axis that counts the elements of a set (the second one, if it may have any length), else None."""
+        return self.axes[1] if len(self.axes) > 1 and self.axes[1] in self.dynamic else None
 
 
 class Signature(Strict):
@@ -111,8 +118,9 @@ class Examples(Strict):
     count: int = Field(ge=1)
     tolerance: float = Field(gt=0, description="largest absolute difference of an output")
     near_ties: list[int] = Field(
-        description="examples in which two candidates for a neighbour are equally near at single precision: "
-        "another machine may choose the other one, so a difference in these is counted, not condemned"
+        description="answers that hang on two candidates for a neighbour which are equally near at single precision: "
+        "another machine may choose the other one, so a difference in these is counted, not condemned; an answer is an "
+        "example, or an element where there is an answer for each (numbered through, padding included)"
     )
     relevance: Relevance | None = None
 

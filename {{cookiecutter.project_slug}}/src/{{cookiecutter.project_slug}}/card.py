@@ -106,11 +106,11 @@ def _checked(examples: Examples, parity: Sequence[Mapping[str, Any]]) -> str:
     largest = max(float(row["largest"]) for row in parity)
     return (
         f"ONNX Runtime and PyTorch agree within {largest:.1g} at {len(parity)} shapes (`parity.json`); "
-        f"{flipped} of {sum(int(row['examples']) for row in parity)} examples chose another one of two neighbours that "
-        "are equally near, and were left out of this figure.\n\n"
+        f"{flipped} of {sum(int(row['answers']) for row in parity)} answers hang on another choice of two neighbours "
+        "that are equally near, and were left out of this figure.\n\n"
         f"`examples/` holds {examples.count} inputs with their outputs. A correct runtime reproduces them within "
-        f"{examples.tolerance:g}; {len(examples.near_ties)} of them have a near-tie and may differ by more elsewhere. "
-        "The command `verify` tries it, and compares every file with its checksum."
+        f"{examples.tolerance:g}; {len(examples.near_ties)} answers hang on a near-tie and may differ by more "
+        "elsewhere. The command `verify` tries it, and compares every file with its checksum."
     )
 
 

@@ -45,6 +45,7 @@ class TrainConfig(Strict):
     peak_learning_rate: float = Field(3e-3, gt=0)
     final_learning_rate: float = Field(5e-7, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
+    loss: dict[str, Any] = Field({}, description="options of the model's loss, by name")
     patience: int = Field(
         0, ge=0, description="epochs without a better validation loss before stopping; 0: never stop early"
     )

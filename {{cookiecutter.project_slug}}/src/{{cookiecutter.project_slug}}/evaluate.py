@@ -48,7 +48,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
             "metrics": dict(found.metrics),
             "decisive": found.decisive,
             "headline": list(found.headline),
-            "examples": len(next(iter(targets.values()))),
+            "examples": len(dataset),  # type: ignore[arg-type]
             "source": config.data.source,
         }
         write_json(temporary / "metrics.json", result)
@@ -68,23 +68,33 @@ def apply(
     Returns
     -------
     outputs, targets
-        Raw outputs by the names of the model's outputs, and every other entry of the batches, along the first axis.
+        Raw outputs and targets by the names that the model declares, examples along the first axis. Those of sets come
+        without padding, the rows of all examples one after the other; then ``offsets`` ``[examples + 1]`` among the
+        targets says where each example starts.
     """
     import numpy as np
     import torch
 
     from .data.batches import ordered_loader
 
-    inputs = {spec.name for spec in model.inputs}
-    collected: dict[str, list[np.ndarray]] = {}
-    targets: dict[str, list[np.ndarray]] = {}
+    specs = {spec.name: spec for spec in (*model.outputs, *model.targets)}
+    sets = any(spec.set_axis for spec in specs.values())
+    collected: dict[str, list[np.ndarray]] = {name: [] for name in specs}
+    counts: list[np.ndarray] = []
     with torch.inference_mode():
         for batch in ordered_loader(dataset, batch_size):
-            for name, values in _outputs(model, network, batch).items():
-                collected.setdefault(name, []).append(values.float().numpy())
-            for name in batch.keys() - inputs:
-                targets.setdefault(name, []).append(batch[name].numpy())
-    return {n: np.concatenate(v) for n, v in collected.items()}, {n: np.concatenate(v) for n, v in targets.items()}
+            # A row of zeros is padding.
+            real = (batch[model.inputs[0].name] != 0).any(-1)
+            values = _outputs(model, network, batch) | {spec.name: batch[spec.name] for spec in model.targets}
+            for name, parts in collected.items():
+                rows = values[name][real] if specs[name].set_axis else values[name]
+                parts.append((rows.float() if rows.is_floating_point() else rows).numpy())
+            counts.append(real.sum(1).numpy() if sets else np.zeros(0, np.int64))
+    arrays = {name: np.concatenate(parts) for name, parts in collected.items()}
+    targets = {spec.name: arrays[spec.name] for spec in model.targets}
+    if sets:
+        targets["offsets"] = np.concatenate([[0], np.concatenate(counts).cumsum()]).astype(np.int64)
+    return {spec.name: arrays[spec.name] for spec in model.outputs}, targets
 
 
 def _outputs(model: Model, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

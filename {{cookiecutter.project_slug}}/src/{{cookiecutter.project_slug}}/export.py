@@ -82,7 +82,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
         "headline": [
             f"{folder}/ written: {size / 2**20:.1f} MiB",
             f"ONNX Runtime agrees with PyTorch within {largest:.1g} at {len(parity)} shapes; "
-            f"{flipped} examples chose other neighbours",
+            f"{flipped} answers hang on another choice of neighbours",
         ],
         "folder": folder,
         "bytes": size,

@@ -168,7 +168,8 @@ class _Module(pl.LightningModule):
         inputs = {spec.name: batch[spec.name] for spec in self.model.inputs if spec.name in batch}
         outputs = self.network(**inputs)
         outputs = (outputs,) if isinstance(outputs, Tensor) else outputs
-        return self.model.loss([output.float() for output in outputs], batch), len(next(iter(inputs.values())))
+        loss = self.model.loss([output.float() for output in outputs], batch, **self.settings.loss)
+        return loss, len(next(iter(inputs.values())))
 
     def training_step(self, batch: Mapping[str, Tensor], number: int) -> Tensor:
         # The random numbers of a step (dropout) follow from seed, step and process: a resumed training draws the same.

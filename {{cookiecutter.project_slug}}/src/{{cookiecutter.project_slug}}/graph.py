@@ -18,6 +18,7 @@ from .errors import ModelError
 from .models.contract import Model, TensorSpec
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnx
 
 __all__ = ["Published", "export_graph", "graph_inputs", "graph_outputs"]
@@ -65,6 +66,7 @@ class Published(nn.Module):
         super().__init__()
         self.network = network
         self.names = [spec.name for spec in graph_inputs(model)]
+        self.for_elements = all(spec.set_axis for spec in model.outputs)
         self.logits = [number for number, spec in enumerate(model.outputs) if spec.name.endswith(LOGITS)]
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -72,6 +74,10 @@ class Published(nn.Module):
         outputs = self.network(**dict(zip(self.names, inputs, strict=True)))
         raw = outputs if isinstance(outputs, tuple) else (outputs,)
         return (*raw, *(torch.softmax(raw[number], -1) for number in self.logits))
+
+    def answers(self, output: np.ndarray) -> tuple[int, ...]:
+        """Return how many answers an output holds: ``[examples]``, or ``[examples, elements]`` if each has its own."""
+        return output.shape[: 2 if self.for_elements else 1]
 
 
 def export_graph(

@@ -2,13 +2,17 @@
 
 A graph network chooses neighbours (top-k). Two candidates that are equally near at single precision may be chosen
 differently by another machine or runtime; the outputs of such an example then differ by more than rounding. So the
-choices are compared too: an example whose choice differs is counted, and the others must agree.
+choices are compared too: an answer that hangs on a choice which differs is counted, and the others must agree.
+
+An *answer* is an example, or an element of an example where a network answers for every element of a set. An element's
+answer hangs on its own choice, and on those of the elements that it chose.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,8 +41,12 @@ MANY = 200
 class Choices(TorchDispatchMode):
     """Record every top-k while it is active: among which values, and which entries were chosen.
 
+    A search among the elements of large sets may go block by block; its blocks are joined.
+
     Parameters
     ----------
+    keep
+        Whether to keep the values.
     values
         What was chosen from, ``[examples, ..., entries]``; larger values are better.
     counts
@@ -47,12 +55,14 @@ class Choices(TorchDispatchMode):
         The chosen entries ``[examples, ..., k]``, sorted; -1 where the value isn't finite (that is no choice).
     """
 
+    keep: bool = False
     values: list[np.ndarray] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     chosen: list[np.ndarray] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__()
+        self._missing = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator; look at it if it is a top-k."""
@@ -60,10 +70,22 @@ class Choices(TorchDispatchMode):
         if func is torch.ops.aten.topk.default:
             values, k, *rest = args
             largest = bool(rest[1]) if len(rest) > 1 else True
-            self.values.append((values if largest else -values).numpy())
-            self.counts.append(int(k))
-            self.chosen.append(_sets(result[0].numpy(), result[1].numpy()))
+            kept = (values if largest else -values).numpy() if self.keep else np.zeros(0)
+            self._add(kept, int(k), _sets(result[0].numpy(), result[1].numpy()), entries=values.shape[-1])
         return result
+
+    def _add(self, values: np.ndarray, k: int, chosen: np.ndarray, *, entries: int) -> None:
+        if self._missing:
+            self._missing -= chosen.shape[1]
+            self.chosen[-1] = np.concatenate([self.chosen[-1], chosen], 1)
+            self.values[-1] = np.concatenate([self.values[-1], values], 1) if self.keep else values
+            return
+        # Where elements choose among elements there is a row for each entry, all at once or a block at a time.
+        if chosen.ndim == 3 and k < entries:
+            self._missing = max(0, entries - chosen.shape[1])
+        self.values.append(values)
+        self.counts.append(k)
+        self.chosen.append(chosen)
 
 
 def _sets(values: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -71,12 +93,12 @@ def _sets(values: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 
 def _close(single: np.ndarray, double: np.ndarray, k: int) -> np.ndarray:
-    """Say for every example whether the last one chosen and the first one left are somewhere equal within rounding.
+    """Say for every row ``[examples, ...]`` whether the last one chosen and the first one left are equally good.
 
     How large rounding is, is measured: the difference between single and double precision of the values chosen.
     """
     if double.shape[-1] <= k:
-        return np.zeros(len(double), dtype=bool)
+        return np.zeros(double.shape[:-1], dtype=bool)
     order = np.argsort(-double, axis=-1, kind="stable")[..., : k + 1]
     exact, rounded = np.take_along_axis(double, order, -1), np.take_along_axis(single, order, -1)
     # Values that aren't finite stand for padding; a gap to padding is no choice to make.
@@ -84,7 +106,32 @@ def _close(single: np.ndarray, double: np.ndarray, k: int) -> np.ndarray:
     error = np.abs(np.where(finite, exact, 0.0) - np.where(finite & np.isfinite(rounded), rounded, 0.0)).max(-1)
     both = finite[..., k] & finite[..., k - 1]
     gap = np.where(both, exact[..., k - 1], np.inf) - np.where(both, exact[..., k], 0.0)
-    return np.asarray((gap <= CLEAR * error).reshape(len(gap), -1).any(1))
+    return np.asarray(gap <= CLEAR * error)
+
+
+def _reached(
+    doubtful: Sequence[np.ndarray], chosen: Sequence[Sequence[np.ndarray]], shape: Sequence[int]
+) -> np.ndarray:
+    """Say for every answer whether it hangs on a doubtful choice.
+
+    Parameters
+    ----------
+    doubtful
+        For every choice in order: the rows ``[examples, ...]`` in which it may differ.
+    chosen
+        For every choice: what was chosen, by each of those who chose.
+    shape
+        ``[examples]``, or ``[examples, elements]`` if there is an answer for every element.
+    """
+    if len(shape) == 1:
+        rows = [row.reshape(len(row), -1).any(1) for row in doubtful]
+        return np.logical_or.reduce([np.zeros(shape, dtype=bool), *rows])
+    reached = np.zeros(shape, dtype=bool)
+    examples = np.arange(shape[0])[:, None, None]
+    for row, those in zip(doubtful, chosen, strict=True):
+        through = [(reached[examples, index] & (index >= 0)).any(-1) for index in those]
+        reached = np.logical_or.reduce([reached, row, *through])
+    return reached
 
 
 @dataclass(frozen=True)
@@ -95,18 +142,18 @@ class Parity:
     ----------
     case
         What was tried.
-    examples
-        Number of examples.
+    answers
+        Number of answers.
     largest
-        Largest absolute difference of any output, over the examples whose choices agree.
+        Largest absolute difference of any output, over the answers that hang on choices which agree.
     flipped
-        Number of examples in which a choice of neighbours differs.
+        Number of answers that hang on a choice which differs.
     largest_flipped
         Largest absolute difference over those; 0 if there is none.
     """
 
     case: str
-    examples: int
+    answers: int
     largest: float
     flipped: int
     largest_flipped: float
@@ -116,26 +163,43 @@ class Parity:
         return asdict(self)
 
 
-def forward(network: Published, arrays: Mapping[str, np.ndarray]) -> tuple[list[np.ndarray], Choices]:
+def forward(
+    network: Published, arrays: Mapping[str, np.ndarray], *, keep: bool = False
+) -> tuple[list[np.ndarray], Choices]:
     """Run the network; return its outputs and its choices."""
     tensors = [torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in network.names]
-    with torch.no_grad(), Choices() as choices:
+    with torch.no_grad(), Choices(keep=keep) as choices:
         outputs = [value.numpy() for value in network(*tensors)]
     return outputs, choices
 
 
 def near_ties(network: Published, arrays: Mapping[str, np.ndarray]) -> list[int]:
-    """Return the examples in which a choice of neighbours hangs on rounding: single precision can't decide it."""
-    _, single = forward(network, arrays)
+    """Return the answers that hang on rounding: where single precision can't decide which neighbour to choose.
+
+    Answers are numbered through: those of the first example, padding included, then those of the second.
+    """
     with _double_precision():
         exact = copy.deepcopy(network).double()
-        _, double = forward(exact, {name: values.astype(np.float64) for name, values in arrays.items()})
-    close = np.zeros(len(next(iter(arrays.values()))), dtype=bool)
-    for a, b, k in zip(single.values, double.values, single.counts, strict=True):
-        close |= _close(a, b, k)
-    for first, second in zip(single.chosen, double.chosen, strict=True):
-        close |= (first != second).reshape(len(close), -1).any(1)
-    return [int(number) for number in np.flatnonzero(close)]
+    # One example at a time: the values of a choice among thousands are large.
+    close = [
+        _near(network, exact, {name: values[number : number + 1] for name, values in arrays.items()})
+        for number in range(len(next(iter(arrays.values()))))
+    ]
+    return [int(number) for number in np.flatnonzero(np.concatenate(close))]
+
+
+def _near(network: Published, exact: Published, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    outputs, single = forward(network, arrays, keep=True)
+    with _double_precision():
+        _, double = forward(exact, {name: values.astype(np.float64) for name, values in arrays.items()}, keep=True)
+    doubtful = [
+        _close(a, b, k) | (first != second).any(-1)
+        for a, b, k, first, second in zip(
+            single.values, double.values, single.counts, single.chosen, double.chosen, strict=True
+        )
+    ]
+    chosen = list(zip(single.chosen, double.chosen, strict=True))
+    return _reached(doubtful, chosen, network.answers(outputs[0]))
 
 
 @contextlib.contextmanager
@@ -156,7 +220,7 @@ def shapes(inputs: Sequence[Tensor], arrays: Mapping[str, np.ndarray]) -> Iterat
     examples = len(arrays[first.name])
     yield f"{examples} {counted}", dict(arrays)
     yield f"1 of {counted}", {name: values[:1] for name, values in arrays.items()}
-    element = next((axis for axis in first.axes[1:] if axis in first.dynamic), None)
+    element = first.set_axis
     if element is None:
         return
     axes = {spec.name: spec.axes.index(element) for spec in inputs if element in spec.axes}
@@ -167,15 +231,19 @@ def shapes(inputs: Sequence[Tensor], arrays: Mapping[str, np.ndarray]) -> Iterat
     yield f"1 of {element}", changed(lambda v, axis: v.take(range(1), axis), 4)
     yield f"2 of {element}", changed(lambda v, axis: v.take(range(2), axis), 4)
     yield f"1 of {counted} with 1 of {element}", changed(lambda v, axis: v.take(range(1), axis), 1)
-    yield f"{MANY} of {element}", changed(_crowd, 8)
+    codes = {spec.name: [spec.columns.index(column) for column in spec.allowed] for spec in inputs}
+    crowd = {n: _crowd(v[:8], axes[n], codes[n]) if n in axes else v[:8] for n, v in arrays.items()}
+    yield f"{MANY} of {element}", crowd
     yield "more padding", changed(lambda v, axis: np.concatenate([v, np.zeros_like(v)], axis), 4)
     yield "nothing but padding", changed(lambda v, axis: np.zeros_like(v), 2)
 
 
-def _crowd(values: np.ndarray, axis: int) -> np.ndarray:
-    """Put the elements of several examples into each, until there are many."""
+def _crowd(values: np.ndarray, axis: int, codes: Sequence[int]) -> np.ndarray:
+    """Put the elements of several examples into each, until there are many; no two are the same."""
+    scaled = np.array([column not in codes for column in range(values.shape[-1])])
     rolled = [
-        np.roll(values, shift, axis=0) * np.float32(1 + shift / 16) for shift in range(1 + MANY // values.shape[axis])
+        np.roll(values, shift, axis=0) * (1 + scaled * shift / 16).astype(values.dtype)
+        for shift in range(1 + MANY // values.shape[axis])
     ]
     return np.concatenate(rolled, axis).take(range(MANY), axis)
 
@@ -193,7 +261,7 @@ def compare_shapes(
     Raises
     ------
     BundleError
-        If an example whose choices agree differs by more than the tolerance.
+        If an answer that hangs on no differing choice differs by more than the tolerance.
     """
     probe = _Probe(graph)
     found = [_compare(network, probe, case, batch) for case, batch in shapes(inputs, arrays)]
@@ -210,16 +278,16 @@ def compare_shapes(
 def _compare(network: Published, probe: _Probe, case: str, arrays: Mapping[str, np.ndarray]) -> Parity:
     ours, choices = forward(network, arrays)
     theirs, chosen = probe.run(arrays)
-    size = len(ours[0])
     if any(a.shape != b.shape for a, b in zip(ours, theirs, strict=True)):
         raise BundleError(
             f"{case}: PyTorch gives shapes {[a.shape for a in ours]}, ONNX Runtime {[b.shape for b in theirs]}"
         )
-    difference = np.max([np.abs(a - b).reshape(size, -1).max(1) for a, b in zip(ours, theirs, strict=True)], axis=0)
-    flipped = np.zeros(size, dtype=bool)
-    if len(chosen) == len(choices.chosen):
-        for a, b in zip(choices.chosen, chosen, strict=True):
-            flipped |= (a != b).reshape(size, -1).any(1)
+    shape = network.answers(ours[0])
+    size = math.prod(shape)
+    differences = [np.abs(a - b).reshape(size, -1).max(1) for a, b in zip(ours, theirs, strict=True)]
+    difference = np.max(differences, axis=0)
+    pairs = list(zip(choices.chosen, chosen, strict=True)) if len(chosen) == len(choices.chosen) else []
+    flipped = _reached([(a != b).any(-1) for a, b in pairs], pairs, shape).reshape(size)
     return Parity(case, size, _largest(difference[~flipped]), int(flipped.sum()), _largest(difference[flipped]))
 
 

@@ -28,6 +28,8 @@ __all__ = ["DataError", "LoadedModel", "ProjectError", "load"]
 
 #: Examples in one pass through the graph: memory stays bounded, whatever is asked.
 BATCH = 128
+#: A graph network may compare all elements of a set with each other: so many pairs in one pass, if it is more than one.
+PAIRS = 2**23
 
 
 def load(folder: str | Path, *, threads: int = 0) -> LoadedModel:
@@ -139,9 +141,10 @@ class LoadedModel:
         counts = {name: len(values) for name, values in columns.items()}
         if len(set(counts.values())) != 1:
             raise DataError(f"inputs: got different numbers of {specs[0].axes[0]}: {counts}")
-        for start in range(0, counts[specs[0].name], batch):
-            cut = {name: values[start : start + batch] for name, values in columns.items()}
-            lengths = [len(example) if hasattr(example, "__len__") else 1 for example in cut[specs[0].name]]
+        sizes = [len(example) if hasattr(example, "__len__") else 1 for example in columns[specs[0].name]]
+        for start, stop in _cuts(sizes if specs[0].set_axis else [1] * len(sizes), batch):
+            cut = {name: values[start:stop] for name, values in columns.items()}
+            lengths = sizes[start:stop]
             piece = {spec.name: pad(spec, cut[spec.name], first=first + start) for spec in specs}
             self._check_ranges(piece)
             yield piece, lengths
@@ -161,6 +164,19 @@ class LoadedModel:
                 )
 
 
+def _cuts(sizes: Sequence[int], batch: int) -> Iterator[tuple[int, int]]:
+    """Cut examples of given sizes into passes of at most ``batch`` examples and `PAIRS` pairs of elements."""
+    start, longest = 0, 0
+    for number, size in enumerate(sizes):
+        longest = max(longest, size)
+        count = number + 1 - start
+        if count > 1 and (count > batch or count * longest**2 > PAIRS):
+            yield start, number
+            start, longest = number, size
+    if start < len(sizes):
+        yield start, len(sizes)
+
+
 def session(path: Path, *, threads: int = 0) -> onnxruntime.InferenceSession:
     """Open a graph in ONNX Runtime.
 
@@ -178,6 +194,8 @@ def session(path: Path, *, threads: int = 0) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    # Sizes change from call to call: what is planned for one would be kept in memory beside the next.
+    options.enable_mem_pattern = False
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own errors have no common public base
@@ -256,10 +274,14 @@ def _example(spec: Tensor, values: Any, number: int) -> np.ndarray:
     )
     if not fits:
         raise DataError(f"{where}: got shape {list(row.shape)}, expected {_shape(spec)}")
+    for axis, length in zip(inner, row.shape, strict=True):
+        if length > spec.limits.get(axis, length):
+            raise DataError(f"{where}: got {length} {axis}, expected at most {spec.limits[axis]}")
     if not np.isfinite(row).all():
         place = [int(index) for index in np.argwhere(~np.isfinite(row))[0]]
         raise DataError(f"{where}{_place(spec, place)}: got {row[tuple(place)]}, expected a finite number")
     _check_positive(spec, row, where)
+    _check_codes(spec, row, where)
     return row
 
 
@@ -271,6 +293,16 @@ def _check_positive(spec: Tensor, row: np.ndarray, where: str) -> None:
         if wrong.any():
             place = [int(index) for index in np.argwhere(wrong)[0]] + [column]
             raise DataError(f"{where}{_place(spec, place)}: got {row[tuple(place)]}, expected more than 0 {spec.unit}")
+
+
+def _check_codes(spec: Tensor, row: np.ndarray, where: str) -> None:
+    for name, allowed in spec.allowed.items():
+        column = spec.columns.index(name)
+        wrong = (row != 0).any(axis=-1) & ~np.isin(row[..., column], allowed)
+        if wrong.any():
+            place = [int(index) for index in np.argwhere(wrong)[0]] + [column]
+            known = " or ".join(f"{value:g}" for value in allowed)
+            raise DataError(f"{where}{_place(spec, place)}: got {row[tuple(place)]:g}, expected {known}")
 
 
 def _place(spec: Tensor, place: list[int]) -> str:

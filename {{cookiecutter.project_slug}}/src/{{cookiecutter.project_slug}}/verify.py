@@ -41,22 +41,22 @@ class Check:
         Who answered.
     output
         Name of the output.
-    examples
-        Number of examples compared.
+    answers
+        Number of answers compared: examples, or their elements where there is an answer for each.
     largest
-        Largest difference from the stored answers (for relevances as a fraction of the example's largest one); examples
+        Largest difference from the stored answers (for relevances as a fraction of the example's largest one); answers
         with a near-tie that differ are left out. None if there is nothing to compare.
     tolerance
         What is allowed.
     flipped
-        Examples with a near-tie that differ by more than the tolerance.
+        Answers with a near-tie that differ by more than the tolerance.
     passed
         The verdict.
     """
 
     face: str
     output: str
-    examples: int
+    answers: int
     largest: float | None
     tolerance: float
     flipped: int
@@ -88,6 +88,17 @@ class Stored:
         if output == RELEVANCE and self.examples.relevance is not None:
             return self.examples.relevance.tolerance
         return self.examples.tolerance
+
+    def near_ties(self, output: str) -> np.ndarray:
+        """Say for every answer whether it hangs on a near-tie.
+
+        A relevance is compared example by example, as it may flow through any answer of the example.
+        """
+        for_elements = all(spec.set_axis for spec in self.signature.outputs)
+        elements = next(iter(self.inputs.values())).shape[1:2] if for_elements else ()
+        near = np.zeros((self.examples.count, *elements), dtype=bool)
+        near.flat[[number for number in self.examples.near_ties if 0 <= number < near.size]] = True
+        return np.asarray(near.reshape(len(near), -1).any(1)) if output == RELEVANCE else near
 
 
 Answer = Callable[[Stored], Arrays]
@@ -144,34 +155,37 @@ def _tried(face: str, answer: Answer, stored: Stored, kept: Path) -> list[Check]
 def check_face(face: str, given: Arrays, stored: Stored) -> list[Check]:
     """Compare what a face gave with the stored answers, one check for each output.
 
-    An example with a near-tie may choose another neighbour on another machine: if it differs by more than the
+    An answer with a near-tie may choose another neighbour on another machine: if it differs by more than the
     tolerance, it is counted. Everything else must agree; a value that isn't finite never does. A face that doesn't
     explain is not asked for relevances, but every output must be there.
     """
-    near = np.zeros(stored.examples.count, dtype=bool)
-    near[[number for number in stored.examples.near_ties if 0 <= number < len(near)]] = True
     checks = []
     for name, answer in stored.answers.items():
         if name == RELEVANCE and name not in given:
             continue
-        difference = _difference(given.get(name), answer, len(near), relative=name == RELEVANCE)
+        near = stored.near_ties(name)
+        difference = _difference(given.get(name), answer, near.shape, relative=name == RELEVANCE)
         tolerance = stored.tolerance(name)
         if difference is None:
-            checks.append(Check(face, name, len(near), None, tolerance, 0, passed=False))
+            checks.append(Check(face, name, near.size, None, tolerance, 0, passed=False))
             continue
         flipped = near & (difference > tolerance)
         largest = float(difference[~flipped].max(initial=0.0))
-        checks.append(Check(face, name, len(near), largest, tolerance, int(flipped.sum()), passed=largest <= tolerance))
+        checks.append(Check(face, name, near.size, largest, tolerance, int(flipped.sum()), passed=largest <= tolerance))
     return checks
 
 
-def _difference(given: np.ndarray | None, stored: np.ndarray, count: int, *, relative: bool) -> np.ndarray | None:
-    """Return the largest difference of every example; None where nothing can be compared."""
-    if given is None or given.shape != stored.shape or len(stored) != count or not np.isfinite(given).all():
+def _difference(
+    given: np.ndarray | None, stored: np.ndarray, answers: tuple[int, ...], *, relative: bool
+) -> np.ndarray | None:
+    """Return the largest difference of every answer; None where nothing can be compared."""
+    if given is None or given.shape != stored.shape or stored.shape[: len(answers)] != answers:
         return None
-    difference = np.abs(given.astype(np.float64) - stored).reshape(count, -1).max(axis=1)
+    if not np.isfinite(given).all():
+        return None
+    difference = np.abs(given.astype(np.float64) - stored).reshape(*answers, -1).max(axis=-1)
     if relative:
-        size = np.abs(stored).reshape(count, -1).max(axis=1)
+        size = np.abs(stored).reshape(*answers, -1).max(axis=-1)
         return np.asarray(difference / np.where(size > 0, size, 1.0))
     return np.asarray(difference)
 
@@ -223,9 +237,9 @@ FACES: dict[str, tuple[str, Answer]] = {
 
 def _table(checks: list[Check]) -> list[str]:
     """Return one line for each check, in columns."""
-    head = ("face", "output", "examples", "largest difference", "tolerance", "near-ties", "verdict")
+    head = ("face", "output", "answers", "largest difference", "tolerance", "near-ties", "verdict")
     rows = [
-        (c.face, c.output, str(c.examples), _number(c.largest), f"{c.tolerance:g}", str(c.flipped), _verdict(c))
+        (c.face, c.output, str(c.answers), _number(c.largest), f"{c.tolerance:g}", str(c.flipped), _verdict(c))
         for c in checks
     ]
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, ModelError, ProjectError
-from .contract import Model, TensorSpec
+from .contract import Model
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -123,7 +123,7 @@ def any_size(model: Model, hyperparameters: Hyperparameters) -> None:
     for examples in (1, 5):
         for elements in (1, 2, None):
             part = {
-                spec.name: batch[spec.name][:examples, :elements] if _set_like(spec) else batch[spec.name][:examples]
+                spec.name: batch[spec.name][:examples, :elements] if spec.set_axis else batch[spec.name][:examples]
                 for spec in model.inputs
                 if spec.name in batch and not spec.optional
             }
@@ -245,11 +245,6 @@ def _double(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: values.double() if values.is_floating_point() else values for name, values in batch.items()}
 
 
-def _set_like(spec: TensorSpec) -> bool:
-    """Whether the second axis counts the elements of a set."""
-    return len(spec.dynamic) > 1 and spec.axes[1] in spec.dynamic
-
-
 def _lengths(model: Model, batch: Mapping[str, Tensor]) -> dict[str, int]:
     return {
         axis: batch[spec.name].shape[place]
@@ -263,8 +258,8 @@ def _same_after(model: Model, hyperparameters: Hyperparameters, change: Callable
     """Compare the outputs before and after a change of the inputs that must not matter."""
     network = _network(model, hyperparameters).double()
     batch = _double(model.example(6, SEED))
-    sets = {spec.name for spec in model.inputs if _set_like(spec)}
-    elements = {spec.axes[1] for spec in model.inputs if _set_like(spec)}
+    sets = {spec.name for spec in model.inputs if spec.set_axis}
+    elements = {spec.set_axis for spec in model.inputs if spec.set_axis}
     changed = {name: change(values) if name in sets else values for name, values in batch.items()}
     for module in network.modules():
         # Dropout draws by position; what is compared here is everything else.
@@ -274,7 +269,7 @@ def _same_after(model: Model, hyperparameters: Hyperparameters, change: Callable
         mode()
         before, after = _outputs(model, network, batch), _outputs(model, network, changed)
         before = tuple(
-            change(values) if len(spec.axes) > 1 and spec.axes[1] in elements else values
+            change(values) if spec.set_axis in elements else values
             for spec, values in zip(model.outputs, before, strict=True)
         )
         if (gap := _difference(before, after)) > TOLERANCE:

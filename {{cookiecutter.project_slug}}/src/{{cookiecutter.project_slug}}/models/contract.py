@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -48,6 +48,10 @@ class TensorSpec:
         Columns that are above 0 in every row that isn't padding.
     ranges
         Lowest and highest value of every column, where they differ; rules of explanation may need those of features.
+    allowed
+        Columns that hold codes, with the values that a row that isn't padding may have there.
+    limits
+        Largest length of a dynamic axis that is accepted, where memory sets one.
     """
 
     name: str
@@ -62,6 +66,13 @@ class TensorSpec:
     optional: bool = False
     positive: tuple[str, ...] = ()
     ranges: tuple[tuple[float, float], ...] = ()
+    allowed: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def set_axis(self) -> str | None:
+        """The axis that counts the elements of a set (the second one, if it may have any length), else None."""
+        return self.axes[1] if len(self.axes) > 1 and self.axes[1] in self.dynamic else None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the specification as plain JSON values."""
@@ -104,6 +115,8 @@ class Model(ABC):
     summary: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    #: What else a batch of the data set holds and an evaluation needs; inputs may be among them.
+    targets: tuple[TensorSpec, ...]
     features: TensorSpec
     citation: Mapping[str, str]
 
@@ -152,12 +165,22 @@ class Model(ABC):
 
     # -- training and evaluation ---------------------------------------------------------------------------------------
     @abstractmethod
-    def loss(self, outputs: Sequence[Tensor], batch: Batch) -> Tensor:
-        """Return the mean loss of a batch (a scalar tensor) from raw outputs."""
+    def loss(self, outputs: Sequence[Tensor], batch: Batch, **options: Any) -> Tensor:
+        """Return the mean loss of a batch (a scalar tensor) from raw outputs.
+
+        Raises
+        ------
+        ConfigError
+            If an option (``train.loss`` in a configuration) is unknown or out of range.
+        """
 
     @abstractmethod
     def evaluate(self, outputs: Arrays, targets: Arrays, folder: Path) -> Evaluation:
-        """Measure the outputs on a test set, and write tables and figures into ``folder``."""
+        """Measure the outputs on a test set, and write tables and figures into ``folder``.
+
+        Outputs and targets of sets come without padding: rows of all examples one after the other; ``offsets``
+        ``[examples + 1]`` among the targets says where each example starts.
+        """
 
     @abstractmethod
     def not_worse(self, outputs: Arrays, champion: Arrays, targets: Arrays) -> tuple[bool, str]:

@@ -112,7 +112,7 @@ def test_unvalidated_hyperparameters_are_caught() -> None:
 
 def test_a_loss_that_learns_nothing_is_caught() -> None:
     class Confused(ParticleNetModel):
-        def loss(self, outputs: Any, batch: Any) -> Tensor:
+        def loss(self, outputs: Any, batch: Any, **options: Any) -> Tensor:
             return super().loss(outputs, batch).detach() * 0 + outputs[0].sum() * 0
 
     with pytest.raises(ModelError, match="loss went from"):

@@ -55,7 +55,7 @@ def jets(size: int, longest: int, seed: int = 0) -> dict[str, np.ndarray]:
 )
 def test_onnx_runtime_says_what_pytorch_says(published: Published, graph: Path, size: int, longest: int) -> None:
     found = compare(published, graph, "", jets(size, longest, seed=size + longest))
-    assert found.examples == size
+    assert found.answers == size
     assert found.largest <= TOLERANCE
     assert found.flipped <= size // 8
 
@@ -198,7 +198,7 @@ def test_flipped_neighbours_are_counted_and_the_rest_compared(tmp_path: Path) ->
             return super().forward(particles + nudge)
 
     found = compare(Published(model, Moved()).eval(), path, "", moved)
-    assert (found.examples, found.flipped, found.largest) == (2, 1, 0.0)
+    assert (found.answers, found.flipped, found.largest) == (2, 1, 0.0)
     assert found.largest_flipped > 0
 
 

@@ -71,6 +71,16 @@ class ParticleNetModel(Model):
             columns=("QCD", "top"),
         ),
     )
+    targets = (
+        TensorSpec(
+            name="label",
+            axes=("jets",),
+            dynamic=("jets",),
+            sizes={},
+            dtype="int64",
+            meaning="class of the jet: 0 QCD, 1 top",
+        ),
+    )
     features = TensorSpec(
         name="features",
         axes=("jets", "constituents", "feature"),
@@ -139,10 +149,11 @@ class ParticleNetModel(Model):
 
         return JetDataset(store, **options)
 
-    def loss(self, outputs: Sequence[Tensor], batch: Batch) -> Tensor:
-        """Return the mean cross-entropy."""
+    def loss(self, outputs: Sequence[Tensor], batch: Batch, **options: Any) -> Tensor:
+        """Return the mean cross-entropy; there is nothing to choose."""
         from torch.nn import functional
 
+        validate(Strict, options, "train.loss")
         return functional.cross_entropy(outputs[0], batch["label"])
 
     def evaluate(self, outputs: Arrays, targets: Arrays, folder: Path) -> Evaluation:
