@@ -56,7 +56,8 @@ def explain(
         Arguments of ``module``; relevance lives at the first, a tensor ``[samples, ...]``.
     target
         What is explained: weights ``[outputs]`` or ``[samples, outputs]`` of a combination of the (flattened) outputs,
-        or the number of one output.
+        or the number of one output. Weights ``[columns]`` of the outputs ``[samples, elements, columns]`` of sets are
+        those of every element. Several outputs count as one, joined along the last axis.
     composite
         Which rule where: a name in `COMPOSITES`, or a composite of your own.
     bias
@@ -163,7 +164,7 @@ class Explainer:
             # A copy, so that the leaf itself is no activation that a module could change in place.
             start = leaf.clone()
             with watch:
-                output = self.module(start, *context, **options)
+                output = _joined(self.module(start, *context, **options))
         self._check_output(output, infinite)
         plan = make_plan(record, self.names, id(start), absorb=self.absorb)
         if isinstance(self.composite.first, InputRule) and not plan.direct:
@@ -187,7 +188,7 @@ class Explainer:
         with self._attached(forwards, watch), self._observed(places):
             start = leaf.clone()
             with watch:
-                output = self.module(start, *context, **options)
+                output = _joined(self.module(start, *context, **options))
             self._check_output(output)
             if plain is not None:
                 same_output(plain, output.detach())
@@ -329,7 +330,10 @@ class Explainer:
 
     def _check_output(self, output: Any, infinite: Sequence[str] = ()) -> None:
         if not isinstance(output, Tensor):
-            raise ExplainError(f"the network returned {type(output).__name__}: expected one tensor of raw outputs")
+            raise ExplainError(
+                f"the network returned {type(output).__name__}: expected raw outputs, one tensor or several with the "
+                "same axes but the last"
+            )
         if not output.requires_grad:
             raise ExplainError("the output doesn't depend on the values to explain")
         if not bool(torch.isfinite(output).all()):
@@ -393,12 +397,22 @@ def _first_input(values: Tensor, *_: Any) -> Tensor:
     return values
 
 
+def _joined(output: Any) -> Any:
+    """Join several outputs along the last axis: one target weighs them all."""
+    parts = output if isinstance(output, tuple | list) else ()
+    if not parts or not all(isinstance(part, Tensor) and part.ndim for part in parts):
+        return output
+    return torch.cat(list(parts), -1) if len({part.shape[:-1] for part in parts}) == 1 else output
+
+
 def _is_plain_leaf(module: nn.Module) -> bool:
     return not any(module.children()) and not _needs_rule(module)
 
 
 def _needs_rule(module: nn.Module) -> bool:
     """Say whether a leaf module can hide something: it owns tensors or is torch's; others are watched by call."""
+    if isinstance(module, nn.ModuleList | nn.ModuleDict):
+        return False  # an empty list of layers does nothing
     owns = any(True for _ in module.parameters(recurse=False)) or any(True for _ in module.buffers(recurse=False))
     return owns or type(module).__module__.startswith("torch.nn") or isinstance(module, torch.jit.ScriptModule)
 
@@ -406,6 +420,7 @@ def _needs_rule(module: nn.Module) -> bool:
 def _target_weights(target: Target, output: Tensor, samples: int) -> Tensor:
     """Return the weights of what is explained, ``[samples, outputs]``."""
     columns = output.numel() // samples
+    last = output.shape[-1] if output.ndim > 2 else 0
     if isinstance(target, int):
         if not 0 <= target < columns:
             raise ExplainError(f"output {target} doesn't exist: expected 0 to {columns - 1}")
@@ -413,6 +428,8 @@ def _target_weights(target: Target, output: Tensor, samples: int) -> Tensor:
         weights[target] = 1.0
     else:
         weights = torch.as_tensor(target, dtype=output.dtype, device=output.device)
+    if last and tuple(weights.shape) in ((last,), (1, last)):
+        weights = weights.reshape(-1).repeat(columns // last)
     if tuple(weights.shape) not in ((columns,), (1, columns), (samples, columns)):
         raise ExplainError(
             f"target: got weights of shape {tuple(weights.shape)}, expected ({columns},) or ({samples}, {columns})"
