@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["EdgeConv", "EdgeLinear", "MaskedBatchNorm", "Neighbours", "Place", "Rows", "nearest"]
+__all__ = ["EdgeConv", "EdgeLinear", "MaskedBatchNorm", "Neighbours", "Place", "Rows", "nearest", "nearest_set_by_set"]
 
 
 #: Dimensions up to which distances are summed directly: exact where it matters, and as fast.
@@ -22,6 +22,8 @@ DIRECT = 4
 #: Pairs of elements whose distances are in memory at a time; beyond it, sets are searched in blocks that fit a cache.
 PAIRS = 2**23
 _BLOCK = 2**20
+#: Sets with so many elements are searched one by one while training: together they'd be padded to the largest.
+LARGE = 256
 
 
 class Place(nn.Identity):
@@ -81,6 +83,19 @@ def _nearest_to(block: slice, points: Tensor, mask: Tensor, k: int) -> tuple[Ten
     return torch.where(valid, index, own), valid
 
 
+def nearest_set_by_set(points: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Find the same as `nearest`, set by set and among real elements only: faster where large sets differ in size."""
+    sets, elements, _ = points.shape
+    index = torch.arange(elements, device=points.device)[None, :, None].repeat(sets, 1, k)
+    valid = torch.zeros_like(index, dtype=torch.bool)
+    for number, real in enumerate(mask):
+        place = real.nonzero()[:, 0]
+        found, exists = nearest(points[number, place][None], real[place][None], k)
+        index[number, place] = place[found[0]]
+        valid[number, place] = exists[0]
+    return index, valid
+
+
 class Neighbours(nn.Module):
     """`nearest` as a module without weights, so that graphs can be read off a network, or frozen, by a hook."""
 
@@ -90,7 +105,9 @@ class Neighbours(nn.Module):
 
     def forward(self, points: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return neighbours and which of them exist, each ``[sets, elements, k]``."""
-        return nearest(points, mask, self.k)
+        # Only while training: an exported graph, and what is compared with it, searches all sets at once.
+        search = nearest_set_by_set if self.training and points.shape[1] >= LARGE else nearest
+        return search(points, mask, self.k)
 
     def extra_repr(self) -> str:
         """Say the number of neighbours."""

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ..models.layers import EdgeConv, EdgeLinear, MaskedBatchNorm, Rows, nearest
+from ..models import layers
+from ..models.layers import EdgeConv, EdgeLinear, MaskedBatchNorm, Neighbours, Rows, nearest, nearest_set_by_set
 
 
 def _sets(dimensions: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
@@ -31,6 +32,30 @@ def test_nearest_agrees_with_an_exact_search(dimensions: int, k: int) -> None:
             distance[i] = torch.inf
             expected = set(distance.argsort()[: min(k, count - 1)].tolist())
             assert set(index[number, i][valid[number, i]].tolist()) == expected
+
+
+@pytest.mark.parametrize("k", [1, 4, 25])
+def test_set_by_set_finds_the_same(k: int) -> None:
+    points, mask = _sets(3)
+    mask = mask.flip(1)  # real elements need not come first
+    index, valid = nearest(points, mask, k)
+    other, exists = nearest_set_by_set(points, mask, k)
+    assert exists.equal(valid)
+    assert other.sort(2).values.equal(index.sort(2).values)
+
+
+def test_large_sets_are_searched_one_by_one_only_while_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    points, mask = _sets(3)
+    graph = Neighbours(4)
+    expected = graph.train()(points, mask)
+    monkeypatch.setattr(layers, "LARGE", 20)
+    monkeypatch.setattr(layers, "nearest", lambda *_: pytest.fail("searched all at once"))
+    with pytest.raises(pytest.fail.Exception, match="all at once"):
+        graph.eval()(points, mask)
+    monkeypatch.undo()
+    monkeypatch.setattr(layers, "LARGE", 20)
+    for found, wanted in zip(graph.train()(points, mask), expected, strict=True):
+        assert found.equal(wanted)
 
 
 def test_nearest_never_returns_itself_or_padding_even_among_equal_points() -> None:
