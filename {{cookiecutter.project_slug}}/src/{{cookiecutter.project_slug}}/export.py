@@ -139,7 +139,7 @@ def _graph_and_examples(
     bundle.write_arrays(folder / "examples/inputs.npz", source.arrays)
     bundle.write_arrays(folder / "examples/outputs.npz", dict(zip(names, outputs, strict=True)))
     how = _relevance(source, signature)
-    values = relevances(source.network, signature, source.arrays, how)
+    values, _ = relevances(source.network, signature, source.arrays, how)
     bundle.write_arrays(folder / "examples/relevance.npz", {"relevance": values})
     near = near_ties(published, source.arrays)
     examples = bundle.Examples(count=len(values), tolerance=config.tolerance, near_ties=near, relevance=how)

@@ -23,7 +23,7 @@ __all__ = ["run"]
 
 #: Examples in memory at a time.
 CHUNK = 1024
-Explain = Callable[[dict[str, Sequence[np.ndarray]]], dict[str, list[np.ndarray]]]
+Explain = Callable[[dict[str, Sequence[np.ndarray]]], dict[str, Any]]
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +83,6 @@ def _columns(
             cells = [value[..., number] for value in values]
             columns[f"{spec.name}_{_label(spec, number)}"] = cells if ragged else np.array(cells)
     if explainer is not None:
-        raw = [np.ravel(outputs[model.signature.outputs[0].name]) for outputs in scored]
-        columns["explained"] = np.array([np.dot(values, model.signature.target) for values in raw])
         columns |= explainer(examples)
     return columns
 
@@ -107,10 +105,10 @@ def _explainer(folder: Path, signature: Signature) -> Explain:
     rules: Relevance = how
     names = [f"relevance_{column}" for column in signature.features.columns]
 
-    def explain(examples: dict[str, Sequence[np.ndarray]]) -> dict[str, list[np.ndarray]]:
-        found: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    def explain(examples: dict[str, Sequence[np.ndarray]]) -> dict[str, Any]:
         arrays = {spec.name: pad(spec, examples[spec.name]) for spec in signature.inputs}
-        values = relevances(network, signature, arrays, rules)
+        values, explained = relevances(network, signature, arrays, rules)
+        found: dict[str, Any] = {"explained": explained, **{name: [] for name in names}}
         for row, example in zip(values, examples[signature.inputs[0].name], strict=True):
             for number, name in enumerate(names):
                 found[name].append(row[: len(example), number])

@@ -20,7 +20,7 @@ BATCH = 8
 
 def relevances(
     network: nn.Module, signature: Signature, arrays: Mapping[str, np.ndarray], how: Relevance
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Explain examples at the network's features.
 
     Parameters
@@ -36,13 +36,14 @@ def relevances(
 
     Returns
     -------
-    relevance
-        One value for each feature, in the shape of the features; they sum to what is explained, up to what biases take.
+    relevance, explained
+        One value for each feature, in the shape of the features, and what is explained ``[examples]``: the values of an
+        example sum to it, up to what biases take.
     """
     parts: Any = network
     tensors = {spec.name: torch.from_numpy(np.ascontiguousarray(arrays[spec.name])) for spec in signature.inputs}
     count = len(next(iter(tensors.values())))
-    found = []
+    relevance, explained = [], []
     for start in range(0, count, BATCH):
         with torch.no_grad():
             features = parts.features(**{name: values[start : start + BATCH] for name, values in tensors.items()})
@@ -56,8 +57,9 @@ def relevances(
             epsilon=how.epsilon,
             bounds=_bounds(signature),
         )
-        found.append(explanation.relevance.numpy())
-    return np.concatenate(found)
+        relevance.append(explanation.relevance.numpy())
+        explained.append(explanation.explained.numpy())
+    return np.concatenate(relevance), np.concatenate(explained)
 
 
 def _bounds(signature: Signature) -> tuple[torch.Tensor, torch.Tensor] | None:

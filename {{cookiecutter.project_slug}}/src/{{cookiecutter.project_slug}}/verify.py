@@ -218,7 +218,7 @@ def _pytorch(stored: Stored) -> Arrays:
     outputs, _ = forward(Published(models.get(stored.signature.model), network).eval(), stored.inputs)
     given = {spec.name: value for spec, value in zip(stored.signature.outputs, outputs, strict=True)}
     if stored.examples.relevance is not None:
-        given[RELEVANCE] = relevances(network, stored.signature, stored.inputs, stored.examples.relevance)
+        given[RELEVANCE], _ = relevances(network, stored.signature, stored.inputs, stored.examples.relevance)
     return given
 
 

@@ -226,7 +226,7 @@ def test_every_composite_can_be_published(bundled: Bundled, published: Published
     folder = bundled[0].bundle
     how = bundle.Relevance(composite=composite, bias="absorb", epsilon=1e-6, target=[-1.0, 1.0], tolerance=1e-3)
     inputs = {name: values[:3] for name, values in bundle.read_arrays(folder / "examples/inputs.npz").items()}
-    found = relevances(published.network, bundle.read_signature(folder), inputs, how)
+    found, _ = relevances(published.network, bundle.read_signature(folder), inputs, how)
     assert found.shape == (*inputs["particles"].shape[:2], 7)
     assert np.isfinite(found).all()
 
