@@ -20,6 +20,7 @@ def write_card(
     metrics: Mapping[str, Any],
     parity: Sequence[Mapping[str, Any]],
     citation: Mapping[str, str],
+    limits: Sequence[str],
 ) -> str:
     """Return the card as Markdown with a YAML head.
 
@@ -33,6 +34,8 @@ def write_card(
         How ONNX Runtime compared with PyTorch, as in ``parity.json``.
     citation
         The publication of the network's architecture.
+    limits
+        What the model itself warns of.
     """
     tags = ["high-energy-physics", signature.model, "explainable"]
     sections = [
@@ -41,7 +44,7 @@ def write_card(
         f"## Inputs and outputs\n\n{_tensors(signature)}",
         f"## Figures reached\n\n{_figures(metrics)}",
         f"## How it was checked\n\n{_checked(examples, parity)}",
-        f"## Limits\n\n{_limits(metrics)}",
+        f"## Limits\n\n{_limits(metrics, limits)}",
         f"## Files\n\n{_files()}",
         f"## Cite\n\n{_cite(project, citation)}",
     ]
@@ -114,8 +117,9 @@ def _checked(examples: Examples, parity: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _limits(metrics: Mapping[str, Any]) -> str:
+def _limits(metrics: Mapping[str, Any], limits: Sequence[str]) -> str:
     lines = [
+        *(f"- {limit}" for limit in limits),
         f"- The figures hold for data like those it was tested on (source: {metrics['source']}), and for nothing else.",
         "- Values in other units, or other selections and detectors, give numbers without meaning.",
     ]

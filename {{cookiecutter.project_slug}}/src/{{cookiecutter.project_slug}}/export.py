@@ -107,6 +107,7 @@ def _fill(source: _Source, folder: Path) -> list[dict[str, Any]]:
         metrics=source.metrics,
         parity=parity,
         citation=model.citation,
+        limits=model.limits,
     )
     write_text(folder / "README.md", card)
     write_text(folder / "CITATION.cff", citation_cff(project))

@@ -119,6 +119,8 @@ class Model(ABC):
     targets: tuple[TensorSpec, ...]
     features: TensorSpec
     citation: Mapping[str, str]
+    #: What a user must know before trusting an answer, one sentence each: for the model card.
+    limits: tuple[str, ...] = ()
 
     # -- the network ---------------------------------------------------------------------------------------------------
     @abstractmethod

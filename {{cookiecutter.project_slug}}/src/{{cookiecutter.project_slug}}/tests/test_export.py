@@ -258,6 +258,7 @@ def test_card_citation_and_metrics_say_what_was_found(bundled: Bundled) -> None:
     assert yaml.safe_load(head)["license"] == "cc-by-4.0"
     metrics = read_json(project.bundle / "metrics.json")
     assert all(line in body for line in metrics["headline"])
+    assert all(f"- {limit}" in body for limit in models.get(project.model).limits)
     assert metrics["test_set"]["examples"] == 200
     assert len(metrics["test_set"]["sha256"]) == 64
     citation = yaml.safe_load((project.bundle / "CITATION.cff").read_text())

@@ -101,6 +101,8 @@ class ParticleNetModel(Model):
         "arxiv": "1902.08570",
     }
 
+    limits = ("Made for anti-kT jets (R = 0.8) with pT from 550 to 650 GeV and |eta| below 2.",)
+
     def build(self, **hyperparameters: Any) -> nn.Module:
         """Build ParticleNet or ParticleNet-Lite."""
         from .network import ParticleNet
