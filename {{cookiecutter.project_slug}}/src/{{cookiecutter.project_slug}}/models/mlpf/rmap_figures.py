@@ -51,16 +51,18 @@ def draw_r_maps(cells: Mapping[str, Mapping[str, Any]], kinds: Sequence[str], ti
         File to write; its suffix chooses the format.
     """
     rows = max(len(cell["r_map"]["mean"]) for kind in kinds for cell in cells[kind].values() if cell["elements"])
-    height = 2.2 + 0.34 * rows
+    height = 0.9 + 0.32 * rows + 1.3 / len(kinds)
     with new_file(path) as name, figure(2, len(kinds), width=7.8, height=height) as (picture, axes):
         image = None
-        for line, kind in zip(np.atleast_2d(axes), kinds, strict=True):
-            for panel, outcome in zip(line, OUTCOMES, strict=True):
+        for column, outcome in enumerate(OUTCOMES):
+            named = False  # features are named once, below the lowest panel: text is what takes the time
+            for panel, kind in zip(np.atleast_2d(axes)[::-1, column], reversed(kinds), strict=True):
                 cell = cells[kind][outcome]
                 shown = f"{CLASS_LABELS[CLASSES.index(kind)]}, {outcome}ly classified"
                 panel.set_title(f"{shown}: {cell['elements']} elements", fontsize=11)
                 if cell["elements"]:
-                    image = draw_r_map(panel, np.asarray(cell["r_map"]["mean"]))
+                    image = draw_r_map(panel, np.asarray(cell["r_map"]["mean"]), named=not named)
+                    named = True
                 else:
                     panel.text(0.5, 0.5, "no such element was explained", ha="center", va="center", fontsize=11)
                     panel.set_axis_off()
@@ -70,8 +72,11 @@ def draw_r_maps(cells: Mapping[str, Mapping[str, Any]], kinds: Sequence[str], ti
         picture.savefig(name)
 
 
-def draw_r_map(panel: Any, values: np.ndarray) -> Any:
-    """Draw one R-map ``[1 + n, 12]`` with its values in the cells, in logarithmic colours; return the image."""
+def draw_r_map(panel: Any, values: np.ndarray, *, named: bool) -> Any:
+    """Draw one R-map ``[1 + n, 12]`` with its values in the cells, in logarithmic colours; return the image.
+
+    ``named`` says whether the features are named below.
+    """
     from matplotlib.colors import LogNorm
 
     image = panel.imshow(np.maximum(values, _LOWEST), norm=LogNorm(_LOWEST, 1.0), cmap="Blues", aspect="auto")
@@ -82,7 +87,10 @@ def draw_r_map(panel: Any, values: np.ndarray) -> Any:
             colour = "white" if value > 0.1 else "black"
             cell = panel.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
             cell.set_in_layout(False)  # a thousand texts would take the layout many seconds
-    panel.set_xticks(range(values.shape[1]), FEATURE_LABELS, rotation=45, ha="right", fontsize=8)
+    if named:
+        panel.set_xticks(range(values.shape[1]), FEATURE_LABELS, rotation=45, ha="right", fontsize=8)
+    else:
+        panel.set_xticks([])
     sums = [f"{total:.3f}" for total in values.sum(1)]
     names = ["itself", *(f"{_ordinal(n)} other" for n in range(1, len(values)))]
     panel.set_yticks(range(len(values)), [f"{a}  Σ {b}" for a, b in zip(names, sums, strict=True)], fontsize=8)
