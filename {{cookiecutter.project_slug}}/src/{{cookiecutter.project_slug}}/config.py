@@ -32,6 +32,7 @@ class DataConfig(Strict):
         [], description="globs that choose among the record's files; empty: all that the model needs"
     )
     size: int = Field(10_000, ge=10, description="number of examples, for source: simulate")
+    simulation: dict[str, Any] = Field({}, description="options of the model's generator, by name")
     processes: int = Field(0, ge=0, description="processes that simulate or convert; 0: one per core")
     options: dict[str, Any] = Field({}, description="options of the model's data set, by name")
 

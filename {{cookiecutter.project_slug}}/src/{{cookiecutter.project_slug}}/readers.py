@@ -1,4 +1,4 @@
-"""Read examples from files as people have them: the published layout (HDF5), Parquet with Awkward lists, ROOT.
+"""Read examples from files as people have them: the published layout, Parquet with Awkward lists, ROOT.
 
 In Parquet and ROOT every column of an input is a list column (or branch) of its name, one row per example.
 """
@@ -60,7 +60,7 @@ def need(what: str, libraries: Sequence[str]) -> None:
         raise DataError(f"{what} needs {', '.join(absent)}: install the project with its extra [train]")
 
 
-def _hdf5(path: Path, signature: Signature, model: Model, size: int) -> Iterator[Examples]:
+def _published(path: Path, signature: Signature, model: Model, size: int) -> Iterator[Examples]:
     return model.read(path, size)
 
 
@@ -103,8 +103,10 @@ def _root(path: Path, signature: Signature, model: Model, size: int) -> Iterator
 
 #: Every suffix with its reader and what that needs.
 _READERS: dict[str, tuple[Reader, tuple[str, ...]]] = {
-    ".h5": (_hdf5, ("h5py", "tables")),
-    ".hdf5": (_hdf5, ("h5py", "tables")),
+    ".h5": (_published, ("h5py", "tables")),
+    ".hdf5": (_published, ("h5py", "tables")),
+    ".bz2": (_published, ()),
+    ".bzip2": (_published, ()),
     ".parquet": (_parquet, ("awkward", "pyarrow")),
     ".root": (_root, ("awkward", "uproot")),
 }

@@ -20,6 +20,9 @@ def run(project: Project, config: Config, *, size: int, output: Path) -> dict[st
     ProjectError
         If the generator isn't installed; the message names the extra.
     """
-    files = models.get(project.model).simulate(output, size=size, seed=config.seed, processes=config.data.processes)
+    data = config.data
+    files = models.get(project.model).simulate(
+        output, size=size, seed=config.seed, processes=data.processes, **data.simulation
+    )
     provenance.record(output, project, config, "simulate", inputs={}, size=size)
     return {"size": size, "files": {split: [str(path) for path in paths] for split, paths in files.items()}}

@@ -22,8 +22,10 @@ log = logging.getLogger(__name__)
 def store_folder(project: Project, config: Config) -> Path:
     """Return the folder of the stores that a configuration reads, one sub-folder for each split."""
     data = config.data
-    name = f"{data.source}-{data.size}-{config.seed}" if data.source == "simulate" else data.source
-    return project.data / name
+    if data.source != "simulate":
+        return project.data / data.source
+    chosen = [f"{key}_{value}" for key, value in sorted(data.simulation.items())]
+    return project.data / "-".join([data.source, str(data.size), str(config.seed), *chosen])
 
 
 def run(project: Project, config: Config) -> dict[str, Any]:
@@ -52,7 +54,7 @@ def _raw_files(project: Project, config: Config, model: Model) -> Mapping[str, S
         folder = project.data / "raw" / store_folder(project, config).name
         if (folder / provenance.FILE).is_file():
             return _sorted(model, folder)
-        files = model.simulate(folder, size=data.size, seed=config.seed, processes=data.processes)
+        files = model.simulate(folder, size=data.size, seed=config.seed, processes=data.processes, **data.simulation)
         provenance.record(folder, project, config, "data", inputs={})
         return files
     if data.source == "doi":

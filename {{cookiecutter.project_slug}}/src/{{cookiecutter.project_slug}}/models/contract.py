@@ -143,8 +143,16 @@ class Model(ABC):
         """Return the raw files of the sample that ships with the model, by split."""
 
     @abstractmethod
-    def simulate(self, folder: Path, *, size: int, seed: int, processes: int) -> Mapping[str, Sequence[Path]]:
-        """Generate ``size`` examples into raw files of the published dataset's own layout, by split."""
+    def simulate(
+        self, folder: Path, *, size: int, seed: int, processes: int, **options: Any
+    ) -> Mapping[str, Sequence[Path]]:
+        """Generate ``size`` examples into raw files of the published dataset's own layout, by split.
+
+        Raises
+        ------
+        ConfigError
+            If an option (``data.simulation`` in a configuration) is unknown or out of range.
+        """
 
     @abstractmethod
     def published(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:

@@ -34,7 +34,9 @@ def test_blocks_of_a_search_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_sets_smaller_than_the_number_of_neighbours_are_no_blocks() -> None:
     with Choices() as choices:
         for _ in range(2):
-            nearest(torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(0)), torch.ones(3, 2, dtype=torch.bool), 5)
+            nearest(
+                torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(0)), torch.ones(3, 2, dtype=torch.bool), 5
+            )
     assert [chosen.shape for chosen in choices.chosen] == [(3, 2, 5)] * 2
 
 

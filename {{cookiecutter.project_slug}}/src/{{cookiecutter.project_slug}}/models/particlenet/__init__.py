@@ -121,10 +121,13 @@ class ParticleNetModel(Model):
         folder = Path(__file__).parent / "sample"
         return {split: [folder / f"{split}.h5"] for split in SPLITS}
 
-    def simulate(self, folder: Path, *, size: int, seed: int, processes: int) -> Mapping[str, Sequence[Path]]:
-        """Generate top and QCD jets with Pythia 8 and FastJet."""
+    def simulate(
+        self, folder: Path, *, size: int, seed: int, processes: int, **options: Any
+    ) -> Mapping[str, Sequence[Path]]:
+        """Generate top and QCD jets with Pythia 8 and FastJet; there is nothing else to choose."""
         from .simulate import simulate
 
+        validate(Strict, options, "data.simulation")
         return simulate(folder, size=size, seed=seed, processes=processes)
 
     def published(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
