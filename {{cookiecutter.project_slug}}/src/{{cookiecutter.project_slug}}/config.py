@@ -70,7 +70,9 @@ class EvaluateConfig(Strict):
 class ExplainConfig(Strict):
     """What is explained, and by which rules."""
 
-    composite: str = "epsilon"
+    composite: str = Field(
+        "epsilon", description="which rule where, by name; with +proportional behind it, maxima share relevance"
+    )
     bias: Literal["absorb", "exclude"] = "absorb"
     epsilon: float = Field(1e-6, ge=0)
     size: int = Field(200, ge=1, description="examples of the test split to explain")

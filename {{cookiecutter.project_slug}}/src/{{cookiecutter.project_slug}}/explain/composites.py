@@ -17,6 +17,9 @@ from .rules import AlphaBeta, Box, Epsilon, Flat, Gamma, Rule, WSquare, Zero, ZP
 
 __all__ = ["COMPOSITES", "Bounds", "Composite", "Position", "find_composite"]
 
+#: Behind the name of a composite: relevance of a maximum is shared in proportion to the values.
+PROPORTIONAL = "+proportional"
+
 Position: TypeAlias = Literal["first", "body", "head"]
 Bounds: TypeAlias = tuple[Tensor | float, Tensor | float]
 
@@ -66,7 +69,7 @@ COMPOSITES = _composites(
 
 
 def find_composite(composite: str | Composite) -> Composite:
-    """Return a composite by name.
+    """Return a composite by name; with ``+proportional`` behind it, maxima share relevance instead of giving it to one.
 
     Raises
     ------
@@ -75,9 +78,10 @@ def find_composite(composite: str | Composite) -> Composite:
     """
     if isinstance(composite, Composite):
         return composite
-    if composite not in COMPOSITES:
+    known = COMPOSITES.get(composite.removesuffix(PROPORTIONAL))
+    if known is None:
         close = difflib.get_close_matches(composite, COMPOSITES, n=1, cutoff=0.0)
         raise ExplainError(
             f"composite {composite!r} is unknown, did you mean {close[0]!r}? There are {', '.join(COMPOSITES)}"
         )
-    return COMPOSITES[composite]
+    return replace(known, name=composite, maximum="proportional") if composite.endswith(PROPORTIONAL) else known

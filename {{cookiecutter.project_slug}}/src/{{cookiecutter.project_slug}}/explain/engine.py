@@ -109,7 +109,7 @@ class Explainer:
             raise ExplainError(f"epsilon {epsilon!r}: expected 0, or a number of at least 1e-12")
         if "torch_geometric" in sys.modules:
             # Its layers get their rules when somebody uses it, and only then.
-            from . import pyg  # noqa: F401
+            from . import pyg_rules  # noqa: F401
         self.module = module
         self.absorb = bias == "absorb"
         self.epsilon = epsilon

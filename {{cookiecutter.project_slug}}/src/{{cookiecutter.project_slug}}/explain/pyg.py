@@ -1,7 +1,4 @@
-"""PyTorch Geometric: rules for its layers, and relevance propagation as one of its explanation algorithms.
-
-The engine imports this module when torch_geometric is imported already; nothing else here needs it.
-"""
+"""Relevance propagation as one of the explanation algorithms of PyTorch Geometric."""
 
 from __future__ import annotations
 
@@ -11,19 +8,14 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch_geometric.explain import Explanation as GraphExplanation
 from torch_geometric.explain.algorithm import ExplainerAlgorithm
 from torch_geometric.explain.config import ModelMode, ModelReturnType, ModelTaskLevel
-from torch_geometric.nn import GATConv, GATv2Conv, GravNetConv, MessagePassing
-from torch_geometric.nn.aggr import MaxAggregation
-from torch_geometric.nn.dense.linear import Linear
+from torch_geometric.nn import MessagePassing
 
 from ..errors import ExplainError
 from .composites import Composite
 from .engine import Explainer
-from .maps import Affine, Factors, register_linear
-from .treatments import register_held, register_maximum
 
 __all__ = ["LRP"]
 
@@ -138,28 +130,3 @@ def _edge_relevance(messages: list[tuple[Tensor, Tensor]], edge_index: Tensor, n
             )
         total = total + relevance[:edges]
     return total
-
-
-def _linear(module: nn.Module) -> Affine:
-    def call(factors: Factors, bias: Tensor | None, values: Tensor) -> Tensor:
-        return functional.linear(values, factors[0], bias)
-
-    layer: Any = module
-    return Affine("", (layer.weight,), layer.bias, call)
-
-
-def _sum_instead(module: Any, values: Tensor, index: Tensor, *context: Any, **options: Any) -> Tensor:
-    names = ("ptr", "dim_size", "dim")
-    known = {**dict(zip(names, context, strict=False)), **options}
-    total: Tensor = module.reduce(
-        values, index, known.get("ptr"), known.get("dim_size"), known.get("dim", -2), reduce="sum"
-    )
-    return total
-
-
-register_linear(Linear, _linear)
-register_maximum(MaxAggregation, _sum_instead)
-# Attention, and weights that fall with distance, say where to look; what is looked at carries the relevance.
-register_held(GATConv, "edge_updater")
-register_held(GATv2Conv, "edge_updater")
-register_held(GravNetConv, "lin_s")

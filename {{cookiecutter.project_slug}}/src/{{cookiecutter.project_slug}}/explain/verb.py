@@ -12,6 +12,9 @@ from ..project import Project
 
 __all__ = ["run"]
 
+#: Examples of the test split are explained; what is chosen by measuring is chosen on the validation split.
+SPLITS = ("val", "test")
+
 
 def run(project: Project, config: Config) -> dict[str, Any]:
     """Explain the network; write ``runs/<configuration>/explain/`` with relevances, tables and figures.
@@ -31,17 +34,18 @@ def run(project: Project, config: Config) -> dict[str, Any]:
 
     network = load_network(project, config)
     stores = store_folder(project, config)
-    provenance.require(stores / "test", "data", project.root)
+    for split in SPLITS:
+        provenance.require(stores / split, "data", project.root)
     folder = project.run(config.name, "explain")
     if (folder / provenance.FILE).is_file():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     model = models.get(project.model)
-    dataset = model.dataset(Store(stores / "test"), **config.data.options)
-    found = {"network": _network(project, config), **model.study(network, dataset, config, folder)}
+    datasets = {split: model.dataset(Store(stores / split), **config.data.options) for split in SPLITS}
+    found = {"network": _network(project, config), **model.study(network, datasets, config, folder)}
     write_json(folder / "study.json", found)
     weights = project.run(config.name, "train") / WEIGHTS
-    inputs = provenance.checksums(project.root, weights, stores / "test" / "store.json")
+    inputs = provenance.checksums(project.root, weights, *(stores / split / "store.json" for split in SPLITS))
     provenance.record(folder, project, config, "explain", inputs=inputs)
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     return {**found, "folder": str(folder.relative_to(project.root)), "files": files}

@@ -202,5 +202,11 @@ class Model(ABC):
         """Return the weights of the linear combination of outputs that is explained by default."""
 
     @abstractmethod
-    def study(self, network: nn.Module, dataset: Dataset[Any], config: Config, folder: Path) -> Mapping[str, Any]:
-        """Explain examples of the test split: write relevances, tables and figures, return the figures reached."""
+    def study(
+        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
+    ) -> Mapping[str, Any]:
+        """Explain examples of the test split: write relevances, tables and figures, return the figures reached.
+
+        What is chosen by measuring, such as the recommended rules, is chosen on the validation split: ``datasets`` has
+        "val" and "test".
+        """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -159,7 +157,7 @@ def test_maxima_are_shared_by_winner_or_in_proportion() -> None:
     start = torch.tensor([[[1.0, 3.0, 2.0, 2.0]]], dtype=torch.float64)
     found = explain(net, start, 0, epsilon=0.0)
     assert found.relevance[0, 0, :2].tolist() == pytest.approx([0.0, float(found.relevance[0, 0, :2].sum())])
-    shared = explain(net, start, 0, epsilon=0.0, composite=replace(COMPOSITES["epsilon"], maximum="proportional"))
+    shared = explain(net, start, 0, epsilon=0.0, composite="epsilon+proportional")
     assert float(shared.relevance[0, 0, 1] / shared.relevance[0, 0, 0]) == pytest.approx(3.0)
     assert shared.ledger.closes(torch.float64)
 

@@ -194,7 +194,7 @@ def make_config(**explain: Any) -> Config:
 
 def test_study_makes_tables_figures_and_one_file(network: Any, tmp_path: Path) -> None:
     config = make_config(size=24, figures=1, options={"controls": 2, "trust": 6, "trust_steps": 2})
-    found = study(network, Jets(), config, tmp_path)
+    found = study(network, {"val": Jets(), "test": Jets()}, config, tmp_path)
     assert found["jets"]["explained"] == 23 and found["jets"]["without_constituents"] == 1
     assert found["jets"]["top"] + found["jets"]["QCD"] == 23
     assert found["ledger"]["largest_error"] < 1e-5
@@ -203,22 +203,38 @@ def test_study_makes_tables_figures_and_one_file(network: Any, tmp_path: Path) -
     for shares in found["shares"]["feature"].values():
         assert sum(shares["mean"]) == pytest.approx(1.0, abs=1e-6)
     names = {path.name.partition("_")[0] for path in tmp_path.glob("*.png")}
-    assert names == {"edges", "edge", "relevance"}
+    assert names == {"edges", "edge", "relevance", "r", "removal.png"}
+    scores = found["r_scores"]
+    assert np.array(scores["top"]).sum(1).tolist() == [found["jets"]["top"]] * 7
     assert (tmp_path / "relevances.h5").is_file()
     assert any("largest ledger error" in line for line in found["headline"])
     assert found["trust"]["jets"] == 6 and found["trust"]["recommended"] in found["trust"]["removal"]
+    for row in found["trust"]["removal"].values():
+        steps = len(row["insertion"]) - 1
+        area = np.trapezoid(np.array(row["insertion"]) - np.array(row["deletion"]), dx=1 / steps)
+        assert area == pytest.approx(row["area"], abs=1e-4)
+
+
+def test_rules_are_chosen_on_validation_jets(network: Any, tmp_path: Path) -> None:
+    config = make_config(size=12, figures=0, options={"controls": 0, "trust": 6, "trust_steps": 2})
+    validation = Jets()
+    validation.batch = {name: values[6:] for name, values in validation.batch.items()}
+    one = study(network, {"val": Jets(), "test": Jets()}, config, tmp_path / "one")
+    other = study(network, {"val": validation, "test": Jets()}, config, tmp_path / "other")
+    assert one["trust"] != other["trust"]
+    assert {**one, "trust": 0, "headline": 0} == {**other, "trust": 0, "headline": 0}
 
 
 def test_study_is_reproducible(network: Any, tmp_path: Path) -> None:
     config = make_config(size=12, figures=0, options={"controls": 1, "trust": 4, "trust_steps": 2})
-    one, other = (study(network, Jets(), config, tmp_path / name) for name in ("one", "other"))
+    one, other = (study(network, {"val": Jets(), "test": Jets()}, config, tmp_path / name) for name in ("one", "other"))
     assert one == other
 
 
 def test_study_refuses_what_makes_no_sense(network: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'controls'"):
-        study(network, Jets(), make_config(options={"control": 1}), tmp_path)
+        study(network, {"val": Jets(), "test": Jets()}, make_config(options={"control": 1}), tmp_path)
     only_empty = Jets()
     only_empty.batch = {name: values[5:6] for name, values in only_empty.batch.items()}
     with pytest.raises(ExplainError, match="nothing to explain"):
-        study(network, only_empty, make_config(), tmp_path)
+        study(network, {"val": Jets(), "test": only_empty}, make_config(), tmp_path)

@@ -203,11 +203,13 @@ class ParticleFlowModel(Model):
         """Explain "a particle" against "none", summed over the elements; momenta have no part in it."""
         return (-1.0, *(0.2,) * 5, *(0.0,) * 6)
 
-    def study(self, network: nn.Module, dataset: Dataset[Any], config: Config, folder: Path) -> Mapping[str, Any]:
+    def study(
+        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
+    ) -> Mapping[str, Any]:
         """Explain events: relevance maps of every class and momentum, and event displays."""
         from .study import study
 
-        return study(network, dataset, config, folder)
+        return study(network, datasets["test"], config, folder)
 
 
 MODEL = ParticleFlowModel()

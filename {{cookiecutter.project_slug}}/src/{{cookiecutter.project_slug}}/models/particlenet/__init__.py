@@ -177,11 +177,13 @@ class ParticleNetModel(Model):
         """Explain z_top - z_QCD: a single logit is defined only up to a common shift."""
         return (-1.0, 1.0)
 
-    def study(self, network: nn.Module, dataset: Dataset[Any], config: Config, folder: Path) -> Mapping[str, Any]:
+    def study(
+        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
+    ) -> Mapping[str, Any]:
         """Explain jets: relevance of constituents, features and edges, and the edge graphs with their subjets."""
         from .study import study
 
-        return study(network, dataset, config, folder)
+        return study(network, datasets, config, folder)
 
 
 MODEL = ParticleNetModel()

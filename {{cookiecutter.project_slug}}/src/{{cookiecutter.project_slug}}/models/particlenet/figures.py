@@ -13,7 +13,15 @@ from ...files import new_file
 from .relevances import JetRelevances
 from .subjets import NONE
 
-__all__ = ["CLASSES", "FEATURE_LABELS", "draw_edge_graph", "draw_fractions", "draw_spectra", "draw_where"]
+__all__ = [
+    "CLASSES",
+    "FEATURE_LABELS",
+    "draw_edge_graph",
+    "draw_fractions",
+    "draw_scores",
+    "draw_spectra",
+    "draw_where",
+]
 
 CLASSES = ("QCD", "top")
 #: Features as formulas, in their order.
@@ -152,6 +160,30 @@ def draw_where(tables: Mapping[str, Any], path: Path) -> None:
                 panel.minorticks_off()
             panel.set(xlabel=label, ylabel="Share of |R|", ylim=(0, None))
             panel.legend()
+        picture.savefig(name)
+
+
+def draw_scores(table: Mapping[str, Any], path: Path) -> None:
+    """Draw histograms of R-scores: a feature's signed part of a jet's sum of |R|, for both classes.
+
+    Parameters
+    ----------
+    table
+        "bins", and for each class the counts ``[7, bins]``.
+    path
+        File to write.
+    """
+    edges = np.array(table["bins"])
+    with new_file(path) as name, figure(4, 2, width=3.8, height=3.2) as (picture, axes):
+        panels = axes.ravel()
+        for place, (panel, label) in enumerate(zip(panels, FEATURE_LABELS, strict=False)):
+            for number, kind in enumerate(CLASSES):
+                counts = np.array(table[kind][place])
+                panel.stairs(counts / max(1.0, counts.sum()), edges, color=_CLASS_COLOURS[number], label=kind, lw=1.6)
+            panel.axvline(0.0, color=COLOURS["grey"], lw=0.8)
+            panel.set(xlabel=f"R-score of {label}", ylabel="Fraction of jets", xlim=(-1, 1), ylim=(0, None))
+        panels[-1].axis("off")
+        panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center", fontsize=12)
         picture.savefig(name)
 
 

@@ -18,7 +18,7 @@ from ...errors import ExplainError
 from . import MODEL
 from .edges import angle_and_mass, between_subjets
 from .features import FEATURES
-from .figures import CLASSES, draw_edge_graph, draw_fractions, draw_spectra, draw_where
+from .figures import CLASSES, draw_edge_graph, draw_fractions, draw_scores, draw_spectra, draw_where
 from .relevances import (
     LAYOUT,
     JetRelevances,
@@ -31,6 +31,7 @@ from .relevances import (
 )
 from .subjets import NONE
 from .trust import trust
+from .trust_figure import draw_removal
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["StudyOptions", "study"]
 
 _RANKS = 40
+#: Edges of the histograms of R-scores: a feature's signed part of a jet's sum of |R|.
+BINS = np.linspace(-1.0, 1.0, 41)
 
 
 class StudyOptions(Strict):
@@ -51,7 +54,9 @@ class StudyOptions(Strict):
     )
     top_edges: int = Field(15, ge=1, description="most relevant edges of a jet to look at, at most")
     heavy_edges: int = Field(5, ge=1, description="most relevant edges whose Delta R and mass are measured")
-    trust: int = Field(50, ge=0, description="jets to measure on how far the explanations can be trusted; 0: none")
+    trust: int = Field(
+        50, ge=0, description="validation jets to measure on how far explanations can be trusted; 0: none"
+    )
     trust_steps: int = Field(5, ge=2, description="steps in which constituents are removed")
     trust_composites: list[str] = Field(
         ["lrp-0", "epsilon", "epsilon-gamma", "epsilon-plus", "epsilon-alpha2-beta1", "epsilon-gamma-box"],
@@ -64,15 +69,15 @@ class StudyOptions(Strict):
         return self.processes or (cores() if jets >= 1000 else 1)
 
 
-def study(network: nn.Module, dataset: Dataset[Any], config: Config, folder: Path) -> dict[str, Any]:
+def study(network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path) -> dict[str, Any]:
     """Explain jets of the test split; write relevances and figures.
 
     Parameters
     ----------
     network
         ParticleNet in evaluation mode.
-    dataset
-        The test split.
+    datasets
+        Jets of "test" are explained; on jets of "val" it is measured how far the explanations can be trusted.
     config
         Configuration; ``explain`` and ``seed`` matter, ``explain.options`` is described by `StudyOptions`.
     folder
@@ -83,7 +88,7 @@ def study(network: nn.Module, dataset: Dataset[Any], config: Config, folder: Pat
     found
         Tables as JSON values; ``headline`` are lines for a human.
     """
-    settings = config.explain
+    settings, dataset = config.explain, datasets["test"]
     options = _options(config)
     target = list(MODEL.target()) if settings.target is None else settings.target
     size = len(dataset)  # type: ignore[arg-type]
@@ -112,7 +117,7 @@ def study(network: nn.Module, dataset: Dataset[Any], config: Config, folder: Pat
     if options.controls:
         found["fractions"]["untrained"] = _untrained(dataset, indices, target, config)
     if options.trust:
-        found["trust"] = _trust(network, dataset, indices, target, config)
+        found["trust"] = _trust(network, datasets["val"], target, config)
     _draw(found, tables, path, settings)
     found["headline"] = _headline(found, settings)
     return found
@@ -135,6 +140,7 @@ class _Tables:
         self.masses: list[list[np.ndarray]] = [[] for _ in range(blocks)]
         self.shares: dict[str, list[np.ndarray]] = {"feature": [], "rank": [], "subjet": []}
         self.signed: list[np.ndarray] = []
+        self.scores = {name: np.zeros((len(FEATURES), len(BINS) - 1)) for name in CLASSES}
 
     @property
     def error(self) -> float:
@@ -156,6 +162,10 @@ class _Tables:
         size = np.abs(relevance)
         total = np.maximum(size.sum((1, 2)), 1e-300)[:, None]
         self.signed.append(relevance.sum(1))
+        share = relevance.sum(1) / total
+        for number, name in enumerate(CLASSES):
+            chosen = share[part.values["jet/label"] == number]
+            self.scores[name] += np.stack([np.histogram(column, BINS)[0] for column in chosen.T])
         self.shares["feature"].append(size.sum(1) / total)
         ranks = size.sum(2)[:, :_RANKS]
         self.shares["rank"].append(np.pad(ranks, [(0, 0), (0, _RANKS - ranks.shape[1])]) / total)
@@ -187,6 +197,7 @@ class _Tables:
             },
             "shares": {name: _by_class(np.concatenate(rows), chosen) for name, rows in self.shares.items()},
             "signed": _by_class(np.concatenate(self.signed), chosen),
+            "r_scores": {"bins": BINS.tolist(), **{name: rows.tolist() for name, rows in self.scores.items()}},
         }
 
     def spectra(self) -> dict[str, dict[str, np.ndarray]]:
@@ -227,15 +238,13 @@ def _untrained(dataset: Any, indices: Sequence[int], target: Sequence[float], co
     return {**result, "networks": options.controls, "jets": size}
 
 
-def _trust(
-    network: nn.Module, dataset: Any, indices: Sequence[int], target: Sequence[float], config: Config
-) -> dict[str, Any]:
+def _trust(network: nn.Module, dataset: Any, target: Sequence[float], config: Config) -> dict[str, Any]:
     options = _options(config)
-    order = np.random.default_rng([config.seed, 1]).permutation(len(indices))[: options.trust]
-    batch = dataset.__getitems__([indices[place] for place in sorted(order)])
+    order = np.random.default_rng([config.seed, 1]).permutation(len(dataset))[: options.trust]
+    indices, _ = non_empty(dataset, [int(index) for index in np.sort(order)])
     return trust(
         network,
-        batch,
+        dataset.__getitems__(indices),
         target,
         composite=config.explain.composite,
         composites=options.trust_composites,
@@ -263,6 +272,9 @@ def _draw(found: Mapping[str, Any], tables: _Tables, path: Path, settings: Expla
     if all(None not in pair for pair in areas.values()):
         draw_spectra(tables.spectra(), areas, folder / f"edge_spectra.{suffix}")
     draw_where(found["shares"], folder / f"relevance_shares.{suffix}")
+    draw_scores(found["r_scores"], folder / f"r_scores.{suffix}")
+    if "trust" in found:
+        draw_removal(found["trust"], folder / f"removal.{suffix}")
 
 
 def _headline(found: Mapping[str, Any], settings: ExplainConfig) -> list[str]:
@@ -297,7 +309,8 @@ def _trust_lines(table: Mapping[str, Any], composite: str) -> list[str]:
     shown = ", ".join(f"{name} {row['area']:.2f} ± {row['area_error']:.2f}" for name, row in rows)
     random = table["randomised"][-1]["correlation"]
     return [
-        f"insertion minus deletion area on {table['jets']} jets: {shown}; recommended: {table['recommended']}",
+        f"insertion minus deletion area on {table['jets']} validation jets: {shown}; "
+        f"recommended: {table['recommended']}",
         f"{composite} on the randomised network: rank correlation "
         + ("undefined" if random is None else f"{random:+.2f}")
         + " with the trained one",

@@ -56,7 +56,7 @@ def trust(
     -------
     table
         JSON values: for every ranking the area between insertion and deletion with its error (recomputed and frozen
-        graph) and its difference to the random order in sigma; the recommended composite; correlations.
+        graph), its difference to the random order and the mean curves; the recommended composite; correlations.
     """
     import torch
 
@@ -81,7 +81,8 @@ def trust(
         with torch.no_grad(), _frozen(body, graphs, kept):
             return body(features, points, kept) @ weights
 
-    scores = {name: area_between(*removal_curves(plain, ranking, mask, steps)) for name, ranking in rankings.items()}
+    curves = {name: removal_curves(plain, ranking, mask, steps) for name, ranking in rankings.items()}
+    scores = {name: area_between(*pair) for name, pair in curves.items()}
     beside = {name: area_between(*removal_curves(frozen, ranking, mask, steps)) for name, ranking in rankings.items()}
     table: dict[str, Any] = {}
     for name, values in scores.items():
@@ -92,6 +93,8 @@ def trust(
             "frozen_area": float(beside[name].mean()),
             "above_random": difference,
             "above_random_error": sigma,
+            "deletion": curves[name][0].mean(0).tolist(),
+            "insertion": curves[name][1].mean(0).tolist(),
         }
     chosen = {name: scores[name] for name in COMPOSITES if name in scores}
     agreement = {n: _mean(rank_correlation(rankings[composite], rankings[n], mask)) for n in rankings}

@@ -1,0 +1,49 @@
+"""Deletion and insertion curves: the explained output while the most relevant constituents go, or come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...figures import COLOURS, figure
+from ...files import new_file
+from .trust import GRADIENT, RANDOM
+
+__all__ = ["draw_removal"]
+
+
+def draw_removal(table: Mapping[str, Any], path: Path) -> None:
+    """Draw the mean curves of every ranking.
+
+    Parameters
+    ----------
+    table
+        What `trust` measured.
+    path
+        File to write.
+    """
+    rows = table["removal"]
+    colours = [colour for name, colour in COLOURS.items() if name != "grey"]
+    styles: dict[str, dict[str, Any]] = {
+        RANDOM: {"color": COLOURS["grey"], "linestyle": ":"},
+        GRADIENT: {"color": "black", "linestyle": "--"},
+    }
+    others = [name for name in rows if name not in styles]
+    for number, name in enumerate(others):
+        late = number >= len(colours)
+        styles[name] = {"color": colours[number % len(colours)], "linestyle": "-." if late else "-"}
+    with new_file(path) as name, figure(2, width=5.8, height=4.6) as (picture, axes):
+        for panel, kind, what in zip(axes, ("deletion", "insertion"), ("removed", "put in"), strict=True):
+            for ranking, row in rows.items():
+                fractions = np.linspace(0, 1, len(row[kind]))
+                best = " (recommended)" if ranking == table["recommended"] else ""
+                label = f"{ranking}{best}: {row['area']:.2f} ± {row['area_error']:.2f}"
+                panel.plot(fractions, row[kind], label=label, **styles[ranking])
+            panel.set(xlabel=f"Fraction of constituents {what}, most relevant first", xlim=(0, 1))
+        axes[0].set_ylabel(r"Mean $z_{top} - z_{QCD}$")
+        title = f"insertion $-$ deletion area, {table['jets']} jets"
+        axes[1].legend(title=title, fontsize=8, title_fontsize=9)
+        picture.savefig(name)
