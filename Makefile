@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 
 # The models of the template, and the name that each gets in the demo and in the tests
-MODELS = particlenet
+MODELS = particlenet mlpf
 SLUG_particlenet = top_tagger
+SLUG_mlpf = particle_flow
 ifeq ($(SLUG_$(MODEL)),)
 $(error MODEL: got '$(MODEL)', expected one of: $(MODELS))
 endif
@@ -25,7 +26,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .PHONY: help demo environment bakes lint test template-tests $(MODELS:%=bake-tests-%) clean
 
 help:
-	@echo "make demo             generate a project into build/ and run its quick chain (MODEL=particlenet)"
+	@echo "make demo             generate a project into build/ and run its quick chain (MODEL=particlenet or mlpf)"
 	@echo "make test             lint, the template's tests and the tests of each generated project (FAST=1: without the slow ones)"
 	@echo "make lint             ruff in place and mypy on each generated project"
 	@echo "make clean            remove build/ and $(VENV)/"

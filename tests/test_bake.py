@@ -31,6 +31,7 @@ TOP = {
     "project.yaml",
     "pyproject.toml",
 }
+MODELS = json.loads((ROOT / "cookiecutter.json").read_text())["model"]
 HOSTILE = {
     "project_name": 'The "top" \\ tagger\n{of} O\'Neil: é 😀 #1, <b>',
     "project_slug": "hostile",
@@ -61,12 +62,15 @@ def read(folder: Path) -> dict[str, Any]:
     }
 
 
-def test_exact_set_of_files(project: Path) -> None:
+@pytest.mark.parametrize("model", MODELS)
+def test_exact_set_of_files(bake: Bake, model: str) -> None:
     inside = "src/{{cookiecutter.project_slug}}/"
     names = (path.relative_to(TEMPLATE.name).as_posix() for path in tracked(ROOT) if path.parts[0] == TEMPLATE.name)
     package = {name.removeprefix(inside) for name in names if name.startswith(inside)}
-    configs = {name for name in package if re.fullmatch(r"models/\w+/configs/\w+\.yaml", name)}
-    assert files(project) == TOP | {f"src/top_tagger/{name}" for name in package - configs}
+    others = "|".join(name for name in MODELS if name != model)
+    left_out = re.compile(rf"models/\w+/configs/\w+\.yaml|models/({others})/.*|tests/\w+_({others})(_\w+)?\.py")
+    kept = {name for name in package if not left_out.fullmatch(name)}
+    assert files(bake(model=model, project_slug="kept")) == TOP | {f"src/kept/{name}" for name in kept}
 
 
 def test_nothing_is_left_to_render(project: Path) -> None:

@@ -65,9 +65,19 @@ def test_slug_follows_the_name(bake: Bake, name: str, slug: str) -> None:
 def test_data_set_and_its_licence_follow_the_model(bake: Bake) -> None:
     for model in QUESTIONS["model"]:
         values = yaml.safe_load((bake(model=model, project_slug=model) / "project.yaml").read_text())
-        known = CONTEXT["_datasets"][model]
+        known = CONTEXT["_models"][model]
         assert values["dataset"] == {"doi": known["doi"]}
-        assert values["licenses"]["data"] == known["license"]
+        assert values["licenses"].get("data", "") == known["license"]
+
+
+def test_name_and_description_follow_the_model(bake: Bake) -> None:
+    for model in QUESTIONS["model"]:
+        folder = bake(model=model)
+        values = yaml.safe_load((folder / "project.yaml").read_text())
+        known = CONTEXT["_models"][model]
+        assert (values["title"], values["description"]) == (known["name"], known["about"])
+        assert folder.name == known["name"].lower().replace(" ", "_")
+        assert (folder / "src" / folder.name / "models" / model / "sample" / known["file"]).is_file()
 
 
 def test_licence_of_unknown_data_is_left_out(bake: Bake) -> None:

@@ -22,6 +22,7 @@ from conftest import ROOT, Bake, attempt, need
 
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 REPOSITORY = "https://github.com/FAIR4HEP/cookiecutter-fair-hep"
+SLUGS = {"particlenet": "top_tagger", "mlpf": "particle_flow"}
 PREAMBLE = """
 set -eo pipefail
 # Where the reader makes an environment, the one that runs the tests stands in for it. How good the model gets is the
@@ -30,7 +31,7 @@ cd() {
   builtin cd "$@"
   if [ -f project.yaml ] && [ ! -e .venv ]; then
     ln -s "$VENV" .venv
-    sed -i -e 's/epochs: .*/epochs: 1/' -e 's/  size: .*/  size: 40/' configs/quick.yaml
+    sed -E -i -e 's/epochs: .*/epochs: 1/' -e 's/  size: [0-9]{3,}/  size: 40/' configs/quick.yaml
   fi
 }
 cd .
@@ -68,18 +69,24 @@ def environment(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path
     folder = tmp_path_factory.mktemp("environment") / "venv"
     (folder / "bin").mkdir(parents=True)
     for program in Path(sys.executable).parent.iterdir():
-        if not re.match(r"python|activate|Activate|top_tagger", program.name):
+        if not re.match(rf"python|activate|Activate|{'|'.join(SLUGS.values())}", program.name):
             (folder / "bin" / program.name).symlink_to(program)
     # Links to an interpreter would lose its packages: these start it by its own name.
-    for name, command in {"python": "", "python3": "", "top_tagger": " -m top_tagger"}.items():
+    commands = {"python": "", "python3": ""} | {slug: f" -m {slug}" for slug in SLUGS.values()}
+    for name, command in commands.items():
         starter = folder / "bin" / name
         starter.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)}{command} "$@"\n')
         starter.chmod(starter.stat().st_mode | stat.S_IXUSR)
     (folder / "bin" / "activate").write_text(f'export PATH={shlex.quote(str(folder / "bin"))}:"$PATH"\n')
-    checksum = attempt("sh", "-c", "cksum < pyproject.toml | cut -d' ' -f1", cwd=project).stdout.strip()
-    for stamp in (".cookiecutter", f".installed-{checksum}"):
-        (folder / stamp).touch()
+    (folder / ".cookiecutter").touch()
+    stamp(folder, project)
     return folder
+
+
+def stamp(environment: Path, project: Path) -> None:
+    """Mark an environment as the one that `make install` made for a project."""
+    checksum = attempt("sh", "-c", "cksum < pyproject.toml | cut -d' ' -f1", cwd=project).stdout.strip()
+    (environment / f".installed-{checksum}").touch()
 
 
 def need_environment() -> None:
@@ -144,12 +151,14 @@ def test_every_verb_has_its_heading(project: Path) -> None:
     for verb in verbs[1].split():
         assert verb in headings
         assert (package / f"{verb}.py").is_file() or (package / verb / "verb.py").is_file(), verb
-        assert list((package / "tests").glob(f"test_{verb}*.py")), verb
+        assert list((package / "tests").glob(f"test_*{verb}*.py")), verb
 
 
 @pytest.mark.slow
-def test_every_command_of_the_project(bake: Bake, environment: Path) -> None:
-    folder = bake(author="Lovelace, Ada")
+@pytest.mark.parametrize("model", SLUGS)
+def test_every_command_of_the_project(bake: Bake, environment: Path, model: str) -> None:
+    folder = bake(model=model, project_slug=SLUGS[model], author="Lovelace, Ada")
+    stamp(environment, folder)
     text = (folder / "README.md").read_text().replace("5001", str(free_port()))
     # The project's own tests are run once, by `make test` of the template, and so are its linters.
     text = text.replace("\nmake test\nmake lint\n", "\nmake --dry-run test lint\n")

@@ -104,4 +104,4 @@ def test_citation_of_the_template_is_valid_and_stays_here() -> None:
 def test_unknown_model_is_refused_by_make() -> None:
     done = attempt("make", "demo", "MODEL=nothing", cwd=ROOT)
     assert done.returncode == 2
-    assert "got 'nothing', expected one of: particlenet" in done.stderr
+    assert "got 'nothing', expected one of: particlenet mlpf" in done.stderr

@@ -12,7 +12,7 @@ from conftest import TEMPLATE, attempt, commit, run
 
 CRUFT = Path(sys.executable).with_name("cruft")
 QUESTIONS = (
-    "project_name", "project_slug", "description", "model", "dataset_doi", "author", "orcid", "email", "license",
+    "model", "project_name", "project_slug", "description", "dataset_doi", "author", "orcid", "email", "license",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from ..evaluate import run as evaluate
 from ..export import run as export
 from ..project import Project, load_project
 from ..train import WEIGHTS
-from .small import make_config, make_project
+from .small import EXAMPLE, make_config, make_project
 
 EXAMPLES = 12
 
@@ -23,7 +23,7 @@ EXAMPLES = 12
 def make_evaluated(root: Path, *overrides: str) -> tuple[Project, Config]:
     """Make a project with random weights, and evaluate them."""
     project = make_project(root)
-    config = make_config(project, "evaluate.limit=200", f"export.examples={EXAMPLES}", *overrides)
+    config = make_config(project, f"evaluate.limit={EXAMPLE.EVALUATED}", f"export.examples={EXAMPLES}", *overrides)
     data(project, config)
     train(project, config)
     evaluate(project, config)
@@ -31,15 +31,15 @@ def make_evaluated(root: Path, *overrides: str) -> tuple[Project, Config]:
 
 
 def train(project: Project, config: Config) -> None:
-    """Write random weights, with batch-norm statistics of some jets, where training would have left its own."""
+    """Write random weights, with statistics of some examples, where training would have left its own."""
     model = models.get(project.model)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         network = model.build(**config.model).train()
         with torch.no_grad():
             for seed in range(3):
-                network(model.example(32, seed)["particles"])
-            for parameter in network.get_submodule("body.classify").parameters():
+                network(model.example(32, seed)[model.inputs[0].name])
+            for parameter in network.get_submodule(EXAMPLE.HEAD).parameters():
                 parameter.mul_(10.0)  # logits as large as those of a trained network
     folder = project.run(config.name, "train")
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,12 @@
-"""A small project on real simulated jets, trained for a moment: what the tests of the verbs stand on."""
+"""A small project on real simulated examples, trained for a moment: what the tests of the verbs stand on.
+
+The template holds several models, a project has one. `NAME` is the one that these tests use; ``TEST_MODEL`` chooses
+among several. What differs between models stands in ``example_<name>.py``.
+"""
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -9,31 +14,35 @@ from pathlib import Path
 
 import yaml
 
+from .. import models
 from ..config import Config, load_config
 from ..project import Project, load_project
 
 PACKAGE = __package__.partition(".")[0]
 SOURCE = Path(__file__).parents[2]
-OVERRIDES = ("train.epochs=2", "train.limit=256", "train.batch_size=32", "evaluate.limit=300", "explain.size=12")
+NAME = os.environ.get("TEST_MODEL") or models.available()[-1]
+EXAMPLE = importlib.import_module(f".example_{NAME}", __package__)
+OVERRIDES: tuple[str, ...] = EXAMPLE.OVERRIDES
 
 
 def make_project(root: Path) -> Project:
-    """Write ``project.yaml`` and a configuration with Lite hyperparameters; return the project."""
+    """Write ``project.yaml`` and a configuration of a small network; return the project."""
     root.mkdir(parents=True, exist_ok=True)
     identity = {
         "title": "Tiny tagger",
         "slug": PACKAGE,
         "description": "A tagger for tests",
         "version": "0.1.0",
-        "model": "particlenet",
+        "model": NAME,
         "authors": [{"name": "Lovelace, Ada", "orcid": "0000-0002-1825-0097"}],
         "licenses": {"code": "MIT", "weights": "CC-BY-4.0", "data": "CC-BY-4.0"},
-        "dataset": {"doi": "10.5281/zenodo.2603256"},
+        "dataset": {"doi": EXAMPLE.DOI},
     }
     (root / "project.yaml").write_text(yaml.safe_dump(identity), encoding="utf-8")
     (root / "LICENSE").write_text("MIT\n", encoding="utf-8")
     (root / "configs").mkdir(exist_ok=True)
-    (root / "configs" / "quick.yaml").write_text("name: quick\nmodel: {preset: lite}\n", encoding="utf-8")
+    configuration = yaml.safe_dump({"name": "quick", "model": EXAMPLE.HYPERPARAMETERS})
+    (root / "configs" / "quick.yaml").write_text(configuration, encoding="utf-8")
     return load_project(root)
 
 

@@ -12,11 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import ExplainError
-from ..explain import Explainer, explain, register, register_linear
+from ..explain import explain, register, register_linear
 from ..explain.maps import Affine
 from ..explain.treatments import as_it_is
-from ..models.particlenet.example import jets
-from ..models.particlenet.network import ParticleNet
 
 
 class Calls(nn.Module):
@@ -205,71 +203,6 @@ def test_a_registered_module_has_a_rule() -> None:
         assert explain(network, values(), 0).ledger.closes(torch.float64)
 
 
-def particlenet() -> tuple[Any, tuple[Tensor, ...]]:
-    torch.manual_seed(0)
-    network = ParticleNet("lite").eval()
-    return network, network.features(jets(4, 0)["particles"])
-
-
-def test_bad_targets_are_refused() -> None:
-    network, inputs = particlenet()
-    with pytest.raises(ExplainError, match=r"output 2 doesn't exist: expected 0 to 1"):
-        explain(network.body, inputs, 2)
-    with pytest.raises(ExplainError, match=r"weights of shape \(3,\), expected \(2,\) or \(4, 2\)"):
-        explain(network.body, inputs, [1.0, 0.0, 0.0])
-    with pytest.raises(ExplainError, match="weights must be finite"):
-        explain(network.body, inputs, [float("nan"), 0.0])
-
-
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_values_that_are_not_finite_are_refused(bad: float) -> None:
-    network, (features, *context) = particlenet()
-    features = features.clone()
-    features[2, 0, 0] = bad
-    with pytest.raises(ExplainError, match="row 2 holds NaN or infinity"):
-        explain(network.body, (features, *context), 0)
-
-
-def test_activations_that_are_not_finite_are_named() -> None:
-    network, inputs = particlenet()
-    with torch.no_grad():
-        network.body.hidden.weight.fill_(float("nan"))
-    with pytest.raises(ExplainError, match=r"isn't finite .*first after 'hidden'"):
-        explain(network.body, inputs, 0)
-
-
-def test_wrong_states_are_refused() -> None:
-    network, inputs = particlenet()
-    with pytest.raises(ExplainError, match="training mode"):
-        explain(network.train().body, inputs, 0)
-    network.eval()
-    with pytest.raises(ExplainError, match=r"bfloat16: expected float32 or float64"):
-        explain(copy.deepcopy(network).bfloat16().body, inputs, 0)
-    with pytest.raises(ExplainError, match=r"got torch.float16"):
-        explain(network.body, (inputs[0].half(), *inputs[1:]), 0)
-    with pytest.raises(ExplainError, match=r"values are torch.float64, weight .* is torch.float32"):
-        explain(network.body, (inputs[0].double(), *inputs[1:]), 0)
-    with pytest.raises(ExplainError, match=r"values are on cpu, weight .* on meta"):
-        explain(copy.deepcopy(network).to("meta").body, inputs, 0)
-    with pytest.raises(ExplainError, match="empty tensor"):
-        explain(network.body, tuple(part[:0] for part in inputs), 0)
-
-
-def test_wrong_settings_are_refused() -> None:
-    network, inputs = particlenet()
-    with pytest.raises(ExplainError, match="'epsilon_gama' is unknown, did you mean 'epsilon-gamma'"):
-        explain(network.body, inputs, 0, composite="epsilon_gama")
-    with pytest.raises(ExplainError, match="bias 'ignore' is unknown"):
-        explain(network.body, inputs, 0, bias="ignore")  # type: ignore[arg-type]
-    for epsilon in (-1.0, 1e-40, float("nan")):
-        with pytest.raises(ExplainError, match="expected 0, or a number"):
-            explain(network.body, inputs, 0, epsilon=epsilon)
-    with pytest.raises(ExplainError, match="no module of that name"):
-        explain(network.body, inputs, 0, places=["blocks.7.messages"])
-    with pytest.raises(ExplainError, match="needs bounds"):
-        explain(network.body, inputs, 0, composite="epsilon-gamma-box")
-
-
 def test_rules_for_inputs_need_inputs_that_linear_layers_read() -> None:
     network = nn.Sequential(nn.ReLU(), nn.Linear(4, 2)).double().eval()
     with pytest.raises(ExplainError, match="only linear layers"):
@@ -283,69 +216,3 @@ def test_an_output_without_inputs_is_refused() -> None:
 
     with pytest.raises(ExplainError, match="doesn't depend"):
         explain(Constant().eval(), values(), 0)
-
-
-def fingerprint(network: nn.Module) -> dict[str, Any]:
-    state: dict[str, Any] = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    for name, module in network.named_modules():
-        state[f"{name}.dict"] = set(module.__dict__)
-        state[f"{name}.hooks"] = (len(module._forward_hooks), len(module._forward_pre_hooks))
-    for name, parameter in network.named_parameters():
-        state[f"{name}.grad"] = (parameter.requires_grad, parameter.grad is None)
-    return state
-
-
-def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert one.keys() == other.keys()
-    for name, value in one.items():
-        same = torch.equal(value, other[name]) if isinstance(value, Tensor) else value == other[name]
-        assert same, name
-
-
-def test_nothing_stays_behind() -> None:
-    network, inputs = particlenet()
-    before, plain = fingerprint(network), network.body(*inputs)
-    kept = [part.clone() for part in inputs]
-    for _ in range(2):
-        found = explain(network.body, inputs, [-1.0, 1.0], places=["blocks.0.messages"])
-    assert_same(fingerprint(network), before)
-    assert torch.equal(network.body(*inputs), plain)
-    assert torch.allclose(found.outputs, plain, atol=1e-5)
-    assert all(torch.equal(one, other) for one, other in zip(inputs, kept, strict=True))
-
-
-def test_nothing_stays_behind_after_an_exception() -> None:
-    network, (features, points, mask) = particlenet()
-    before = fingerprint(network)
-    with pytest.raises(ExplainError):
-        explain(network.body, (features, points, mask), 5)
-    with pytest.raises((RuntimeError, IndexError)):
-        explain(network.body, (features[:, :3], points, mask), 0)
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    hook = network.body.blocks[1].register_forward_hook(interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        explain(network.body, (features, points, mask), 0)
-    hook.remove()
-    assert_same(fingerprint(network), before)
-
-
-def test_explaining_works_where_gradients_are_off() -> None:
-    network, inputs = particlenet()
-    wanted = explain(network.body, inputs, 0).relevance
-    with torch.no_grad():
-        assert torch.equal(explain(network.body, inputs, 0).relevance, wanted)
-    with torch.inference_mode():
-        assert torch.equal(explain(network.body, inputs, 0).relevance, wanted)
-
-
-def test_an_explainer_serves_many_batches() -> None:
-    network, inputs = particlenet()
-    with Explainer(network.body, places=["blocks.1.messages"]) as explainer:
-        for jet in range(4):
-            one = explainer(*(part[jet : jet + 1] for part in inputs), target=[-1.0, 1.0])
-            alone = explain(network.body, tuple(part[jet : jet + 1] for part in inputs), [-1.0, 1.0])
-            assert torch.equal(one.relevance, alone.relevance)
-            assert one.ledger.closes(torch.float32)

@@ -10,9 +10,6 @@ from torch import Tensor, nn
 
 from ..explain import COMPOSITES, explain
 from ..explain.engine import Explainer
-from ..models.particlenet.example import jets
-from ..models.particlenet.network import ParticleNet
-from .test_explain_particlenet import randomised
 
 
 def values() -> Tensor:
@@ -140,14 +137,6 @@ def test_folding_gives_the_relevance_of_a_network_that_was_folded_by_hand() -> N
     for name in ("epsilon", "gamma", "epsilon-plus-flat", "epsilon-gamma-box"):
         one, other = (explain(n, values(), 0, composite=name, bounds=(-1.0, 1.0)).relevance for n in (network, by_hand))
         assert torch.allclose(one, other, atol=1e-13)
-
-
-def test_all_norms_of_particlenet_are_folded() -> None:
-    network = randomised(ParticleNet("full"))
-    inputs = network.features(jets(3, 1)["particles"].double())
-    norms = {name for name, module in network.body.named_modules() if isinstance(module, nn.BatchNorm1d)}
-    assert len(norms) == 13
-    assert folded_names(network.body, inputs) == norms
 
 
 def test_a_norm_that_something_else_reads_is_not_folded_forward() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -16,10 +14,10 @@ from ..explain.trust import (
     recommend,
     removal_curves,
 )
-from ..models.particlenet import MODEL
-from ..models.particlenet.trust import GRADIENT, RANDOM, _frozen, _graphs, trust
 
 WEIGHTS = torch.tensor([[4.0, -2.0, 1.0, 0.5, 0.0], [1.0, 3.0, -1.0, 0.0, 0.0]])
+
+
 MASK = torch.tensor([[True] * 5, [True, True, True, False, False]])
 
 
@@ -85,33 +83,3 @@ def test_cascade_randomises_from_the_output_down_and_leaves_the_network_alone() 
     assert changed == [{"2.weight", "2.bias"}, {"0.weight", "0.bias", "2.weight", "2.bias"}]
     assert all(torch.equal(values, before[name]) for name, values in network.state_dict().items())
     assert torch.equal(torch.random.get_rng_state(), state)
-
-
-@pytest.fixture(scope="module")
-def network() -> Any:
-    torch.manual_seed(0)
-    return MODEL.build(preset="lite").eval()
-
-
-def test_a_frozen_graph_without_removals_changes_nothing(network: Any) -> None:
-    inputs = network.features(**{name: MODEL.example(6, 0)[name] for name in ("particles", "axis")})
-    graphs = _graphs(network.body, inputs)
-    with torch.no_grad(), _frozen(network.body, graphs, inputs[2]):
-        frozen = network.body(*inputs)
-    assert torch.equal(frozen, network.body(*inputs))
-    kept = inputs[2] & (torch.arange(inputs[2].shape[1]) % 2 == 0)
-    with torch.no_grad(), _frozen(network.body, graphs, kept):
-        halved = network.body(inputs[0], inputs[1], kept)
-    assert not torch.allclose(halved, network.body(inputs[0], inputs[1], kept))
-
-
-def test_table_of_trust(network: Any) -> None:
-    settings: dict[str, Any] = {"composites": ["lrp-0", "epsilon-plus"], "steps": 3, "seed": 0}
-    found = trust(network, MODEL.example(8, 0), [-1.0, 1.0], composite="epsilon", **settings)
-    assert set(found["removal"]) == {"lrp-0", "epsilon-plus", "epsilon", GRADIENT, RANDOM}
-    # For a network of ReLUs LRP-0 is gradient x input, so its order and area are the same.
-    assert found["removal"]["lrp-0"]["area"] == pytest.approx(found["removal"][GRADIENT]["area"], rel=1e-4)
-    assert found["agreement"]["epsilon"] == pytest.approx(1.0)
-    assert found["recommended"] in ("lrp-0", "epsilon", "epsilon-plus")
-    assert [row["down_to"] for row in found["randomised"]] == ["classify", "hidden", "blocks.1", "blocks.0"]
-    assert found == trust(network, MODEL.example(8, 0), [-1.0, 1.0], composite="epsilon", **settings)

@@ -9,7 +9,7 @@ import pytest
 from .. import models
 from ..errors import ConfigError
 from ..project import load_project
-from .small import make_project
+from .small import NAME, make_project
 
 
 def test_the_project_is_found_from_a_folder_below(tmp_path: Path) -> None:
@@ -29,5 +29,5 @@ def test_unknown_and_missing_keys_are_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_model_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"'resnet', expected one of .*particlenet"):
+    with pytest.raises(ConfigError, match=rf"'resnet', expected one of .*{NAME}"):
         models.get("resnet")

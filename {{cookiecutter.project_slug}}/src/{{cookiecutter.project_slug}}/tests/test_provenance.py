@@ -19,7 +19,7 @@ def test_record_holds_configuration_versions_seed_and_inputs(tmp_path: Path) -> 
     provenance.record(tmp_path, project, make_config(project), "train", inputs=inputs, answer=42)
     values = provenance.require(tmp_path, "train")
     assert values["inputs"] == {name: sha256(project.root / name) for name in ("project.yaml", "LICENSE")}
-    assert values["configuration"]["train"]["epochs"] == 2
+    assert values["configuration"]["train"]["epochs"] == make_config(project).train.epochs
     assert {"torch", "numpy"} <= values["versions"].keys()
     assert (values["seed"], values["answer"]) == (20190222, 42)
     assert str(tmp_path) not in (tmp_path / provenance.FILE).read_text()

@@ -28,4 +28,4 @@ def test_there_are_no_other_commands() -> None:
 
 @pytest.mark.parametrize("verb", [*CHAIN, "serve", "publish", "predict"])
 def test_a_verb_has_a_test_file(verb: str) -> None:
-    assert list(Path(__file__).parent.glob(f"test_{verb}*.py"))
+    assert list(Path(__file__).parent.glob(f"test_*{verb}*.py"))

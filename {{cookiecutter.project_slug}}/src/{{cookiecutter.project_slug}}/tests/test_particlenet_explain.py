@@ -13,6 +13,7 @@ from ..models.particlenet.example import jets
 from ..models.particlenet.features import JetFeatures
 from ..models.particlenet.network import Body, ParticleNet
 from . import oracle
+from .test_explain_fold import folded_names
 
 TARGET = torch.tensor([-1.0, 1.0], dtype=torch.float64)
 #: The oracle's rule for first, body and head of each composite.
@@ -229,3 +230,11 @@ def test_two_forms_of_the_edge_map_agree_for_epsilon_only() -> None:
     assert torch.allclose(one, other, atol=1e-12)
     one, other = both("gamma")
     assert float((one - other).abs().max()) > 1e-2
+
+
+def test_all_norms_of_particlenet_are_folded() -> None:
+    network = randomised(ParticleNet("full"))
+    inputs = network.features(jets(3, 1)["particles"].double())
+    norms = {name for name, module in network.body.named_modules() if isinstance(module, nn.BatchNorm1d)}
+    assert len(norms) == 13
+    assert folded_names(network.body, inputs) == norms

@@ -1,0 +1,16 @@
+"""What tests of the shared verbs must know of MLPF."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DOI = "10.5281/zenodo.4559324"
+HYPERPARAMETERS: dict[str, Any] = {"preset": "compact"}
+#: Examples to evaluate, and overrides that make a whole chain short.
+EVALUATED = 12
+OVERRIDES = (
+    "train.epochs=1", "train.limit=12", "train.batch_size=4", "evaluate.limit=6", "explain.size=2",
+    "explain.options={elements: 3, trust: 4, interactive: false}",
+)  # fmt: skip
+#: The part of the network that is scaled up, so that random weights give answers as large as trained ones.
+HEAD = "body.classify.6"

@@ -1,0 +1,80 @@
+"""MLPF registered and served: events of different sizes in one request, one line for what doesn't fit."""
+
+from __future__ import annotations
+
+import json
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from .. import bundle
+from ..config import Config
+from ..project import Project
+from ..register import run as register
+from ..serve import Server, started
+from .published import copy
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def served(
+    bundled: tuple[Project, Config], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Project, Server]]:
+    with pytest.MonkeyPatch.context() as patch, socket.socket() as probe:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+        probe.close()
+        project, config = copy(bundled, tmp_path_factory.mktemp("served") / "project")
+        found = register(project, config)
+        assert found["moved"]
+        assert not register(project, config)["moved"]
+        with started(project, config, port=port) as running:
+            yield project, running
+
+
+def post(url: str, inputs: Any) -> tuple[int, dict[str, Any]]:
+    body = json.dumps({"inputs": inputs}).encode()
+    request = urllib.request.Request(f"{url}/invocations", body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return int(answer.status), json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_events_of_different_sizes_get_a_row_for_every_element(served: tuple[Project, Server]) -> None:
+    project, server = served
+    stored = bundle.read_arrays(project.bundle / "examples/inputs.npz")["elements"][:4]
+    answers = bundle.read_arrays(project.bundle / "examples/outputs.npz")
+    events = [event[event[:, 0] > 0] for event in stored]
+    status, answer = post(server.url, [{"elements": event.tolist()} for event in events])
+    assert status == 200
+    for number, (event, given) in enumerate(zip(events, answer["predictions"], strict=True)):
+        for name in ("probabilities", "momenta"):
+            assert np.allclose(given[name], answers[name][number, : len(event)], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        (0, 3.0, "elements[0][0, 0] (type): got 3"),
+        (1, float("nan"), "elements[0][0, 1] (pt_or_et): got nan, expected a finite number"),
+    ],
+)
+def test_a_wrong_element_gets_one_line_and_the_server_lives_on(
+    served: tuple[Project, Server], column: int, value: float, words: str
+) -> None:
+    project, server = served
+    event = bundle.read_arrays(project.bundle / "examples/inputs.npz")["elements"][0, :20].tolist()
+    event[0][column] = value
+    status, answer = post(server.url, [{"elements": event}])
+    assert status == 400
+    assert words in answer["message"]
+    assert server.answers()
