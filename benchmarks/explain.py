@@ -28,10 +28,10 @@ from template_package.config import ExplainConfig  # noqa: E402
 from template_package.data.parallel import cores  # noqa: E402
 from template_package.data.store import Store  # noqa: E402
 from template_package.explain import Explainer  # noqa: E402
+from template_package.explain.edges import edge_sums  # noqa: E402
 from template_package.models import get  # noqa: E402
 from template_package.models.particlenet.relevances import (  # noqa: E402
     JetRelevances,
-    edge_sums,
     explain_jets,
     read_relevances,
     write_relevances,

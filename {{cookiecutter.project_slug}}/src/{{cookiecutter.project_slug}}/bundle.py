@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXAMPLES",
+    "EXPLAINED",
     "FORMAT",
     "MODEL",
     "REQUEST",
@@ -30,6 +31,7 @@ __all__ = [
     "SUMS",
     "WEIGHTS",
     "Examples",
+    "Explained",
     "Relevance",
     "Signature",
     "Tensor",
@@ -45,6 +47,7 @@ __all__ = [
 FORMAT = 1
 SUMS = "SHA256SUMS"
 MODEL = "model.onnx"
+EXPLAINED = "model_explained.onnx"
 WEIGHTS = "weights.safetensors"
 SIGNATURE = "signature.json"
 EXAMPLES = "examples/examples.json"
@@ -79,9 +82,32 @@ class Tensor(Strict):
     limits: dict[str, int] = Field({}, description="largest length of an axis that is accepted")
 
     @property
+    def raw(self) -> bool:
+        """Whether an output is the network's own, not a softmax of one."""
+        return not self.name.endswith("probabilities")
+
+    @property
     def set_axis(self) -> str | None:
         """The axis that counts the elements of a set (the second one, if it may have any length), else None."""
         return self.axes[1] if len(self.axes) > 1 and self.axes[1] in self.dynamic else None
+
+
+class Relevance(Strict):
+    """How relevances are made, and how closely they must be reproduced."""
+
+    composite: str
+    bias: str
+    epsilon: float
+    target: list[float]
+    tolerance: float = Field(gt=0, description="largest difference, as a fraction of an example's largest relevance")
+
+
+class Explained(Strict):
+    """What goes into the explained graph and what comes out; its rules are fixed, what is explained is an input."""
+
+    inputs: list[Tensor] = Field(min_length=2)
+    outputs: list[Tensor] = Field(min_length=3)
+    how: Relevance
 
 
 class Signature(Strict):
@@ -100,29 +126,23 @@ class Signature(Strict):
     features: Tensor = Field(description="where relevance lives")
     target: list[float] = Field(description="weights of the combination of raw outputs that is explained by default")
     opset: int
-
-
-class Relevance(Strict):
-    """How the stored relevances were made, and how closely they must be reproduced."""
-
-    composite: str
-    bias: str
-    epsilon: float
-    target: list[float]
-    tolerance: float = Field(gt=0, description="largest difference, as a fraction of an example's largest relevance")
+    explained: Explained | None = Field(None, description="of model_explained.onnx; null: there is no such graph")
 
 
 class Examples(Strict):
     """The stored inputs and answers: ``examples/examples.json``."""
 
     count: int = Field(ge=1)
-    tolerance: float = Field(gt=0, description="largest absolute difference of an output")
+    tolerance: float = Field(gt=0, description="largest difference of an output; relative for values above 1")
     near_ties: list[int] = Field(
         description="answers that hang on two candidates for a neighbour which are equally near at single precision: "
         "another machine may choose the other one, so a difference in these is counted, not condemned; an answer is an "
         "example, or an element where there is an answer for each (numbered through, padding included)"
     )
     relevance: Relevance | None = None
+    unsteady: list[int] = Field(
+        [], description="examples whose relevances hang on rounding: differences in these are counted, not condemned"
+    )
 
 
 def schema() -> dict[str, Any]:

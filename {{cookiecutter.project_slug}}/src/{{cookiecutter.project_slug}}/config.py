@@ -89,7 +89,9 @@ class ExportConfig(Strict):
     """What goes into the bundle."""
 
     examples: int = Field(32, ge=1, description="stored example inputs")
-    tolerance: float = Field(1e-4, gt=0, description="largest difference of a raw output between two runtimes")
+    tolerance: float = Field(
+        1e-4, gt=0, description="largest difference of a raw output between two runtimes; relative for values above 1"
+    )
     opset: int = Field(20, ge=18)
 
 

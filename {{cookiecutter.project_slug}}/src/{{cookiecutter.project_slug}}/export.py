@@ -76,13 +76,16 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     with new_folder(project.bundle) as temporary:
         parity = _fill(source, temporary)
     size = sum(path.stat().st_size for path in project.bundle.rglob("*") if path.is_file())
-    largest, flipped = max(row["largest"] for row in parity), sum(row["flipped"] for row in parity)
+    explained = [row for row in parity if row["case"].startswith("explained")]
+    plain = [row for row in parity if row not in explained]
     folder = str(project.bundle.relative_to(project.root))
     return {
         "headline": [
             f"{folder}/ written: {size / 2**20:.1f} MiB",
-            f"ONNX Runtime agrees with PyTorch within {largest:.1g} at {len(parity)} shapes; "
-            f"{flipped} answers hang on another choice of neighbours",
+            f"ONNX Runtime agrees with PyTorch within {_largest(plain):.1g} at {len(plain)} shapes; "
+            f"{_flipped(plain)} answers hang on another choice of neighbours",
+            f"relevances agree within {_largest(explained):.1g} of the largest at {len(explained)} shapes; "
+            f"{_flipped(explained)} examples hang on rounding",
         ],
         "folder": folder,
         "bytes": size,
@@ -90,14 +93,24 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     }
 
 
+def _largest(parity: list[dict[str, Any]]) -> float:
+    return max(float(row["largest"]) for row in parity)
+
+
+def _flipped(parity: list[dict[str, Any]]) -> int:
+    return sum(int(row["flipped"]) for row in parity)
+
+
 def _fill(source: _Source, folder: Path) -> list[dict[str, Any]]:
     """Write every file of the bundle, the checksums last."""
     project, config, model = source.project, source.config, source.model
     signature = _signature(source)
-    write_json(folder / bundle.SIGNATURE, signature.model_dump(mode="json"))
     write_json(folder / "schema.json", bundle.schema())
     shutil.copyfile(source.folder("train") / bundle.WEIGHTS, folder / bundle.WEIGHTS)
     parity, examples = _graph_and_examples(source, signature, folder)
+    signature, explained = _explained_graph(source, signature, folder)
+    parity += explained
+    write_json(folder / bundle.SIGNATURE, signature.model_dump(mode="json"))
     write_json(folder / "parity.json", parity)
     write_json(folder / "metrics.json", source.metrics)
     card = write_card(
@@ -125,6 +138,7 @@ def _graph_and_examples(
     source: _Source, signature: bundle.Signature, folder: Path
 ) -> tuple[list[dict[str, Any]], bundle.Examples]:
     """Write the graph, compare it with PyTorch, and store PyTorch's answers on the examples."""
+    from .explained_parity import unsteady
     from .graph import Published, export_graph
     from .parity import compare_shapes, forward, near_ties
     from .relevance import relevances
@@ -143,10 +157,39 @@ def _graph_and_examples(
     values, _ = relevances(source.network, signature, source.arrays, how)
     bundle.write_arrays(folder / "examples/relevance.npz", {"relevance": values})
     near = near_ties(published, source.arrays)
-    examples = bundle.Examples(count=len(values), tolerance=config.tolerance, near_ties=near, relevance=how)
+    examples = bundle.Examples(
+        count=len(values),
+        tolerance=config.tolerance,
+        near_ties=near,
+        relevance=how,
+        unsteady=unsteady(source.model, source.network, how, source.arrays),
+    )
     write_json(folder / bundle.EXAMPLES, examples.model_dump(mode="json"))
     write_text(folder / bundle.REQUEST, _request(signature, source.arrays))
     return [parity.as_dict() for parity in found], examples
+
+
+def _explained_graph(
+    source: _Source, signature: bundle.Signature, folder: Path
+) -> tuple[bundle.Signature, list[dict[str, Any]]]:
+    """Write the explained graph, compare it with the engine, and describe it in the signature."""
+    from .explained import explained_inputs, export_explained
+    from .explained_parity import compare_explained
+
+    how = _relevance(source, signature)
+    path = folder / bundle.EXPLAINED
+    metadata = {**_metadata(source), "explanation": how.model_dump_json()}
+    outputs = export_explained(
+        source.model, source.network, path, how, opset=source.config.export.opset, metadata=metadata
+    )
+    described = bundle.Explained(
+        inputs=[_tensor(spec) for spec in explained_inputs(source.model)],
+        outputs=[_tensor(spec) for spec in outputs],
+        how=how,
+    )
+    signature = signature.model_copy(update={"explained": described})
+    found = compare_explained(source.model, source.network, path, signature, source.arrays)
+    return signature, [parity.as_dict() for parity in found]
 
 
 def _request(signature: bundle.Signature, arrays: Mapping[str, np.ndarray]) -> str:
@@ -184,22 +227,22 @@ def _signature(source: _Source) -> bundle.Signature:
     from .graph import graph_inputs, graph_outputs
 
     model = source.model
-
-    def tensor(spec: Any) -> bundle.Tensor:
-        return bundle.Tensor.model_validate(spec.as_dict())
-
     return bundle.Signature(
         model=model.name,
         title=model.title,
         summary=model.summary,
         version=source.project.version,
         hyperparameters=dict(source.config.model),
-        inputs=[tensor(spec) for spec in graph_inputs(model)],
-        outputs=[tensor(spec) for spec in graph_outputs(model)],
-        features=tensor(model.features),
+        inputs=[_tensor(spec) for spec in graph_inputs(model)],
+        outputs=[_tensor(spec) for spec in graph_outputs(model)],
+        features=_tensor(model.features),
         target=list(source.config.explain.target or model.target()),
         opset=source.config.export.opset,
     )
+
+
+def _tensor(spec: Any) -> bundle.Tensor:
+    return bundle.Tensor.model_validate(spec.as_dict())
 
 
 def _examples(project: Project, config: Config) -> dict[str, np.ndarray]:

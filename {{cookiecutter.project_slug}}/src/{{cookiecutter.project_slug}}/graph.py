@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx
 
-__all__ = ["Published", "export_graph", "graph_inputs", "graph_outputs"]
+__all__ = ["Published", "export_graph", "graph_inputs", "graph_outputs", "write_graph"]
 
 LOGITS = "logits"
 PROBABILITIES = "probabilities"
@@ -109,37 +109,73 @@ def export_graph(
     ModelError
         If the network doesn't export, or the graph doesn't pass the full check of ONNX.
     """
+    published = Published(model, network).eval()
+    inputs = graph_inputs(model)
+    arguments = tuple(batch[spec.name] for spec in inputs)
+    with _frozen(network):
+        write_graph(published, arguments, (inputs, graph_outputs(model)), path, opset=opset, metadata=metadata)
+
+
+def write_graph(
+    module: nn.Module,
+    arguments: tuple[Tensor, ...],
+    specs: tuple[Sequence[TensorSpec], Sequence[TensorSpec]],
+    path: Path,
+    *,
+    opset: int,
+    metadata: Mapping[str, str],
+) -> None:
+    """Write a module as one ONNX graph; the parameters are those of `export_graph`.
+
+    Parameters
+    ----------
+    module
+        What is written; gradients of its parameters are off.
+    arguments
+        Inputs to trace with, in order.
+    specs
+        Inputs and outputs in order.
+
+    Raises
+    ------
+    ModelError
+        If it doesn't export, or the graph doesn't pass the full check of ONNX.
+    """
     import onnx
 
-    published = Published(model, network).eval()
-    inputs, outputs = graph_inputs(model), graph_outputs(model)
-    shapes = tuple(
-        {number: torch.export.Dim(axis, min=1) for number, axis in enumerate(spec.axes) if axis in spec.dynamic}
-        for spec in inputs
-    )
-    with _frozen(network), _quiet():
+    inputs, outputs = specs
+    name = path.name
+    with _quiet():
         try:
             program = torch.onnx.export(
-                published,
-                tuple(batch[spec.name] for spec in inputs),
+                module,
+                arguments,
                 dynamo=True,
                 input_names=[spec.name for spec in inputs],
                 output_names=[spec.name for spec in outputs],
-                dynamic_shapes=(shapes,),
+                dynamic_shapes=_free_axes(module, inputs),
                 opset_version=opset,
                 verbose=False,
             )
         except (torch.onnx.OnnxExporterError, torch._dynamo.exc.TorchDynamoException) as error:
-            raise ModelError(f"{model.name}: doesn't export to ONNX: {' '.join(str(error).split())[:300]}") from error
+            raise ModelError(f"{name}: doesn't export to ONNX: {' '.join(str(error).split())[:300]}") from error
     proto = program.model_proto  # type: ignore[union-attr]
     _tidy(proto, outputs, metadata)
     try:
         onnx.checker.check_model(proto, full_check=True)
     except Exception as error:  # the checker's errors have no common public base
-        raise ModelError(
-            f"{model.name}: the graph doesn't pass ONNX's check: {' '.join(str(error).split())[:300]}"
-        ) from error
+        raise ModelError(f"{name}: doesn't pass ONNX's check: {' '.join(str(error).split())[:300]}") from error
     onnx.save_model(proto, path)
+
+
+def _free_axes(module: nn.Module, inputs: Sequence[TensorSpec]) -> Any:
+    """Return the axes that may have any length, as the exporter wants them."""
+    free = tuple(
+        {number: torch.export.Dim(axis, min=1) for number, axis in enumerate(spec.axes) if axis in spec.dynamic}
+        for spec in inputs
+    )
+    # A module that takes any number of arguments has one parameter for all of them.
+    return (free,) if isinstance(module, Published) else free
 
 
 def _tidy(proto: onnx.ModelProto, outputs: Sequence[TensorSpec], metadata: Mapping[str, str]) -> None:

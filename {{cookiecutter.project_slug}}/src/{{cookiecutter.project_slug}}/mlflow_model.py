@@ -23,7 +23,7 @@ from .files import read_json
 __all__ = ["requirements", "save_model"]
 
 #: The part of this package that runs without a training framework; it travels with the model.
-RUNTIME = ("__init__.py", "errors.py", "files.py", "config.py", "bundle.py", "runtime.py")
+RUNTIME = ("__init__.py", "errors.py", "files.py", "config.py", "bundle.py", "inputs.py", "runtime.py")
 LIBRARIES = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "pydantic", "pyyaml")
 
 
@@ -66,7 +66,7 @@ def requirements(libraries: Sequence[str]) -> list[str]:
 
 def _describe(path: Path, signature: Signature) -> None:
     """Say in ``MLmodel`` what goes in and out, and take the paths of this machine out of it."""
-    from mlflow.types.schema import ColSpec, Object, Schema
+    from mlflow.types.schema import ColSpec, Object, ParamSchema, ParamSpec, Schema
 
     file = path / "MLmodel"
     described = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -80,6 +80,13 @@ def _describe(path: Path, signature: Signature) -> None:
         return json.dumps(Schema([ColSpec(Object([_property(spec) for spec in specs]))]).to_dict())
 
     described["signature"] |= {"inputs": schema(signature.inputs), "outputs": schema(signature.outputs)}
+    if signature.explained is not None:
+        params = [
+            ParamSpec("explain", "boolean", False),
+            ParamSpec("top", "integer", 0),
+            ParamSpec("edges", "boolean", False),
+        ]
+        described["signature"] |= {"params": json.dumps(ParamSchema(params).to_dict())}
     file.write_text(yaml.safe_dump(described, sort_keys=True), encoding="utf-8")
 
 

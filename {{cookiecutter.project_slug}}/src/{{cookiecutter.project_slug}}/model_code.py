@@ -51,10 +51,21 @@ class BundleModel(PythonModel):
     # MLflow checks a request against this hint only: what a wrong one gets is one line of ours, not a page of its own.
     def predict(
         self, context: Any, model_input: list[Any], params: dict[str, Any] | None = None
-    ) -> list[dict[str, list[float]]]:
-        """Return the outputs of every example by name, as nested lists."""
+    ) -> list[dict[str, Any]]:
+        """Return the outputs of every example by name, as nested lists.
+
+        ``params``: with ``explain`` also relevances of all elements, or of the ``top`` most relevant ones by their
+        positions; with ``edges`` also those of edges.
+        """
+        wanted = params or {}
         try:
-            scored = self.model.predict_each(self._columns(model_input))
+            columns = self._columns(model_input)
+            if wanted.get("explain"):
+                explained = self.model.explain(columns)
+                return [
+                    self.runtime.shown(one, int(wanted.get("top", 0)), bool(wanted.get("edges"))) for one in explained
+                ]
+            scored = self.model.predict_each(columns)
         except self.runtime.ProjectError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
         return [{name: values.tolist() for name, values in outputs.items()} for outputs in scored]

@@ -30,7 +30,17 @@ if TYPE_CHECKING:
     from .bundle import Tensor
     from .graph import Published
 
-__all__ = ["Choices", "Parity", "compare", "compare_shapes", "forward", "near_ties", "shapes"]
+__all__ = [
+    "Choices",
+    "Parity",
+    "compare",
+    "compare_shapes",
+    "difference",
+    "double_precision",
+    "forward",
+    "near_ties",
+    "shapes",
+]
 
 #: A choice is clear if the gap between the last one chosen and the first one left is so many times the rounding.
 CLEAR = 4.0
@@ -145,11 +155,11 @@ class Parity:
     answers
         Number of answers.
     largest
-        Largest absolute difference of any output, over the answers that hang on choices which agree.
+        Largest difference of any output, see `difference`, over the answers that hang on choices which agree.
     flipped
         Number of answers that hang on a choice which differs.
     largest_flipped
-        Largest absolute difference over those; 0 if there is none.
+        Largest difference over those; 0 if there is none.
     """
 
     case: str
@@ -178,7 +188,7 @@ def near_ties(network: Published, arrays: Mapping[str, np.ndarray]) -> list[int]
 
     Answers are numbered through: those of the first example, padding included, then those of the second.
     """
-    with _double_precision():
+    with double_precision():
         exact = copy.deepcopy(network).double()
     # One example at a time: the values of a choice among thousands are large.
     close = [
@@ -190,7 +200,7 @@ def near_ties(network: Published, arrays: Mapping[str, np.ndarray]) -> list[int]
 
 def _near(network: Published, exact: Published, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     outputs, single = forward(network, arrays, keep=True)
-    with _double_precision():
+    with double_precision():
         _, double = forward(exact, {name: values.astype(np.float64) for name, values in arrays.items()}, keep=True)
     doubtful = [
         _close(a, b, k) | (first != second).any(-1)
@@ -203,7 +213,7 @@ def _near(network: Published, exact: Published, arrays: Mapping[str, np.ndarray]
 
 
 @contextlib.contextmanager
-def _double_precision() -> Iterator[None]:
+def double_precision() -> Iterator[None]:
     """Let a network that makes its own constants make them in double precision."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
@@ -284,11 +294,21 @@ def _compare(network: Published, probe: _Probe, case: str, arrays: Mapping[str, 
         )
     shape = network.answers(ours[0])
     size = math.prod(shape)
-    differences = [np.abs(a - b).reshape(size, -1).max(1) for a, b in zip(ours, theirs, strict=True)]
-    difference = np.max(differences, axis=0)
+    differences = [difference(a, b, shape).reshape(size) for a, b in zip(ours, theirs, strict=True)]
+    largest = np.max(differences, axis=0)
     pairs = list(zip(choices.chosen, chosen, strict=True)) if len(chosen) == len(choices.chosen) else []
     flipped = _reached([(a != b).any(-1) for a, b in pairs], pairs, shape).reshape(size)
-    return Parity(case, size, _largest(difference[~flipped]), int(flipped.sum()), _largest(difference[flipped]))
+    return Parity(case, size, _largest(largest[~flipped]), int(flipped.sum()), _largest(largest[flipped]))
+
+
+def difference(given: np.ndarray, wanted: np.ndarray, answers: Sequence[int]) -> np.ndarray:
+    """Return the difference of every answer: absolute, but relative to the answer's largest value if that is above 1.
+
+    Rounding grows with the values: a logit of 20 can't agree as closely as one of 1.
+    """
+    apart = np.abs(given.astype(np.float64) - wanted).reshape(*answers, -1).max(-1)
+    size = np.abs(wanted.astype(np.float64)).reshape(*answers, -1).max(-1)
+    return np.asarray(apart / np.maximum(size, 1.0))
 
 
 def _largest(values: np.ndarray) -> float:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import bundle, models
-from .bundle import Relevance, Signature
 from .config import Config
 from .errors import DataError, ExplainError
 from .project import Project
 from .readers import need, read_examples
-from .runtime import LoadedModel, load, pad
+from .runtime import LoadedModel, load
 from .writers import check_suffix, writer
 
 __all__ = ["run"]
 
 #: Examples in memory at a time.
 CHUNK = 1024
-Explain = Callable[[dict[str, Sequence[np.ndarray]]], dict[str, Any]]
+RELEVANCE = "relevance"
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +41,7 @@ def run(project: Project, config: Config | None, *, file: Path, output: Path, ex
     output
         File to write; it appears at the end, whole or not at all.
     explain
-        Whether relevances are wanted too; they need PyTorch.
+        Whether relevances are wanted too.
 
     Raises
     ------
@@ -52,18 +50,19 @@ def run(project: Project, config: Config | None, *, file: Path, output: Path, ex
     DataError
         If the file can't be read, or holds what no example can have; the line says where.
     ExplainError
-        If relevances are wanted without PyTorch.
+        If relevances are wanted of a bundle without an explained graph.
     """
     need(f"writing {output.suffix}", check_suffix(output))
     if output.exists() and file.exists() and output.samefile(file):
         raise DataError(f"{output}: input and output are the same file; choose another --output")
     model = load(project.bundle)
     signature = model.signature
-    explainer = _explainer(project.bundle, signature) if explain else None
+    if explain and signature.explained is None:
+        raise ExplainError(f"{project.bundle.name} was published without an explained graph: run `export` again")
     count = 0
     with writer(output) as write:
         for examples in read_examples(file, signature, models.get(signature.model), CHUNK):
-            write(_columns(model, {name: list(values) for name, values in examples.items()}, count, explainer))
+            write(_columns(model, {name: list(values) for name, values in examples.items()}, count, explain=explain))
             count += len(examples[signature.inputs[0].name])
             log.info("%d %s scored", count, signature.inputs[0].axes[0])
     line = f"{count} {signature.inputs[0].axes[0]} scored with {project.title} {signature.version}: {output}"
@@ -71,47 +70,28 @@ def run(project: Project, config: Config | None, *, file: Path, output: Path, ex
 
 
 def _columns(
-    model: LoadedModel, examples: dict[str, Sequence[np.ndarray]], first: int, explainer: Explain | None
+    model: LoadedModel, examples: dict[str, Sequence[np.ndarray]], first: int, *, explain: bool
 ) -> dict[str, Any]:
     """Return the columns of some rows."""
-    scored = model.predict_each(examples, first=first)
+    scored = (model.explain if explain else model.predict_each)(examples, first=first)
     columns: dict[str, Any] = {"index": np.arange(first, first + len(scored))}
     for spec in model.signature.outputs:
-        values = [outputs[spec.name] for outputs in scored]
-        ragged = any(axis in spec.dynamic for axis in spec.axes[1:])
-        for number in range(spec.sizes[spec.axes[-1]]):
-            cells = [value[..., number] for value in values]
-            columns[f"{spec.name}_{_label(spec, number)}"] = cells if ragged else np.array(cells)
-    if explainer is not None:
-        columns |= explainer(examples)
+        columns |= _cells(spec, spec.name, [outputs[spec.name] for outputs in scored])
+    if explain:
+        columns["explained"] = np.array([outputs["explained"] for outputs in scored])
+        columns |= _cells(model.signature.features, RELEVANCE, [outputs[RELEVANCE] for outputs in scored])
+    return columns
+
+
+def _cells(spec: bundle.Tensor, name: str, values: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Return a column for every entry along the last axis: numbers, or a list for each example."""
+    ragged = any(axis in spec.dynamic for axis in spec.axes[1:])
+    columns = {}
+    for number in range(spec.sizes[spec.axes[-1]]):
+        cells = [value[..., number] for value in values]
+        columns[f"{name}_{_label(spec, number)}"] = cells if ragged else np.array(cells)
     return columns
 
 
 def _label(spec: bundle.Tensor, number: int) -> str:
     return spec.columns[number] if spec.columns else str(number)
-
-
-def _explainer(folder: Path, signature: Signature) -> Explain:
-    """Return a function that explains examples with the network of the bundle and the rules it was published with."""
-    if importlib.util.find_spec("torch") is None:
-        raise ExplainError("--explain needs PyTorch: install the project with its extra [train]")
-    from .relevance import relevances
-    from .verify import load_network
-
-    network = load_network(folder, signature)
-    how = bundle.read_examples(folder).relevance
-    if how is None:
-        raise ExplainError(f"{folder.name} was published without an explanation: run `export` again")
-    rules: Relevance = how
-    names = [f"relevance_{column}" for column in signature.features.columns]
-
-    def explain(examples: dict[str, Sequence[np.ndarray]]) -> dict[str, Any]:
-        arrays = {spec.name: pad(spec, examples[spec.name]) for spec in signature.inputs}
-        values, explained = relevances(network, signature, arrays, rules)
-        found: dict[str, Any] = {"explained": explained, **{name: [] for name in names}}
-        for row, example in zip(values, examples[signature.inputs[0].name], strict=True):
-            for number, name in enumerate(names):
-                found[name].append(row[: len(example), number])
-        return found
-
-    return explain

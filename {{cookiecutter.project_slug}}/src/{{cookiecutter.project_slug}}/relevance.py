@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import nn
 from .bundle import Relevance, Signature
 from .explain import explain
 
-__all__ = ["relevances"]
+__all__ = ["bounds", "relevances"]
 
 #: Examples in one pass: relevance propagation is bound by memory, small batches are faster.
 BATCH = 8
@@ -55,16 +55,16 @@ def relevances(
             composite=how.composite,
             bias="exclude" if how.bias == "exclude" else "absorb",
             epsilon=how.epsilon,
-            bounds=_bounds(signature),
+            bounds=bounds(signature.features.ranges),
         )
         relevance.append(explanation.relevance.numpy())
         explained.append(explanation.explained.numpy())
     return np.concatenate(relevance), np.concatenate(explained)
 
 
-def _bounds(signature: Signature) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Return the lowest and highest values of the features, for rules that need them."""
-    if not signature.features.ranges:
+def bounds(ranges: Sequence[tuple[float, float]]) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Return the lowest and highest values of features, for rules that need them; None if they aren't known."""
+    if not ranges:
         return None
-    low, high = torch.tensor(signature.features.ranges).unbind(1)
+    low, high = torch.tensor(ranges).unbind(1)
     return low, high

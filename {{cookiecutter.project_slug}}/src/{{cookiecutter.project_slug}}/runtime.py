@@ -18,16 +18,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .bundle import MODEL, Signature, Tensor, read_signature
+from .bundle import EXPLAINED, MODEL, Signature, Tensor, read_signature
 from .errors import BundleError, DataError, MissingStepError, ProjectError
+from .inputs import Weights, examples, pad
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["DataError", "LoadedModel", "ProjectError", "load"]
+__all__ = ["DataError", "LoadedModel", "ProjectError", "load", "shown"]
 
 #: Examples in one pass through the graph: memory stays bounded, whatever is asked.
 BATCH = 128
+#: Relevance propagation keeps every layer's values: fewer examples in one pass are as fast.
+EXPLAINED_BATCH = 16
 #: A graph network may compare all elements of a set with each other: so many pairs in one pass, if it is more than one.
 PAIRS = 2**23
 
@@ -74,6 +77,8 @@ class LoadedModel:
         wanted = [spec.name for spec in self.signature.inputs], [spec.name for spec in self.signature.outputs]
         if names != wanted:
             raise BundleError(f"{folder.name}/{MODEL}: inputs and outputs are {names}, but its signature says {wanted}")
+        self._explained: onnxruntime.InferenceSession | None = None
+        self._threads = threads
         self._warned = False
 
     def predict(self, inputs: Any, *, batch: int = BATCH) -> dict[str, np.ndarray]:
@@ -122,6 +127,61 @@ class LoadedModel:
                         for spec in self.signature.outputs
                     }
                 )
+        return results
+
+    def explain(
+        self, inputs: Any, target: Any = None, *, batch: int = EXPLAINED_BATCH, first: int = 0
+    ) -> list[dict[str, np.ndarray]]:
+        """Score examples and explain each: one mapping for an example, cut to its own length.
+
+        Parameters
+        ----------
+        inputs
+            As for `predict`.
+        target
+            Weights of the raw outputs that are explained, ``[outputs]`` in the order of the signature's target input
+            (for sets ``[elements, outputs]`` as well): one for all examples, or a list of one for each. None: what the
+            model explains by default.
+        batch
+            Examples in one pass.
+        first
+            Number of the first example, for messages.
+
+        Returns
+        -------
+        explanations
+            For each example the outputs, ``relevance`` of every feature, the ``ledger``, ``explained`` (what is
+            explained: relevances and ledger sum to it), and where the network has edges ``edge<block>_index`` and what
+            belongs to it.
+
+        Raises
+        ------
+        MissingStepError
+            If the bundle was published without an explained graph.
+        DataError
+            If the values don't fit the signature; the line says where.
+        """
+        known = self.signature.explained
+        if known is None:
+            raise MissingStepError(f"{self.folder.name}/{EXPLAINED}", "export")
+        if self._explained is None:
+            self._explained = session(self.folder / EXPLAINED, threads=self._threads)
+        names = [spec.name for spec in known.outputs]
+        weigh = Weights(known.inputs[-1], known.how.target, target)
+        results: list[dict[str, np.ndarray]] = []
+        for piece, lengths in self._pieces(inputs, batch, first):
+            shape = next(iter(piece.values())).shape
+            weights = weigh(len(results), lengths, shape)
+            given = self._explained.run(names, {**piece, known.inputs[-1].name: weights})
+            values = dict(zip(names, given, strict=True))
+            for row, length in enumerate(lengths):
+                one = {
+                    spec.name: values[spec.name][row][:length] if spec.set_axis else values[spec.name][row]
+                    for spec in known.outputs
+                }
+                raw = np.concatenate([values[spec.name][row] for spec in self.signature.outputs if spec.raw], -1)
+                one["explained"] = np.asarray((raw.astype(np.float64) * weights[row]).sum())
+                results.append(one)
         return results
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -177,6 +237,37 @@ def _cuts(sizes: Sequence[int], batch: int) -> Iterator[tuple[int, int]]:
         yield start, len(sizes)
 
 
+def shown(explanation: Mapping[str, np.ndarray], top: int = 0, edges: bool = False) -> dict[str, Any]:
+    """Return an explanation as plain lists, as a server gives it.
+
+    Parameters
+    ----------
+    explanation
+        One that `LoadedModel.explain` gave.
+    top
+        Number of elements to tell of: those with the largest sum of absolute relevances. ``elements`` are their
+        positions, the most relevant first. 0: all, in their own order.
+    edges
+        Whether to tell of edges too.
+
+    Raises
+    ------
+    DataError
+        If ``top`` is negative.
+    """
+    if top < 0:
+        raise DataError(f"top: got {top}, expected 0 (all elements) or more")
+    relevance = explanation["relevance"]
+    order = np.argsort(-np.abs(relevance).reshape(len(relevance), -1).sum(1), kind="stable")
+    elements = order[:top] if top else np.arange(len(relevance))
+    whole = {name: values for name, values in explanation.items() if not name.startswith("edge")}
+    told = {name: values.tolist() for name, values in whole.items()}
+    told |= {"elements": elements.tolist(), "relevance": relevance[elements].tolist()}
+    if edges:
+        told |= {name: values[elements].tolist() for name, values in explanation.items() if name not in whole}
+    return told
+
+
 def session(path: Path, *, threads: int = 0) -> onnxruntime.InferenceSession:
     """Open a graph in ONNX Runtime.
 
@@ -201,117 +292,6 @@ def session(path: Path, *, threads: int = 0) -> onnxruntime.InferenceSession:
     except Exception as error:  # ONNX Runtime's own errors have no common public base
         line = " ".join(str(error).split())[:200]
         raise BundleError(f"{path.parent.name}/{path.name}: ONNX Runtime can't load it: {line}") from error
-
-
-def examples(spec: Tensor, values: Any) -> Sequence[Any]:
-    """Return values as one array for each example; an Awkward array is taken apart, a single example is wrapped."""
-    if hasattr(values, "layout") and hasattr(values, "to_list"):
-        values = _from_awkward(spec, values)
-    if isinstance(values, np.ndarray):
-        if values.ndim == len(spec.axes) - 1:
-            return [values]
-        if values.ndim != len(spec.axes) and values.dtype != object:
-            raise DataError(f"{spec.name}: got {values.ndim} axes, expected {len(spec.axes)}: {', '.join(spec.axes)}")
-    if isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
-        raise DataError(f"{spec.name}: got {type(values).__name__}, expected a list of {spec.axes[0]}")
-    found: Sequence[Any] = values
-    return found
-
-
-def _from_awkward(spec: Tensor, values: Any) -> list[np.ndarray]:
-    """Turn an Awkward array of records or of plain numbers into one array for each example."""
-    import awkward
-
-    if awkward.fields(values):
-        absent = [column for column in spec.columns if column not in awkward.fields(values)]
-        if absent:
-            found = ", ".join(awkward.fields(values))
-            raise DataError(f"{spec.name}: fields {', '.join(absent)} missing; found {found}")
-        values = awkward.concatenate([values[column][..., np.newaxis] for column in spec.columns], axis=-1)
-    width = spec.sizes[spec.axes[-1]]
-    return [np.asarray(awkward.to_numpy(example), dtype=spec.dtype).reshape(-1, width) for example in values]
-
-
-def pad(spec: Tensor, values: Sequence[Any], *, first: int = 0) -> np.ndarray:
-    """Pad examples with zeros to one array.
-
-    Parameters
-    ----------
-    spec
-        Input that they are for.
-    values
-        One array for each example, of any length along the dynamic axis.
-    first
-        Number of the first example, for messages.
-
-    Raises
-    ------
-    DataError
-        If an example isn't numbers, has another shape, or holds values that aren't finite.
-    """
-    rows = [_example(spec, example, number) for number, example in enumerate(values, start=first)]
-    shape = [max((row.shape[axis] for row in rows), default=0) for axis in range(len(spec.axes) - 1)]
-    padded = np.zeros((len(rows), *shape), dtype=spec.dtype)
-    for row, target in zip(rows, padded, strict=True):
-        target[tuple(slice(length) for length in row.shape)] = row
-    return padded
-
-
-def _example(spec: Tensor, values: Any, number: int) -> np.ndarray:
-    where = f"{spec.name}[{number}]"
-    try:
-        with np.errstate(over="ignore"):
-            row = np.asarray(values, dtype=spec.dtype)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(
-            f"{where}: got something else than numbers, or rows of different lengths; expected {_shape(spec)}"
-        ) from error
-    inner = spec.axes[1:]
-    if row.size == 0 and row.ndim <= len(inner):
-        row = row.reshape([0 if axis in spec.dynamic else spec.sizes[axis] for axis in inner])
-    fits = row.ndim == len(inner) and all(
-        axis in spec.dynamic or length == spec.sizes[axis] for axis, length in zip(inner, row.shape, strict=True)
-    )
-    if not fits:
-        raise DataError(f"{where}: got shape {list(row.shape)}, expected {_shape(spec)}")
-    for axis, length in zip(inner, row.shape, strict=True):
-        if length > spec.limits.get(axis, length):
-            raise DataError(f"{where}: got {length} {axis}, expected at most {spec.limits[axis]}")
-    if not np.isfinite(row).all():
-        place = [int(index) for index in np.argwhere(~np.isfinite(row))[0]]
-        raise DataError(f"{where}{_place(spec, place)}: got {row[tuple(place)]}, expected a finite number")
-    _check_positive(spec, row, where)
-    _check_codes(spec, row, where)
-    return row
-
-
-def _check_positive(spec: Tensor, row: np.ndarray, where: str) -> None:
-    """Refuse what can't be: a particle without energy would silently count as padding."""
-    for name in spec.positive:
-        column = spec.columns.index(name)
-        wrong = (row != 0).any(axis=-1) & (row[..., column] <= 0)
-        if wrong.any():
-            place = [int(index) for index in np.argwhere(wrong)[0]] + [column]
-            raise DataError(f"{where}{_place(spec, place)}: got {row[tuple(place)]}, expected more than 0 {spec.unit}")
-
-
-def _check_codes(spec: Tensor, row: np.ndarray, where: str) -> None:
-    for name, allowed in spec.allowed.items():
-        column = spec.columns.index(name)
-        wrong = (row != 0).any(axis=-1) & ~np.isin(row[..., column], allowed)
-        if wrong.any():
-            place = [int(index) for index in np.argwhere(wrong)[0]] + [column]
-            known = " or ".join(f"{value:g}" for value in allowed)
-            raise DataError(f"{where}{_place(spec, place)}: got {row[tuple(place)]:g}, expected {known}")
-
-
-def _place(spec: Tensor, place: list[int]) -> str:
-    return f"{place} ({spec.columns[place[-1]]})" if spec.columns else str(place)
-
-
-def _shape(spec: Tensor) -> str:
-    lengths = ", ".join(axis if axis in spec.dynamic else str(spec.sizes[axis]) for axis in spec.axes[1:])
-    return f"[{lengths}]" + (f": {', '.join(spec.columns)} in {spec.unit}" if spec.columns else "")
 
 
 def _joined(spec: Tensor, pieces: list[np.ndarray]) -> np.ndarray:

@@ -44,8 +44,8 @@ class Check:
     answers
         Number of answers compared: examples, or their elements where there is an answer for each.
     largest
-        Largest difference from the stored answers (for relevances as a fraction of the example's largest one); answers
-        with a near-tie that differ are left out. None if there is nothing to compare.
+        Largest difference from the stored answers, as a fraction of an answer's largest value if that is above 1 (for
+        relevances always); answers with a near-tie that differ are left out. None if there is nothing to compare.
     tolerance
         What is allowed.
     flipped
@@ -98,7 +98,10 @@ class Stored:
         elements = next(iter(self.inputs.values())).shape[1:2] if for_elements else ()
         near = np.zeros((self.examples.count, *elements), dtype=bool)
         near.flat[[number for number in self.examples.near_ties if 0 <= number < near.size]] = True
-        return np.asarray(near.reshape(len(near), -1).any(1)) if output == RELEVANCE else near
+        if output != RELEVANCE:
+            return near
+        unsteady = np.isin(np.arange(len(near)), self.examples.unsteady)
+        return np.asarray(near.reshape(len(near), -1).any(1) | unsteady)
 
 
 Answer = Callable[[Stored], Arrays]
@@ -184,10 +187,9 @@ def _difference(
     if not np.isfinite(given).all():
         return None
     difference = np.abs(given.astype(np.float64) - stored).reshape(*answers, -1).max(axis=-1)
-    if relative:
-        size = np.abs(stored).reshape(*answers, -1).max(axis=-1)
-        return np.asarray(difference / np.where(size > 0, size, 1.0))
-    return np.asarray(difference)
+    size = np.abs(stored).reshape(*answers, -1).max(axis=-1)
+    # Outputs are compared as `parity.difference` does; relevances have no unit, so that only their ratio counts.
+    return np.asarray(difference / (np.where(size > 0, size, 1.0) if relative else np.maximum(size, 1.0)))
 
 
 def load_network(folder: Path, signature: Signature) -> nn.Module:
@@ -225,7 +227,20 @@ def _pytorch(stored: Stored) -> Arrays:
 def _onnxruntime(stored: Stored) -> Arrays:
     from .runtime import load
 
-    return load(stored.folder).run(stored.inputs)
+    model = load(stored.folder)
+    given = dict(model.run(stored.inputs))
+    if model.signature.explained is not None and stored.examples.relevance is not None:
+        explained = model.explain(stored.inputs)
+        given[RELEVANCE] = np.stack([padded(one[RELEVANCE], stored.inputs) for one in explained])
+    return given
+
+
+def padded(relevance: np.ndarray, inputs: Arrays) -> np.ndarray:
+    """Give the relevances of an example as many rows as the stored inputs have."""
+    if relevance.ndim < 2:
+        return relevance
+    missing = next(iter(inputs.values())).shape[1] - len(relevance)
+    return np.pad(relevance, [(0, missing), *[(0, 0)] * (relevance.ndim - 1)])
 
 
 #: Every face with the library that it needs.

@@ -17,9 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ExplainError
+from .attach import hold, replace, trusting, unwatched_if_constant
 from .canonize import Plan, make_plan, same_output
+from .checks import Target, check_module, check_output, check_values, is_plain_leaf, joined, target_weights
 from .composites import Bounds, Composite, find_composite
-from .escape import Record, Watch, refuse_foreign_functions, tensors_in
+from .escape import Record, Watch, refuse_foreign_functions
 from .ledger import Book, Groups, on_gradient
 from .maps import find_affine
 from .result import Explanation
@@ -28,7 +30,6 @@ from .treatments import as_it_is, find_held, find_maximum, find_treatment
 
 __all__ = ["Explainer", "Places", "Target", "explain"]
 
-Target: TypeAlias = Tensor | Sequence[float] | int
 #: Names of modules whose output's relevance is wanted; a mapping gives for each name a function of activations and
 #: gradients (relevance is their product) that reduces them.
 Places: TypeAlias = Sequence[str] | Mapping[str, Callable[[Tensor, Tensor], Any]]
@@ -55,9 +56,10 @@ def explain(
     inputs
         Arguments of ``module``; relevance lives at the first, a tensor ``[samples, ...]``.
     target
-        What is explained: weights ``[outputs]`` or ``[samples, outputs]`` of a combination of the (flattened) outputs,
-        or the number of one output. Weights ``[columns]`` of the outputs ``[samples, elements, columns]`` of sets are
-        those of every element. Several outputs count as one, joined along the last axis.
+        What is explained: the number of one output, or weights of a combination: ``[outputs]`` or ``[samples,
+        outputs]`` of the flattened outputs, or in the outputs' own shape. Weights ``[columns]`` of the outputs
+        ``[samples, elements, columns]`` of sets are those of every element. Several outputs count as one, joined along
+        the last axis.
     composite
         Which rule where: a name in `COMPOSITES`, or a composite of your own.
     bias
@@ -127,9 +129,9 @@ class Explainer:
         self.held = [(module, name) for module in self.names for name in find_held(module)]
         self.ruled = {m for m in self.names if self.treatments[m] is not None or find_affine(m, "") is not None}
         self.weights = list(self.module.named_parameters())
-        self._check_module()
+        check_module(self.names, self.ruled, self.reductions)
         #: Modules that own nothing and have no rule: only activations that they are given could escape in them.
-        self.plain = {module for module in self.names if module not in self.ruled and _is_plain_leaf(module)}
+        self.plain = {module for module in self.names if module not in self.ruled and is_plain_leaf(module)}
         self._stack = contextlib.ExitStack()
         for _, parameter in self.weights:
             if parameter.requires_grad:
@@ -145,13 +147,43 @@ class Explainer:
 
     def __call__(self, values: Tensor, *context: Any, target: Target, **options: Any) -> Explanation:
         """Explain one batch: relevance at ``values``, with ``context`` and ``options`` held constant."""
-        self._check_values(values)
+        check_values(values, self.weights)
         with torch.inference_mode(False), torch.enable_grad():
             leaf = values.detach().clone().requires_grad_(True)
-            plain = None
-            if self.plan is None:
-                plain = self._record(leaf, context, options)
-            return self._explain(leaf, context, options, target, plain)
+            plain = self._record(leaf, context, options) if self.plan is None else None
+
+            def weigh(output: Tensor, samples: int) -> Tensor:
+                check_output(output)
+                if plain is not None:
+                    same_output(plain, output.detach())
+                    refuse_foreign_functions(output)
+                return target_weights(target, output, samples)
+
+            found = self._explain(leaf, context, options, weigh)
+        if not bool(torch.isfinite(found.relevance).all()):
+            raise ExplainError("relevance isn't finite: raise epsilon, or explain in float64")
+        return found
+
+    def trace(self, values: Tensor, *context: Any, weights: Tensor) -> Explanation:
+        """Explain without looking at any value, for a tracer that records tensor operations (such as an export).
+
+        Parameters
+        ----------
+        values, context
+            As for a call. What the tracer records holds for batches of any size, but not for another network.
+        weights
+            Weights of what is explained, in the shape of the outputs (joined along the last axis if there are several).
+
+        Raises
+        ------
+        ExplainError
+            If no real batch was explained before: what stands where is read off one.
+        """
+        if self.plan is None:
+            raise ExplainError("trace: nothing is known of the network yet: explain a real batch first")
+        with torch.enable_grad():
+            leaf = values.detach().clone().requires_grad_(True)
+            return self._explain(leaf, context, {}, lambda output, samples: weights.reshape(samples, -1), real=False)
 
     # -- one pass ------------------------------------------------------------------------------------------------------
     def _record(self, leaf: Tensor, context: Sequence[Any], options: Mapping[str, Any]) -> Tensor:
@@ -164,8 +196,8 @@ class Explainer:
             # A copy, so that the leaf itself is no activation that a module could change in place.
             start = leaf.clone()
             with watch:
-                output = _joined(self.module(start, *context, **options))
-        self._check_output(output, infinite)
+                output = joined(self.module(start, *context, **options))
+        check_output(output, infinite)
         plan = make_plan(record, self.names, id(start), absorb=self.absorb)
         if isinstance(self.composite.first, InputRule) and not plan.direct:
             raise ExplainError(
@@ -177,31 +209,34 @@ class Explainer:
         return plain
 
     def _explain(
-        self, leaf: Tensor, context: Sequence[Any], options: Mapping[str, Any], target: Target, plain: Tensor | None
+        self,
+        leaf: Tensor,
+        context: Sequence[Any],
+        options: Mapping[str, Any],
+        weigh: Callable[[Tensor, int], Tensor],
+        *,
+        real: bool = True,
     ) -> Explanation:
-        """Run the network with its rules attached, and one backward pass."""
+        """Run the network with its rules attached, and one backward pass from what ``weigh`` makes of the output.
+
+        Where values aren't ``real`` (a tracer's), nothing may depend on them.
+        """
         assert self.plan is not None
         book = Book(Groups(1))
-        watch = Watch(book, None, absorb=self.absorb, epsilon=self.epsilon)
-        forwards = {module: _trusting(self._ruled(module, book)) for module in self.ruled}
+        watch = Watch(book, None, absorb=self.absorb, epsilon=self.epsilon, judges=real)
+        forwards = {module: trusting(self._ruled(module, book)) for module in self.ruled}
         places: dict[str, tuple[Tensor, Tensor]] = {}
         with self._attached(forwards, watch), self._observed(places):
             start = leaf.clone()
             with watch:
-                output = _joined(self.module(start, *context, **options))
-            self._check_output(output)
-            if plain is not None:
-                same_output(plain, output.detach())
-                refuse_foreign_functions(output)
-            book.groups = self._grouping(output)
-            weights = _target_weights(target, output, book.groups.samples)
-            products = output.reshape(weights.shape) * weights
+                output = joined(self.module(start, *context, **options))
+            samples = self._group(book, output)
+            weights = weigh(output, samples)
+            products = output.reshape(samples, -1) * weights
             (gradient,) = torch.autograd.grad(products.sum(), start)
         direct = isinstance(self.composite.first, InputRule)
         relevance = gradient if direct else gradient * leaf.detach()
-        if not bool(torch.isfinite(relevance).all()):
-            raise ExplainError("relevance isn't finite: raise epsilon, or explain in float64")
-        explained = products.detach().double().reshape(book.groups.samples, -1).sum(1)
+        explained = products.detach().double().sum(1)
         missing = [name for name in self.reductions if name not in places]
         if missing:
             raise ExplainError(f"place {missing[0]!r} has no influence on what is explained")
@@ -262,11 +297,11 @@ class Explainer:
         """Replace forward passes for a while, and tell the watch which module is running."""
         with contextlib.ExitStack() as stack:
             for module, forward in forwards.items():
-                _replace(stack, module, "forward", forward)
+                replace(stack, module, "forward", forward)
             for module, held in self.held:
-                _hold(stack, module, held)
+                hold(stack, module, held)
             for module in self.plain:
-                _replace(stack, module, "forward", _unwatched_if_constant(module.forward))
+                replace(stack, module, "forward", unwatched_if_constant(module.forward))
             for module, name in self.names.items():
                 if module not in forwards:
                     entry = (name, module)
@@ -293,147 +328,16 @@ class Explainer:
                 stack.callback(self.module.get_submodule(name).register_forward_hook(observe).remove)
             yield
 
-    # -- checks --------------------------------------------------------------------------------------------------------
-    def _check_module(self) -> None:
-        known = set(self.names.values())
-        for name in self.reductions:
-            if name not in known:
-                raise ExplainError(f"place {name!r}: the network has no module of that name")
-        for module, name in self.names.items():
-            if module.training:
-                raise ExplainError(f"the network is in training mode ({name or 'itself'!r}): call eval() first")
-            if module not in self.ruled and not any(module.children()) and _needs_rule(module):
-                raise ExplainError(
-                    f"module {name!r} of type {type(module).__name__} has no rule: explain.register (a function of "
-                    "activations) or explain.register_linear (a linear layer) adds one"
-                )
-        for name, parameter in self.weights:
-            if parameter.dtype not in (torch.float32, torch.float64):
-                raise ExplainError(f"weight {name!r} is {parameter.dtype}: expected float32 or float64, call float()")
-
-    def _check_values(self, values: Any) -> None:
-        if not isinstance(values, Tensor) or values.dtype not in (torch.float32, torch.float64):
-            got = values.dtype if isinstance(values, Tensor) else type(values).__name__
-            raise ExplainError(f"values to explain: got {got}, expected a float32 or float64 tensor")
-        if values.numel() == 0:
-            raise ExplainError(f"values to explain: got an empty tensor of shape {tuple(values.shape)}")
-        if not bool(torch.isfinite(values).all()):
-            bad = int((~torch.isfinite(values)).reshape(len(values), -1).any(1).nonzero()[0])
-            raise ExplainError(f"values to explain: row {bad} holds NaN or infinity, expected finite numbers")
-        for name, parameter in self.weights:
-            if parameter.device != values.device:
-                raise ExplainError(
-                    f"values are on {values.device}, weight {name!r} on {parameter.device}: move one of them"
-                )
-            if parameter.dtype != values.dtype:
-                raise ExplainError(f"values are {values.dtype}, weight {name!r} is {parameter.dtype}: convert one")
-
-    def _check_output(self, output: Any, infinite: Sequence[str] = ()) -> None:
-        if not isinstance(output, Tensor):
-            raise ExplainError(
-                f"the network returned {type(output).__name__}: expected raw outputs, one tensor or several with the "
-                "same axes but the last"
-            )
-        if not output.requires_grad:
-            raise ExplainError("the output doesn't depend on the values to explain")
-        if not bool(torch.isfinite(output).all()):
-            where = f", first after {infinite[0]!r}" if infinite else ""
-            raise ExplainError(f"an activation isn't finite (NaN or infinity){where}: look at inputs and weights")
-
-    def _grouping(self, output: Tensor) -> Groups:
-        if self.groups is None:
-            return Groups(output.shape[0] if output.ndim > 1 else 1)
-        if isinstance(self.groups, int):
-            return Groups(self.groups)
-        return Groups(int(self.groups[0].max()) + 1, self.groups)
-
-
-def _trusting(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """Hide a ruled module's own calls from the watch."""
-
-    def trusting(*inputs: Any, **options: Any) -> Any:
-        with torch._C.DisableTorchFunction():
-            return forward(*inputs, **options)
-
-    return trusting
-
-
-def _unwatched_if_constant(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """Don't watch a module that is given no activation, such as a search for neighbours: it is only slower."""
-
-    def unwatched(*inputs: Any, **options: Any) -> Any:
-        if any(tensor.requires_grad for tensor in tensors_in((inputs, options))):
-            return forward(*inputs, **options)
-        with torch._C.DisableTorchFunction(), torch.no_grad():
-            return forward(*inputs, **options)
-
-    return unwatched
-
-
-def _replace(stack: contextlib.ExitStack, module: nn.Module, name: str, function: Callable[..., Any]) -> None:
-    """Replace a method of one module; the stack puts the old one back."""
-    before = module.__dict__.get(name)
-    module.__dict__[name] = function
-    if before is None:
-        stack.callback(module.__dict__.pop, name)
-    else:
-        stack.callback(module.__dict__.__setitem__, name, before)
-
-
-def _hold(stack: contextlib.ExitStack, module: nn.Module, name: str) -> None:
-    """Take what a method or a submodule gives as constant."""
-    part = getattr(module, name)
-    owner, method = (part, "forward") if isinstance(part, nn.Module) else (module, name)
-    function = getattr(owner, method)
-
-    def held(*inputs: Any, **options: Any) -> Any:
-        with torch._C.DisableTorchFunction(), torch.no_grad():
-            return function(*inputs, **options)
-
-    _replace(stack, owner, method, held)
+    def _group(self, book: Book, output: Any) -> int:
+        """Tell the book which sample each row belongs to; return the number of samples."""
+        if isinstance(output, Tensor) and self.groups is None:
+            book.groups = Groups(output.shape[0] if output.ndim > 1 else 1)
+        elif isinstance(self.groups, int):
+            book.groups = Groups(self.groups)
+        elif self.groups is not None:
+            book.groups = Groups(int(self.groups[0].max()) + 1, self.groups)
+        return book.groups.samples
 
 
 def _first_input(values: Tensor, *_: Any) -> Tensor:
     return values
-
-
-def _joined(output: Any) -> Any:
-    """Join several outputs along the last axis: one target weighs them all."""
-    parts = output if isinstance(output, tuple | list) else ()
-    if not parts or not all(isinstance(part, Tensor) and part.ndim for part in parts):
-        return output
-    return torch.cat(list(parts), -1) if len({part.shape[:-1] for part in parts}) == 1 else output
-
-
-def _is_plain_leaf(module: nn.Module) -> bool:
-    return not any(module.children()) and not _needs_rule(module)
-
-
-def _needs_rule(module: nn.Module) -> bool:
-    """Say whether a leaf module can hide something: it owns tensors or is torch's; others are watched by call."""
-    if isinstance(module, nn.ModuleList | nn.ModuleDict):
-        return False  # an empty list of layers does nothing
-    owns = any(True for _ in module.parameters(recurse=False)) or any(True for _ in module.buffers(recurse=False))
-    return owns or type(module).__module__.startswith("torch.nn") or isinstance(module, torch.jit.ScriptModule)
-
-
-def _target_weights(target: Target, output: Tensor, samples: int) -> Tensor:
-    """Return the weights of what is explained, ``[samples, outputs]``."""
-    columns = output.numel() // samples
-    last = output.shape[-1] if output.ndim > 2 else 0
-    if isinstance(target, int):
-        if not 0 <= target < columns:
-            raise ExplainError(f"output {target} doesn't exist: expected 0 to {columns - 1}")
-        weights = output.new_zeros(columns)
-        weights[target] = 1.0
-    else:
-        weights = torch.as_tensor(target, dtype=output.dtype, device=output.device)
-    if last and tuple(weights.shape) in ((last,), (1, last)):
-        weights = weights.reshape(-1).repeat(columns // last)
-    if tuple(weights.shape) not in ((columns,), (1, columns), (samples, columns)):
-        raise ExplainError(
-            f"target: got weights of shape {tuple(weights.shape)}, expected ({columns},) or ({samples}, {columns})"
-        )
-    if not bool(torch.isfinite(weights).all()):
-        raise ExplainError("target: weights must be finite")
-    return weights.expand(samples, columns)

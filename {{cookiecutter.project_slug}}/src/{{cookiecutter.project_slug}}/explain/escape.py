@@ -67,10 +67,21 @@ class Watch(TorchFunctionMode):
         Whether constants take a share of relevance, as biases do.
     epsilon
         Stabiliser for the denominators that arise where constants take none.
+    judges
+        Whether to look at values, and refuse calls that no rule covers; not possible while an export records.
     """
 
-    def __init__(self, book: Book | None, record: Record | None, *, absorb: bool = True, epsilon: float = 0.0) -> None:
+    def __init__(
+        self,
+        book: Book | None,
+        record: Record | None,
+        *,
+        absorb: bool = True,
+        epsilon: float = 0.0,
+        judges: bool = True,
+    ) -> None:
         super().__init__()
+        self.judges = judges
         self.book, self.record, self.absorb, self.epsilon = book, record, absorb, epsilon
         self.stack: list[tuple[str, nn.Module]] = []
 
@@ -88,7 +99,8 @@ class Watch(TorchFunctionMode):
                 for tensor in tensors_in(result):
                     tensor._fair_hep_weight = True  # type: ignore[attr-defined]
         else:
-            self._judge(name, func, args, kwargs, (tensors, active))
+            if self.judges:
+                self._judge(name, func, args, kwargs, (tensors, active))
             result = func(*args, **kwargs)
             if name in JOINS or (name in LINEAR and len(active) < len(tensors)):
                 result = self._constants(name, func, args, kwargs, result)
@@ -146,7 +158,7 @@ class Watch(TorchFunctionMode):
             return result
         with torch.no_grad():
             constant = func(*_silenced(args), **_silenced(kwargs))
-        if not bool((constant != 0).any()):
+        if self.judges and not bool((constant != 0).any()):
             return result
         layer = f"{self._where()[0] or 'the network'}: {name}"
         if not self.absorb:

@@ -47,7 +47,7 @@ class Groups:
         flat = values.reshape(values.shape[0], -1, values.shape[-1])
         if self.samples == 1:
             return flat.sum((0, 1))[None]
-        if values.shape[0] in self.owners:
+        if self.owners and values.shape[0] in self.owners:
             owner = self.owners[values.shape[0]]
             return flat.new_zeros(self.samples, flat.shape[2]).index_add(0, owner, flat.sum(1))
         if values.shape[0] % self.samples:
@@ -63,7 +63,7 @@ class Groups:
 
     def dot(self, first: Tensor, second: Tensor) -> Tensor:
         """Sum the products of two tensors of the same shape for every sample: ``[samples]``."""
-        if self.samples == 1 or (first.shape[0] % self.samples == 0 and first.shape[0] not in self.owners):
+        if self.samples == 1 or (not self.owners and first.shape[0] % self.samples == 0):
             # One batched product reads both tensors once and writes nothing between.
             left, right = first.reshape(self.samples, 1, -1), second.reshape(self.samples, -1, 1)
             return (left @ right).reshape(self.samples)

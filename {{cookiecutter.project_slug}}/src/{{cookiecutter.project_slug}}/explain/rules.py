@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from ..errors import ExplainError
 from .ledger import Book
@@ -330,7 +331,10 @@ def _spread(layer: Affine, bias: Tensor | None, like: Tensor) -> Tensor | None:
 
 
 def _has_negative(values: Tensor) -> bool:
-    return not getattr(values, "_fair_hep_rectified", False) and bool(values.detach().amin() < 0)
+    if getattr(values, "_fair_hep_rectified", False):
+        return False
+    # A recorded graph must hold for any values.
+    return get_proxy_mode() is not None or bool(values.detach().amin() < 0)
 
 
 def _is_positive(layer: Affine, values: Tensor) -> bool:

@@ -201,6 +201,14 @@ class Model(ABC):
     def target(self) -> Sequence[float]:
         """Return the weights of the linear combination of outputs that is explained by default."""
 
+    def edges(self, network: nn.Module) -> Mapping[str, str]:
+        """Name the places of the body where edges have messages, each with the module that finds their graph.
+
+        A message ``[rows, k, channels]`` belongs to every neighbour that the module returns: its outputs are positions
+        ``[sets, elements, k]`` and which of them exist. A network without edges has none.
+        """
+        return {}
+
     @abstractmethod
     def study(
         self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 from torch.nn import functional
 
 __all__ = ["EdgeConv", "EdgeLinear", "MaskedBatchNorm", "Neighbours", "Place", "Rows", "nearest", "nearest_set_by_set"]
@@ -60,7 +61,7 @@ def nearest(points: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
         count = mask.sum(1).clamp(min=1)
         points = points - (points.sum(1) / count[:, None])[:, None, :]
     # An exported graph has no loop, so that the number of elements stays free.
-    if torch.compiler.is_exporting() or mask.shape[0] * mask.shape[1] ** 2 <= PAIRS:
+    if _recorded() or mask.shape[0] * mask.shape[1] ** 2 <= PAIRS:
         return _nearest_to(slice(None), points, mask, k)
     sets, elements = mask.shape
     block = max(1, _BLOCK // (sets * elements))
@@ -76,11 +77,16 @@ def _nearest_to(block: slice, points: Tensor, mask: Tensor, k: int) -> tuple[Ten
     squared = _squared_distances(points[:, block], points, torch.where(mask, 0.0, torch.inf).to(points.dtype))
     squared = squared.masked_fill(own == place, torch.inf)
     # Columns at infinity make top-k well defined for sets of any size, also in ONNX Runtime.
-    missing = k if torch.compiler.is_exporting() else max(0, k - elements)
+    missing = k if _recorded() else max(0, k - elements)
     squared = functional.pad(squared, (0, missing), value=torch.inf)
     distance, index = torch.topk(squared, k, dim=2, largest=False, sorted=True)
     valid = torch.isfinite(distance) & mask[:, block, None]
     return torch.where(valid, index, own), valid
+
+
+def _recorded() -> bool:
+    """Say whether an export records what is done, for sets of any size."""
+    return torch.compiler.is_exporting() or get_proxy_mode() is not None
 
 
 def nearest_set_by_set(points: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -14,3 +14,5 @@ OVERRIDES = (
 )  # fmt: skip
 #: The part of the network that is scaled up, so that random weights give answers as large as trained ones.
 HEAD = "body.classify.6"
+#: Rules that a graph is also written with.
+COMPOSITES = ("epsilon-plus",)

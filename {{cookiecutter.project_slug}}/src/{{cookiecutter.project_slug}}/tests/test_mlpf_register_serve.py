@@ -39,8 +39,8 @@ def served(
             yield project, running
 
 
-def post(url: str, inputs: Any) -> tuple[int, dict[str, Any]]:
-    body = json.dumps({"inputs": inputs}).encode()
+def post(url: str, inputs: Any, params: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+    body = json.dumps({"inputs": inputs, **({"params": params} if params else {})}).encode()
     request = urllib.request.Request(f"{url}/invocations", body, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=120) as answer:
@@ -59,6 +59,18 @@ def test_events_of_different_sizes_get_a_row_for_every_element(served: tuple[Pro
     for number, (event, given) in enumerate(zip(events, answer["predictions"], strict=True)):
         for name in ("probabilities", "momenta"):
             assert np.allclose(given[name], answers[name][number, : len(event)], atol=1e-4)
+
+
+def test_the_server_says_why(served: tuple[Project, Server]) -> None:
+    project, server = served
+    event = bundle.read_arrays(project.bundle / "examples/inputs.npz")["elements"][0]
+    event = event[event[:, 0] > 0][:60]
+    status, answer = post(server.url, [{"elements": event.tolist()}], {"explain": True, "top": 20})
+    assert status == 200
+    (given,) = answer["predictions"]
+    assert len(given["elements"]) == len(given["relevance"]) == 20
+    assert len(given["relevance"][0]) == 12
+    assert len(given["logits"]) == 60
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,7 @@ def test_the_output_must_be_a_table_and_not_the_input(bundled: Bundled, jets: li
     assert file.read_bytes() == before
 
 
-def test_no_bundle_and_no_torch_say_what_to_do(
+def test_no_bundle_and_no_reader_say_what_to_do(
     bundled: Bundled, jets: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write_parquet(tmp_path / "jets.parquet", columns(jets))
@@ -270,9 +270,18 @@ def test_no_bundle_and_no_torch_say_what_to_do(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DataError, match=r"extra \[train\]"):
         predict.run(bundled[0], None, file=file, output=tmp_path / "scores.csv")
-    monkeypatch.setattr(predict, "need", lambda *arguments: None)
-    with pytest.raises(ExplainError, match="needs PyTorch"):
-        predict.run(bundled[0], None, file=file, output=tmp_path / "scores.csv", explain=True)
+
+
+def test_a_bundle_without_an_explained_graph_explains_nothing(
+    bundled: Bundled, jets: list[np.ndarray], tmp_path: Path
+) -> None:
+    project, _ = copy(bundled, tmp_path / "project")
+    signature = project.bundle / bundle.SIGNATURE
+    signature.write_text(json.dumps({**json.loads(signature.read_text()), "explained": None}))
+    file = write_parquet(tmp_path / "jets.parquet", columns(jets))
+    with pytest.raises(ExplainError, match="without an explained graph"):
+        predict.run(project, None, file=file, output=tmp_path / "scores.csv", explain=True)
+    assert not (tmp_path / "scores.csv").exists()
 
 
 def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:

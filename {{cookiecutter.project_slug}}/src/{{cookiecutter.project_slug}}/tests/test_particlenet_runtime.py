@@ -85,6 +85,29 @@ def test_stored_answers_come_back_from_every_form(
         assert same(model.predict(form), stored)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [("pt", "eta", "phi", "mass"), ("pt", "eta", "phi", "m"), ("Pt", "Eta", "Phi", "E"), ("rho", "eta", "phi", "t"),
+     ("px", "py", "pz", "energy"), ("px", "py", "pz", "mass"), ("x", "y", "z", "t")],
+)  # fmt: skip
+def test_records_in_other_coordinates_give_the_same(
+    model: LoadedModel, particles: np.ndarray, stored: dict[str, np.ndarray], names: tuple[str, ...]
+) -> None:
+    momenta = [jet.astype(np.float64).T for jet in ragged(particles)]
+    pt = [np.hypot(px, py) for _, px, py, _ in momenta]
+    known = {
+        "pt": pt,
+        "eta": [np.arcsinh(pz / t) for (*_, pz), t in zip(momenta, pt, strict=True)],
+        "phi": [np.arctan2(py, px) for _, px, py, _ in momenta],
+        "mass": [np.sqrt(np.maximum(e**2 - x**2 - y**2 - z**2, 0)) for e, x, y, z in momenta],
+        **{name: [jet[number] for jet in momenta] for number, name in enumerate(("e", "px", "py", "pz"))},
+    }
+    same_as = {"m": "mass", "rho": "pt", "t": "e", "energy": "e", "x": "px", "y": "py", "z": "pz"}
+    records = awkward.zip({name: awkward.Array(known[same_as.get(name.lower(), name.lower())]) for name in names})
+    given = model.predict(records)
+    assert np.abs(given["logits"] - stored["logits"]).max() < 2e-2
+
+
 @pytest.mark.parametrize("batch", [1, 5, 100])
 def test_batches_change_nothing(
     model: LoadedModel, particles: np.ndarray, stored: dict[str, np.ndarray], batch: int

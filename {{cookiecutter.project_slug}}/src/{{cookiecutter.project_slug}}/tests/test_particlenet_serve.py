@@ -86,6 +86,27 @@ def test_a_rectangular_tensor_and_jets_of_different_lengths_give_the_same(server
     assert np.allclose(first, second, atol=1e-5)
 
 
+def test_the_server_says_why(server: Server, registered: Project) -> None:
+    particles = bundle.read_arrays(registered.bundle / "examples/inputs.npz")["particles"][:3]
+    jets = [{"particles": jet[jet[:, 0] > 0].tolist()} for jet in particles]
+    stored = bundle.read_arrays(registered.bundle / "examples/relevance.npz")["relevance"]
+    body = {"inputs": jets, "params": {"explain": True, "top": 5, "edges": True}}
+    status, answer = post(server.url, json.dumps(body).encode())
+    assert status == 200
+    for jet, given, wanted in zip(jets, answer["predictions"], stored, strict=False):
+        relevance, elements = np.array(given["relevance"]), given["elements"]
+        assert len(elements) == len(relevance) == min(5, len(jet["particles"]))
+        largest = np.abs(wanted).max()
+        assert np.abs(relevance - wanted[elements]).max() <= 5e-3 * largest
+        sums = np.abs(wanted).sum(1)
+        assert np.all(np.diff(sums[elements]) <= 1e-2 * sums.max())
+        assert given["explained"] == pytest.approx(given["logits"][1] - given["logits"][0], abs=1e-4)
+        assert len(given["edge0_index"]) == len(given["edge1_relevance"]) == len(elements)
+    status, answer = post(server.url, json.dumps({"inputs": jets, "params": {"explain": True}}).encode())
+    assert [len(given["relevance"]) for given in answer["predictions"]] == [len(jet["particles"]) for jet in jets]
+    assert "edge0_index" not in answer["predictions"][0]
+
+
 def test_integers_are_numbers(server: Server) -> None:
     status, answer = post(server.url, b'{"inputs": [[[5, 3, 0, 4], [10, 0, 6, 8]]]}')
     assert status == 200
@@ -102,6 +123,8 @@ def test_integers_are_numbers(server: Server) -> None:
         (b'{"inputs": [[[-1, 2, 3, 4]]]}', "particles[0][0, 0] (E): got -1.0, expected more than 0 GeV"),
         (b'{"inputs": [[[1, 2, 3]]]}', "expected [constituents, 4]: E, px, py, pz in GeV"),
         (b'{"inputs": "jets"}', "Expected list"),
+        (b'{"inputs": [[[5, 3, 0, 4]]], "params": {"explain": true, "top": -1}}', "top: got -1, expected 0"),
+        (b'{"inputs": [[[5, 3, 0, 4]]], "params": {"explain": "why"}}', "explain"),
     ],
 )
 def test_a_wrong_request_gets_one_line_and_the_server_lives_on(server: Server, body: bytes, line: str) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from ..bundle import Tensor
 from ..errors import DataError
-from ..runtime import PAIRS, _cuts, pad
+from ..inputs import pad
+from ..runtime import PAIRS, _cuts
 
 SPEC = Tensor(
     name="elements",

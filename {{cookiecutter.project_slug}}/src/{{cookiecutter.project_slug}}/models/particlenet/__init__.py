@@ -177,6 +177,11 @@ class ParticleNetModel(Model):
         """Explain z_top - z_QCD: a single logit is defined only up to a common shift."""
         return (-1.0, 1.0)
 
+    def edges(self, network: nn.Module) -> Mapping[str, str]:
+        """Return the messages of every EdgeConv block with its graph."""
+        blocks: Any = network.get_submodule("body.blocks")
+        return {f"blocks.{number}.messages": f"graphs.{number}" for number in range(len(blocks))}
+
     def study(
         self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
     ) -> Mapping[str, Any]:

@@ -6,7 +6,6 @@ interrupted explanation goes on where it stopped.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import shutil
@@ -35,7 +34,6 @@ __all__ = [
     "LAYOUT",
     "JetRelevances",
     "check_ledger",
-    "edge_sums",
     "explain_jets",
     "non_empty",
     "read_relevances",
@@ -244,6 +242,7 @@ class _Work:
         import torch
 
         from ...explain import Explainer
+        from ...explain.edges import edge_sums
 
         dtype = getattr(torch, self.settings.precision)
         network: Any = self.network if dtype == torch.float32 else _converted(self.network, dtype)
@@ -286,13 +285,15 @@ def _explain_batch(
     """Explain jets, given their constituents and axes."""
     import torch
 
+    from ...explain.edges import graphs_found, share
+
     particles, axis = momenta
     # Padding behind the largest jet costs time for nothing.
     particles = particles[:, : int((particles[..., 0] > 0).any(0).nonzero().amax()) + 1]
     with torch.no_grad():
         features, points, mask = network.features(particles, axis)
     graphs: list[Tensor] = []
-    with _watched(network.body.graphs, graphs):
+    with graphs_found(network.body.graphs, graphs):
         found = explainer(features, points, mask, target=target)
     ledger = {f"ledger/{n}": getattr(found.ledger, n).numpy() for n in ("inputs", "bias", "epsilon", "lost", "error")}
     values: dict[str, np.ndarray] = {
@@ -309,37 +310,10 @@ def _explain_batch(
     # The recording pass of the first batch finds the graphs once more: the last ones count.
     for number, graph in enumerate(graphs[-len(found.places) :]):
         total, signed = found.places[f"blocks.{number}.messages"].reshape(2, *graph.shape)
-        share = total / total.sum((1, 2), keepdim=True).clamp(min=torch.finfo(total.dtype).tiny)
         values[f"edge{number}/neighbour"] = graph.numpy().astype(np.int16)
-        values[f"edge{number}/share"] = share.float().numpy()
+        values[f"edge{number}/share"] = share(total).float().numpy()
         values[f"edge{number}/relevance"] = signed.float().numpy()
     return values
-
-
-@contextlib.contextmanager
-def _watched(modules: Any, graphs: list[Tensor]) -> Iterator[None]:
-    """Note every graph that is found: neighbours ``[jets, constituents, k]``, -1 where there is none."""
-    import torch
-
-    def note(_: Any, __: Any, found: tuple[Tensor, Tensor]) -> None:
-        graphs.append(torch.where(found[1], found[0], -1))
-
-    hooks = [module.register_forward_hook(note) for module in modules]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def edge_sums(activation: Tensor, gradient: Tensor) -> Tensor:
-    """Sum |R| and R of edge messages ``[rows, k, channels]`` over channels: ``[2, rows, k]``."""
-    import torch
-
-    product = activation * gradient
-    # Two plain sums: a norm over so short an axis takes several times as long.
-    signed = product.sum(-1)
-    return torch.stack([product.abs_().sum(-1), signed])
 
 
 def _batch_size(body: Any) -> int:

@@ -35,15 +35,16 @@ def draw_removal(table: Mapping[str, Any], path: Path) -> None:
     for number, name in enumerate(others):
         late = number >= len(colours)
         styles[name] = {"color": colours[number % len(colours)], "linestyle": "-." if late else "-"}
-    with new_file(path) as name, figure(2, width=5.8, height=4.6) as (picture, axes):
+    with new_file(path) as name, figure(2, width=7.2, height=4.4) as (picture, axes):
         for panel, kind, what in zip(axes, ("deletion", "insertion"), ("removed", "put in"), strict=True):
             for ranking, row in rows.items():
                 fractions = np.linspace(0, 1, len(row[kind]))
                 best = " (recommended)" if ranking == table["recommended"] else ""
                 label = f"{ranking}{best}: {row['area']:.2f} ± {row['area_error']:.2f}"
                 panel.plot(fractions, row[kind], label=label, **styles[ranking])
-            panel.set(xlabel=f"Fraction of constituents {what}, most relevant first", xlim=(0, 1))
+            panel.set(xlabel=f"Fraction {what}, most relevant first", xlim=(0, 1))
         axes[0].set_ylabel(r"Mean $z_{top} - z_{QCD}$")
         title = f"insertion $-$ deletion area, {table['jets']} jets"
-        axes[1].legend(title=title, fontsize=8, title_fontsize=9)
+        handles, labels = axes[0].get_legend_handles_labels()
+        picture.legend(handles, labels, title=title, loc="outside right upper", fontsize=10, title_fontsize=10)
         picture.savefig(name)

@@ -1,0 +1,195 @@
+"""What people have becomes padded arrays: lists of different lengths, Awkward arrays, records; checked on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .bundle import Tensor
+from .errors import DataError
+
+__all__ = ["Weights", "examples", "pad"]
+
+#: Columns that can be worked out from other coordinates.
+FOUR_MOMENTUM = ("E", "px", "py", "pz")
+
+
+def examples(spec: Tensor, values: Any) -> Sequence[Any]:
+    """Return values as one array for each example; an Awkward array is taken apart, a single example is wrapped."""
+    if hasattr(values, "layout") and hasattr(values, "to_list"):
+        values = _from_awkward(spec, values)
+    if isinstance(values, np.ndarray):
+        if values.ndim == len(spec.axes) - 1:
+            return [values]
+        if values.ndim != len(spec.axes) and values.dtype != object:
+            raise DataError(f"{spec.name}: got {values.ndim} axes, expected {len(spec.axes)}: {', '.join(spec.axes)}")
+    if isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
+        raise DataError(f"{spec.name}: got {type(values).__name__}, expected a list of {spec.axes[0]}")
+    found: Sequence[Any] = values
+    return found
+
+
+def _from_awkward(spec: Tensor, values: Any) -> list[np.ndarray]:
+    """Turn an Awkward array of records or of plain numbers into one array for each example."""
+    import awkward
+
+    if awkward.fields(values):
+        found = _four_momenta(values) if tuple(spec.columns) == FOUR_MOMENTUM else {}
+        found |= {name: values[name] for name in spec.columns if name in awkward.fields(values)}
+        absent = [column for column in spec.columns if column not in found]
+        if absent:
+            there = ", ".join(awkward.fields(values))
+            raise DataError(f"{spec.name}: fields {', '.join(absent)} missing; found {there}")
+        values = awkward.concatenate([found[column][..., np.newaxis] for column in spec.columns], axis=-1)
+    width = spec.sizes[spec.axes[-1]]
+    return [np.asarray(awkward.to_numpy(example), dtype=spec.dtype).reshape(-1, width) for example in values]
+
+
+def _four_momenta(values: Any) -> dict[str, Any]:
+    """Return E, px, py, pz of records with pt, eta, phi and a mass or an energy, under any of their usual names."""
+    import awkward
+
+    names = {name.lower(): name for name in reversed(awkward.fields(values))}
+
+    def field(*known: str) -> Any:
+        return next((values[names[name]] for name in known if name in names), None)
+
+    found = {"px": field("px", "x"), "py": field("py", "y"), "pz": field("pz", "z")}
+    pt, eta, phi = field("pt", "rho"), field("eta"), field("phi")
+    if pt is not None and eta is not None and phi is not None:
+        found = {"px": pt * np.cos(phi), "py": pt * np.sin(phi), "pz": pt * np.sinh(eta)}
+    energy, mass = field("e", "energy", "t"), field("m", "mass", "tau")
+    known = {name: momentum for name, momentum in found.items() if momentum is not None}
+    if energy is None and mass is not None and len(known) == len(found):
+        energy = np.sqrt(mass**2 + sum(momentum**2 for momentum in found.values()))
+    return {**known, **({"E": energy} if energy is not None else {})}
+
+
+def pad(spec: Tensor, values: Sequence[Any], *, first: int = 0) -> np.ndarray:
+    """Pad examples with zeros to one array.
+
+    Parameters
+    ----------
+    spec
+        Input that they are for.
+    values
+        One array for each example, of any length along the dynamic axis.
+    first
+        Number of the first example, for messages.
+
+    Raises
+    ------
+    DataError
+        If an example isn't numbers, has another shape, or holds values that aren't finite.
+    """
+    rows = [_example(spec, example, number) for number, example in enumerate(values, start=first)]
+    shape = [max((row.shape[axis] for row in rows), default=0) for axis in range(len(spec.axes) - 1)]
+    padded = np.zeros((len(rows), *shape), dtype=spec.dtype)
+    for row, target in zip(rows, padded, strict=True):
+        target[tuple(slice(length) for length in row.shape)] = row
+    return padded
+
+
+def _example(spec: Tensor, values: Any, number: int) -> np.ndarray:
+    where = f"{spec.name}[{number}]"
+    try:
+        with np.errstate(over="ignore"):
+            row = np.asarray(values, dtype=spec.dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"{where}: got something else than numbers, or rows of different lengths; expected {_shape(spec)}"
+        ) from error
+    inner = spec.axes[1:]
+    if row.size == 0 and row.ndim <= len(inner):
+        row = row.reshape([0 if axis in spec.dynamic else spec.sizes[axis] for axis in inner])
+    fits = row.ndim == len(inner) and all(
+        axis in spec.dynamic or length == spec.sizes[axis] for axis, length in zip(inner, row.shape, strict=True)
+    )
+    if not fits:
+        raise DataError(f"{where}: got shape {list(row.shape)}, expected {_shape(spec)}")
+    for axis, length in zip(inner, row.shape, strict=True):
+        if length > spec.limits.get(axis, length):
+            raise DataError(f"{where}: got {length} {axis}, expected at most {spec.limits[axis]}")
+    if not np.isfinite(row).all():
+        place = [int(index) for index in np.argwhere(~np.isfinite(row))[0]]
+        raise DataError(f"{where}{_place(spec, place)}: got {row[tuple(place)]}, expected a finite number")
+    _check_positive(spec, row, where)
+    _check_codes(spec, row, where)
+    return row
+
+
+def _check_positive(spec: Tensor, row: np.ndarray, where: str) -> None:
+    """Refuse what can't be: a particle without energy would silently count as padding."""
+    for name in spec.positive:
+        column = spec.columns.index(name)
+        wrong = (row != 0).any(axis=-1) & (row[..., column] <= 0)
+        if wrong.any():
+            place = [int(index) for index in np.argwhere(wrong)[0]] + [column]
+            raise DataError(f"{where}{_place(spec, place)}: got {row[tuple(place)]}, expected more than 0 {spec.unit}")
+
+
+def _check_codes(spec: Tensor, row: np.ndarray, where: str) -> None:
+    for name, allowed in spec.allowed.items():
+        column = spec.columns.index(name)
+        wrong = (row != 0).any(axis=-1) & ~np.isin(row[..., column], allowed)
+        if wrong.any():
+            place = [int(index) for index in np.argwhere(wrong)[0]] + [column]
+            known = " or ".join(f"{value:g}" for value in allowed)
+            raise DataError(f"{where}{_place(spec, place)}: got {row[tuple(place)]:g}, expected {known}")
+
+
+def _place(spec: Tensor, place: list[int]) -> str:
+    return f"{place} ({spec.columns[place[-1]]})" if spec.columns else str(place)
+
+
+def _shape(spec: Tensor) -> str:
+    lengths = ", ".join(axis if axis in spec.dynamic else str(spec.sizes[axis]) for axis in spec.axes[1:])
+    return f"[{lengths}]" + (f": {', '.join(spec.columns)} in {spec.unit}" if spec.columns else "")
+
+
+class Weights:
+    """What is explained, for every example.
+
+    Parameters
+    ----------
+    spec
+        The input for weights.
+    default
+        Weights of what is explained by default.
+    target
+        What somebody wants explained; None: the default.
+    """
+
+    def __init__(self, spec: Tensor, default: Sequence[float], target: Any) -> None:
+        self.spec, self.width = spec, len(default)
+        self.each = isinstance(target, list) and bool(target) and np.ndim(target[0]) > 0
+        self.target = target if target is not None else default
+
+    def __call__(self, done: int, lengths: Sequence[int], shape: Sequence[int]) -> np.ndarray:
+        """Return weights for the next examples, padded as these are: ``[examples, ..., outputs]``."""
+        inner = (shape[1], self.width) if self.spec.set_axis else (self.width,)
+        weights = np.zeros((len(lengths), *inner), dtype=self.spec.dtype)
+        for number, length in enumerate(lengths):
+            wanted = self._wanted(done + number, length)
+            if self.spec.set_axis:
+                weights[number, :length] = wanted
+            else:
+                weights[number] = wanted
+        return weights
+
+    def _wanted(self, number: int, length: int) -> np.ndarray:
+        if self.each and number >= len(self.target):
+            raise DataError(f"target: got {len(self.target)} targets, expected one for each example")
+        given = self.target[number] if self.each else self.target
+        try:
+            wanted = np.asarray(given, dtype=self.spec.dtype)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"target[{number}]: got something else than numbers") from error
+        shapes = [(self.width,), (length, self.width)] if self.spec.set_axis else [(self.width,)]
+        if wanted.shape not in shapes or not np.isfinite(wanted).all():
+            got = f"shape {list(wanted.shape)}" if wanted.shape not in shapes else "weights that aren't finite"
+            columns = ", ".join(self.spec.columns)
+            raise DataError(f"target[{number}]: got {got}, expected weights of {columns}")
+        return wanted
