@@ -17,13 +17,14 @@ from typing import Any
 import yaml
 
 from . import bundle
+from .answer import PARAMETERS
 from .bundle import Signature, Tensor
 from .files import read_json
 
 __all__ = ["requirements", "save_model"]
 
 #: The part of this package that runs without a training framework; it travels with the model.
-RUNTIME = ("__init__.py", "errors.py", "files.py", "config.py", "bundle.py", "inputs.py", "runtime.py")
+RUNTIME = ("__init__.py", "errors.py", "files.py", "config.py", "bundle.py", "inputs.py", "runtime.py", "answer.py")
 LIBRARIES = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "pydantic", "pyyaml")
 
 
@@ -81,11 +82,8 @@ def _describe(path: Path, signature: Signature) -> None:
 
     described["signature"] |= {"inputs": schema(signature.inputs), "outputs": schema(signature.outputs)}
     if signature.explained is not None:
-        params = [
-            ParamSpec("explain", "boolean", False),
-            ParamSpec("top", "integer", 0),
-            ParamSpec("edges", "boolean", False),
-        ]
+        kinds = {bool: "boolean", int: "long"}
+        params = [ParamSpec(name, kinds[type(default)], default) for name, default in PARAMETERS.items()]
         described["signature"] |= {"params": json.dumps(ParamSchema(params).to_dict())}
     file.write_text(yaml.safe_dump(described, sort_keys=True), encoding="utf-8")
 

@@ -37,7 +37,7 @@ def _runtime(folder: Path) -> ModuleType:
         package = importlib.util.module_from_spec(spec)
         sys.modules[name] = package
         spec.loader.exec_module(package)
-    return importlib.import_module(f"{name}.runtime")
+    return importlib.import_module(f"{name}.answer")
 
 
 class BundleModel(PythonModel):
@@ -45,45 +45,18 @@ class BundleModel(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Load the bundle."""
-        self.runtime = _runtime(Path(context.artifacts["runtime"]))
-        self.model = self.runtime.load(context.artifacts["bundle"])
+        self.code = _runtime(Path(context.artifacts["runtime"]))
+        self.model = self.code.load(context.artifacts["bundle"])
 
     # MLflow checks a request against this hint only: what a wrong one gets is one line of ours, not a page of its own.
     def predict(
         self, context: Any, model_input: list[Any], params: dict[str, Any] | None = None
     ) -> list[dict[str, Any]]:
-        """Return the outputs of every example by name, as nested lists.
-
-        ``params``: with ``explain`` also relevances of all elements, or of the ``top`` most relevant ones by their
-        positions; with ``edges`` also those of edges.
-        """
-        wanted = params or {}
+        """Return the outputs of every example by name, as nested lists, and why if ``params`` ask for it."""
         try:
-            columns = self._columns(model_input)
-            if wanted.get("explain"):
-                explained = self.model.explain(columns)
-                return [
-                    self.runtime.shown(one, int(wanted.get("top", 0)), bool(wanted.get("edges"))) for one in explained
-                ]
-            scored = self.model.predict_each(columns)
-        except self.runtime.ProjectError as error:
+            return self.code.answer(self.model, model_input, params)
+        except self.code.ProjectError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
-        return [{name: values.tolist() for name, values in outputs.items()} for outputs in scored]
-
-    def _columns(self, examples: list[Any]) -> dict[str, list[Any]]:
-        """Turn a list of examples into a list of values for each input."""
-        names = [spec.name for spec in self.model.signature.inputs]
-        if not examples:
-            raise self.runtime.DataError("inputs: got no examples, expected at least one")
-        columns: dict[str, list[Any]] = {name: [] for name in names}
-        for number, example in enumerate(examples):
-            named = example if isinstance(example, dict) or len(names) > 1 else {names[0]: example}
-            if not isinstance(named, dict) or set(named) != set(names):
-                got = ", ".join(map(str, named)) if isinstance(named, dict) else type(named).__name__
-                raise self.runtime.DataError(f"inputs[{number}]: got {got}, expected {', '.join(names)}")
-            for name in names:
-                columns[name].append(named[name])
-        return columns
 
 
 set_model(BundleModel())

@@ -11,6 +11,7 @@ Score two jets of different lengths, each constituent as (E, px, py, pz) in GeV:
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +26,9 @@ from .inputs import Weights, examples, pad
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["DataError", "LoadedModel", "ProjectError", "load", "shown"]
+__all__ = ["DataError", "LoadedModel", "ProjectError", "load"]
+
+log = logging.getLogger(__name__)
 
 #: Examples in one pass through the graph: memory stays bounded, whatever is asked.
 BATCH = 128
@@ -237,37 +240,6 @@ def _cuts(sizes: Sequence[int], batch: int) -> Iterator[tuple[int, int]]:
         yield start, len(sizes)
 
 
-def shown(explanation: Mapping[str, np.ndarray], top: int = 0, edges: bool = False) -> dict[str, Any]:
-    """Return an explanation as plain lists, as a server gives it.
-
-    Parameters
-    ----------
-    explanation
-        One that `LoadedModel.explain` gave.
-    top
-        Number of elements to tell of: those with the largest sum of absolute relevances. ``elements`` are their
-        positions, the most relevant first. 0: all, in their own order.
-    edges
-        Whether to tell of edges too.
-
-    Raises
-    ------
-    DataError
-        If ``top`` is negative.
-    """
-    if top < 0:
-        raise DataError(f"top: got {top}, expected 0 (all elements) or more")
-    relevance = explanation["relevance"]
-    order = np.argsort(-np.abs(relevance).reshape(len(relevance), -1).sum(1), kind="stable")
-    elements = order[:top] if top else np.arange(len(relevance))
-    whole = {name: values for name, values in explanation.items() if not name.startswith("edge")}
-    told = {name: values.tolist() for name, values in whole.items()}
-    told |= {"elements": elements.tolist(), "relevance": relevance[elements].tolist()}
-    if edges:
-        told |= {name: values[elements].tolist() for name, values in explanation.items() if name not in whole}
-    return told
-
-
 def session(path: Path, *, threads: int = 0) -> onnxruntime.InferenceSession:
     """Open a graph in ONNX Runtime.
 
@@ -287,11 +259,21 @@ def session(path: Path, *, threads: int = 0) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     # Sizes change from call to call: what is planned for one would be kept in memory beside the next.
     options.enable_mem_pattern = False
+    wanted = _providers(onnxruntime.get_available_providers())
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        opened = onnxruntime.InferenceSession(path, options, providers=wanted)
     except Exception as error:  # ONNX Runtime's own errors have no common public base
         line = " ".join(str(error).split())[:200]
         raise BundleError(f"{path.parent.name}/{path.name}: ONNX Runtime can't load it: {line}") from error
+    if len(wanted) > len(opened.get_providers()):
+        log.warning("no GPU can be used: computing on the CPU")
+    return opened
+
+
+def _providers(available: Sequence[str]) -> list[str | tuple[str, dict[str, str]]]:
+    """Return where to compute: on a GPU in full single precision if this ONNX Runtime has one, else on the CPU."""
+    cuda = "CUDAExecutionProvider"
+    return [(cuda, {"use_tf32": "0"}), "CPUExecutionProvider"] if cuda in available else ["CPUExecutionProvider"]
 
 
 def _joined(spec: Tensor, pieces: list[np.ndarray]) -> np.ndarray:

@@ -123,7 +123,7 @@ def test_integers_are_numbers(server: Server) -> None:
         (b'{"inputs": [[[-1, 2, 3, 4]]]}', "particles[0][0, 0] (E): got -1.0, expected more than 0 GeV"),
         (b'{"inputs": [[[1, 2, 3]]]}', "expected [constituents, 4]: E, px, py, pz in GeV"),
         (b'{"inputs": "jets"}', "Expected list"),
-        (b'{"inputs": [[[5, 3, 0, 4]]], "params": {"explain": true, "top": -1}}', "top: got -1, expected 0"),
+        (b'{"inputs": [[[5, 3, 0, 4]]], "params": {"explain": true, "top": -1}}', "params.top: got -1, expected 0"),
         (b'{"inputs": [[[5, 3, 0, 4]]], "params": {"explain": "why"}}', "explain"),
     ],
 )

@@ -47,6 +47,8 @@ class ParticleNetModel(Model):
             columns=("E", "px", "py", "pz"),
             unit="GeV",
             positive=("E",),
+            # Far more than any jet has; the graph itself has no limit.
+            limits={"constituents": 512},
         ),
         TensorSpec(
             name="axis",
