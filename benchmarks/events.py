@@ -23,7 +23,7 @@ from in_place import load
 load()
 
 from runtimes import compare  # noqa: E402
-from template_package.graph import Published, export_graph  # noqa: E402
+from template_package.export.graph import Published, export_graph  # noqa: E402
 from template_package.models import get  # noqa: E402
 from template_package.models.mlpf.example import events  # noqa: E402
 from template_package.runtime import session  # noqa: E402

@@ -131,7 +131,7 @@ def explain() -> dict[str, Any]:
     return {}
 
 
-@_verb("export", "Write the bundle: ONNX, weights, signature, examples, card.")
+@_verb("export", "Write the bundle: ONNX, weights, signature, examples, card.", module=".export.verb")
 def export() -> dict[str, Any]:
     """Take no options."""
     return {}
@@ -172,7 +172,7 @@ def publish(target: str, url: str, production: bool, release: bool, yes: bool) -
     return {"target": target, "url": address, "release": release}
 
 
-@_verb("predict", "Score the examples of a file with the bundle's model.")
+@_verb("predict", "Score the examples of a file with the bundle's model.", module=".predict.verb")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write to.")
 @click.option("--explain", "explained", is_flag=True, help="Write relevances too.")

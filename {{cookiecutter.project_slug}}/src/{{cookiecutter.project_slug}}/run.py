@@ -18,7 +18,7 @@ CHAIN = {
     "train": ".train",
     "evaluate": ".evaluate",
     "explain": ".explain.verb",
-    "export": ".export",
+    "export": ".export.verb",
     "verify": ".verify",
     "register": ".register",
 }

@@ -212,9 +212,9 @@ def load_network(folder: Path, signature: Signature) -> nn.Module:
 
 
 def _pytorch(stored: Stored) -> Arrays:
-    from .graph import Published
-    from .parity import forward
-    from .relevance import relevances
+    from .export.graph import Published
+    from .export.parity import forward
+    from .export.relevance import relevances
 
     network = load_network(stored.folder, stored.signature)
     outputs, _ = forward(Published(models.get(stored.signature.model), network).eval(), stored.inputs)

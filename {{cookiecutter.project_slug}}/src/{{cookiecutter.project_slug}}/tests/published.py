@@ -12,7 +12,7 @@ from .. import models, provenance
 from ..config import Config
 from ..data.verb import run as data
 from ..evaluate import run as evaluate
-from ..export import run as export
+from ..export.verb import run as export
 from ..project import Project, load_project
 from ..train import WEIGHTS
 from .small import EXAMPLE, make_config, make_project

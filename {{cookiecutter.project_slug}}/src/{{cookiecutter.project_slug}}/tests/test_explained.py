@@ -18,9 +18,9 @@ from .. import bundle, models
 from ..bundle import Relevance
 from ..config import Config
 from ..errors import BundleError, DataError, MissingStepError
-from ..explained import Explained, explained_inputs, explained_outputs, export_explained
-from ..explained_parity import compare_explained, default_target, ledger_error
-from ..graph import graph_inputs
+from ..export.explained import Explained, explained_inputs, explained_outputs, export_explained
+from ..export.explained_parity import compare_explained, default_target, ledger_error
+from ..export.graph import graph_inputs
 from ..project import Project
 from ..runtime import LoadedModel, load, session
 from ..verify import load_network

@@ -8,7 +8,7 @@ import torch
 
 from .. import bundle, models
 from ..config import Config
-from ..explained import explained_inputs
+from ..export.explained import explained_inputs
 from ..models.mlpf.rmaps import RelevanceFlow, one_output
 from ..project import Project
 from ..runtime import load

@@ -11,9 +11,9 @@ import pytest
 
 from .. import bundle, models
 from ..config import Config
+from ..export.graph import Published
+from ..export.parity import compare
 from ..files import read_json
-from ..graph import Published
-from ..parity import compare
 from ..project import Project
 from ..runtime import session
 from ..verify import load_network

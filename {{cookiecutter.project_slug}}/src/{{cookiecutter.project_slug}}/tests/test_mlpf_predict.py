@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from .. import bundle, models, predict
+from .. import bundle, models
 from ..config import Config
 from ..errors import DataError
+from ..predict import verb as predict
 from ..project import Project
 from ..runtime import load
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from ..export.parity import Choices, _reached
 from ..models import layers
 from ..models.layers import nearest
-from ..parity import Choices, _reached
 
 
 def test_blocks_of_a_search_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from .. import bundle, models
 from ..bundle import Relevance
 from ..config import Config
 from ..errors import ModelError
-from ..explained import Explained, export_explained
-from ..explained_parity import by_pair, default_target
+from ..export.explained import Explained, export_explained
+from ..export.explained_parity import by_pair, default_target
 from ..project import Project
 from ..runtime import load
 from ..verify import load_network

@@ -17,13 +17,13 @@ from .. import bundle, models, provenance
 from ..config import Config
 from ..errors import BundleError, MissingStepError, ModelError
 from ..explain import COMPOSITES
-from ..export import run as export
+from ..export.graph import Published, export_graph, graph_inputs
+from ..export.parity import Choices, compare, compare_shapes, forward, near_ties
+from ..export.relevance import relevances
+from ..export.verb import run as export
 from ..files import read_json, sha256, write_json
-from ..graph import Published, export_graph, graph_inputs
 from ..models.layers import nearest
-from ..parity import Choices, compare, compare_shapes, forward, near_ties
 from ..project import Project
-from ..relevance import relevances
 from ..runtime import session
 from ..verify import load_network
 from .published import EXAMPLES, copy

@@ -15,9 +15,11 @@ import pyarrow.parquet
 import pytest
 import uproot
 
-from .. import bundle, models, predict, writers
+from .. import bundle, models
 from ..config import Config
 from ..errors import DataError, ExplainError, MissingStepError, ProjectError
+from ..predict import verb as predict
+from ..predict import writers
 from ..project import Project
 from ..runtime import load
 from .published import EXAMPLES, copy

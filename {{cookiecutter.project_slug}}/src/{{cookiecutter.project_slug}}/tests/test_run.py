@@ -12,7 +12,7 @@ from .. import __name__ as package
 from ..cli import command
 from ..run import CHAIN
 
-ALONE = {"serve": ".serve", "publish": ".publish", "predict": ".predict", "check": ".models.checks", "run": ".run"}
+ALONE = {"serve": ".serve", "publish": ".publish", "predict": ".predict.verb", "check": ".models.checks", "run": ".run"}
 VERBS = {**CHAIN, **ALONE, "simulate": ".data.simulate"}
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from .errors import ModelError
-from .models.contract import Model, TensorSpec
+from ..errors import ModelError
+from ..models.contract import Model, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,15 +16,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from .errors import BundleError
-from .explain.ledger import TOLERANCE
+from ..errors import BundleError
+from ..explain.ledger import TOLERANCE
+from ..runtime import session
 from .explained import LEDGER, RELEVANCE, TARGET, Explained, explained_inputs, explained_outputs
 from .parity import Parity, difference, double_precision, shapes
-from .runtime import session
 
 if TYPE_CHECKING:
-    from .bundle import Relevance, Signature
-    from .models.contract import Model
+    from ..bundle import Relevance, Signature
+    from ..models.contract import Model
 
 __all__ = ["by_pair", "compare_explained", "default_target", "ledger_error", "unsteady"]
 

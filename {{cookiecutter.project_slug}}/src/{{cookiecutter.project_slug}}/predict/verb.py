@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from . import bundle, models
-from .config import Config
-from .errors import DataError, ExplainError
-from .project import Project
+from .. import bundle, models
+from ..config import Config
+from ..errors import DataError, ExplainError
+from ..project import Project
+from ..runtime import LoadedModel, load
 from .readers import need, read_examples
-from .runtime import LoadedModel, load
 from .writers import check_suffix, writer
 
 __all__ = ["run"]

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .bundle import Signature, Tensor
-from .errors import DataError
-from .models.contract import Model
+from ..bundle import Signature, Tensor
+from ..errors import DataError
+from ..models.contract import Model
 
 __all__ = ["Examples", "need", "read_examples"]
 

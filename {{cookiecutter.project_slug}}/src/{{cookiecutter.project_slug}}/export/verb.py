@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from . import bundle, models, provenance
-from .card import write_card
-from .config import Config
-from .data.verb import store_folder
-from .errors import BundleError, MissingStepError
-from .files import new_folder, read_json, sha256, write_json, write_text
-from .metadata import authors, citation_cff
-from .project import Project
+from .. import bundle, models, provenance
+from ..card import write_card
+from ..config import Config
+from ..data.verb import store_folder
+from ..errors import BundleError, MissingStepError
+from ..files import new_folder, read_json, sha256, write_json, write_text
+from ..metadata import authors, citation_cff
+from ..project import Project
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
-    from .models.contract import Model
+    from ..models.contract import Model
 
 __all__ = ["run"]
 
@@ -65,7 +65,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     ModelError
         If the network doesn't export.
     """
-    from .train import load_network
+    from ..train import load_network
 
     network = load_network(project, config)
     source = _Source(
@@ -249,7 +249,7 @@ def _examples(project: Project, config: Config) -> dict[str, np.ndarray]:
     """Take example inputs from the whole test split, evenly."""
     import numpy as np
 
-    from .data.store import Store
+    from ..data.store import Store
     from .graph import graph_inputs
 
     folder = store_folder(project, config) / "test"

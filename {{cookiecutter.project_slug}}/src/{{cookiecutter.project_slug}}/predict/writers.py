@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .errors import DataError
-from .files import new_file
+from ..errors import DataError
+from ..files import new_file
 
 __all__ = ["Columns", "Write", "check_suffix", "writer"]
 

@@ -22,12 +22,12 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .errors import BundleError
+from ..errors import BundleError
 
 if TYPE_CHECKING:
     import onnx
 
-    from .bundle import Tensor
+    from ..bundle import Tensor
     from .graph import Published
 
 __all__ = [

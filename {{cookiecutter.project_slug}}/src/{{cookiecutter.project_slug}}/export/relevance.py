@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from .bundle import Relevance, Signature
-from .explain import explain
+from ..bundle import Relevance, Signature
+from ..explain import explain
 
 __all__ = ["bounds", "relevances"]
 

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from .errors import ExplainError, ModelError
-from .explain.edges import edge_sums, graphs_found, share
+from ..errors import ExplainError, ModelError
+from ..explain.edges import edge_sums, graphs_found, share
+from ..models.contract import Model, TensorSpec
 from .graph import graph_inputs, graph_outputs, write_graph
-from .models.contract import Model, TensorSpec
 from .relevance import bounds
 
 if TYPE_CHECKING:
-    from .bundle import Relevance
+    from ..bundle import Relevance
 
 __all__ = ["LEDGER", "RELEVANCE", "TARGET", "Explained", "explained_inputs", "explained_outputs", "export_explained"]
 
@@ -113,7 +113,7 @@ class Explained:
     """
 
     def __init__(self, model: Model, network: nn.Module, how: Relevance) -> None:
-        from .explain import Explainer
+        from ..explain import Explainer
 
         self.model, self.network = model, network
         self.names = [spec.name for spec in graph_inputs(model)]
