@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import yaml
 from pydantic import Field
 
 from .config import Strict, load_yaml, validate
 from .errors import ConfigError
 
-__all__ = ["Author", "Dataset", "Licenses", "Project", "find_root", "load_project"]
+__all__ = ["Author", "Dataset", "Licenses", "Project", "find_root", "identity", "load_project"]
 
 
 class Author(Strict):
@@ -91,3 +92,9 @@ def load_project(start: Path | None = None) -> Project:
     root = find_root(start)
     path = root / "project.yaml"
     return validate(Project, {**load_yaml(path), "root": root}, str(path))
+
+
+def identity(project: Project) -> str:
+    """Return what ``project.yaml`` says, as the bundle repeats it: without comments, and without what isn't known."""
+    values = project.model_dump(mode="json", exclude={"root"}, exclude_none=True)
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

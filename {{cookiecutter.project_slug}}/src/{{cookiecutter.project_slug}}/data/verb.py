@@ -13,6 +13,7 @@ from ..errors import DataError
 from ..files import read_json
 from ..models.contract import SPLITS, Model
 from ..project import Project
+from .manifest import load_manifest
 
 __all__ = ["run", "store_folder"]
 
@@ -100,5 +101,21 @@ def _converted(project: Project, config: Config, model: Model, files: Sequence[P
             return counts
     counts = dict(model.convert(files, folder, processes=config.data.processes, **config.data.options))
     log.info("%s: %s", folder.relative_to(project.root), ", ".join(f"{key} {value}" for key, value in counts.items()))
-    provenance.record(folder, project, config, "data", inputs=inputs, options=config.data.options, counts=counts)
+    dataset = {**_described(project, config, files), "bytes": {path.name: path.stat().st_size for path in files}}
+    options = config.data.options
+    provenance.record(folder, project, config, "data", inputs=inputs, options=options, counts=counts, dataset=dataset)
     return counts
+
+
+def _described(project: Project, config: Config, files: Sequence[Path]) -> dict[str, str]:
+    """Return title, licence, DOI and page of the data set, as far as somebody wrote them down beside its files."""
+    folder = files[0].parent
+    if config.data.source == "doi" and project.dataset.doi:
+        found = load_manifest(folder, project.dataset.doi)
+        record = found.model_dump(include={"title", "license"}) if found else {}
+        said = {**record, "doi": project.dataset.doi, "page": f"https://doi.org/{project.dataset.doi}"}
+    elif config.data.source == "sample":
+        said = {key: value for key, value in read_json(folder / provenance.FILE).items() if key in ("title", "license")}
+    else:
+        said = {}
+    return {key: value for key, value in said.items() if value}

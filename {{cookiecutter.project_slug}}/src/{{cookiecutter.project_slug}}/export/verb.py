@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from .. import bundle, models, provenance
-from ..card import write_card
 from ..config import Config
 from ..data.verb import store_folder
 from ..errors import BundleError, MissingStepError
 from ..files import new_folder, read_json, sha256, write_json, write_text
-from ..metadata import authors, citation_cff
+from ..metadata import authors, describe
 from ..project import Project
 
 if TYPE_CHECKING:
@@ -103,40 +100,27 @@ def _flipped(parity: list[dict[str, Any]]) -> int:
 
 def _fill(source: _Source, folder: Path) -> list[dict[str, Any]]:
     """Write every file of the bundle, the checksums last."""
-    project, config, model = source.project, source.config, source.model
+    project, config = source.project, source.config
     signature = _signature(source)
     write_json(folder / "schema.json", bundle.schema())
     shutil.copyfile(source.folder("train") / bundle.WEIGHTS, folder / bundle.WEIGHTS)
-    parity, examples = _graph_and_examples(source, signature, folder)
+    parity = _graph_and_examples(source, signature, folder)
     signature, explained = _explained_graph(source, signature, folder)
     parity += explained
     write_json(folder / bundle.SIGNATURE, signature.model_dump(mode="json"))
     write_json(folder / "parity.json", parity)
     write_json(folder / "metrics.json", source.metrics)
-    card = write_card(
-        project,
-        signature=signature,
-        examples=examples,
-        metrics=source.metrics,
-        parity=parity,
-        citation=model.citation,
-        limits=model.limits,
-    )
-    write_text(folder / "README.md", card)
-    write_text(folder / "CITATION.cff", citation_cff(project))
-    write_text(folder / "project.yaml", _identity(project))
     shutil.copyfile(project.root / "LICENSE", folder / "LICENSE")
     _copy_runs(source, folder)
     files = [source.folder("train") / bundle.WEIGHTS, source.folder("evaluate") / "outputs.npz"]
     public = config.model_copy(update=_public(config))
     provenance.record(folder, project, public, "export", inputs=provenance.checksums(project.root, *files))
+    describe(project, folder)
     bundle.write_sums(folder)
     return parity
 
 
-def _graph_and_examples(
-    source: _Source, signature: bundle.Signature, folder: Path
-) -> tuple[list[dict[str, Any]], bundle.Examples]:
+def _graph_and_examples(source: _Source, signature: bundle.Signature, folder: Path) -> list[dict[str, Any]]:
     """Write the graph, compare it with PyTorch, and store PyTorch's answers on the examples."""
     from .explained_parity import unsteady
     from .graph import Published, export_graph
@@ -166,7 +150,7 @@ def _graph_and_examples(
     )
     write_json(folder / bundle.EXAMPLES, examples.model_dump(mode="json"))
     write_text(folder / bundle.REQUEST, _request(signature, source.arrays))
-    return [parity.as_dict() for parity in found], examples
+    return [parity.as_dict() for parity in found]
 
 
 def _explained_graph(
@@ -312,11 +296,6 @@ def _metadata(source: _Source) -> dict[str, str]:
         "weights_sha256": sha256(source.folder("train") / bundle.WEIGHTS),
     }
     return {key: value for key, value in known.items() if value}
-
-
-def _identity(project: Project) -> str:
-    values = project.model_dump(mode="json", exclude={"root"}, exclude_none=True)
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 def _copy_runs(source: _Source, folder: Path) -> None:

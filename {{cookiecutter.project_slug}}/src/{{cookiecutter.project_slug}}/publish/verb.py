@@ -12,7 +12,7 @@ from ..bundle import read_signature
 from ..config import Config
 from ..errors import BundleError, MissingStepError, ServiceError
 from ..files import read_json, sha256, write_json, write_text
-from ..metadata import citation_cff, codemeta, inveniordm, zenodo_json
+from ..metadata import inveniordm, write_all
 from ..project import Project
 from .archive import write_archive
 
@@ -68,18 +68,16 @@ def _prepare(project: Project) -> dict[str, Any]:
             f"{project.bundle.name} has version {exported}, project.yaml {project.version}: run `export` again"
         )
     folder = project.root / "dist"
+    written = write_all(project, folder)
     archive = folder / f"{project.slug}-{project.version}.zip"
     write_archive(project.bundle, archive)
     checksum = sha256(archive)
     write_text(folder / f"{archive.name}.sha256", f"{checksum}  {archive.name}\n")
-    write_text(folder / "CITATION.cff", citation_cff(project))
-    write_json(folder / "codemeta.json", codemeta(project))
-    write_json(folder / ".zenodo.json", zenodo_json(project))
     size = archive.stat().st_size
     return {
         "headline": [
             f"{archive.relative_to(project.root)}: {size / 2**20:.1f} MiB, sha256 {checksum}",
-            "beside it: CITATION.cff, codemeta.json and .zenodo.json from project.yaml; copy them into the repository",
+            f"beside it, from project.yaml: {', '.join(written)}; the first three belong into the repository",
             f"next: set {TOKEN} and run `publish zenodo`; it makes a draft in the sandbox that nobody else sees",
         ],
         "archive": str(archive.relative_to(project.root)),

@@ -1,0 +1,88 @@
+"""Where the descriptions go: the plain documents of a bundle, and the files beside its archive."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from .. import bundle
+from ..files import new_folder, read_json, write_json, write_text
+from ..project import Project, identity
+from .citation import citation_cff
+from .codemeta import codemeta
+from .datacite import datacite
+from .facts import Facts, gather
+from .zenodo import zenodo_json
+
+__all__ = ["describe", "refresh", "write_all"]
+
+
+def describe(project: Project, folder: Path) -> None:
+    """Write the plain documents of a bundle anew, from the project, the bundle's other files and the recorded runs.
+
+    Graphs, weights, examples and records of runs aren't touched. ``SHA256SUMS`` is the caller's, who writes it last.
+    """
+    write_text(folder / "project.yaml", identity(project))
+    write_text(folder / "CITATION.cff", citation_cff(project))
+    facts = gather(project, folder)
+    write_text(folder / "README.md", _card(facts))
+    write_json(folder / "datacite.json", datacite(facts))
+
+
+def refresh(project: Project) -> bool:
+    """Bring the plain documents of the project's bundle up to date, and ``SHA256SUMS`` with them, in one step.
+
+    Returns
+    -------
+    changed
+        Whether something changed; the same facts give the same bytes.
+    """
+    sums = project.bundle / bundle.SUMS
+    before = sums.read_bytes() if sums.is_file() else b""
+    with new_folder(project.bundle) as folder:
+        shutil.copytree(project.bundle, folder, dirs_exist_ok=True)
+        describe(project, folder)
+        bundle.write_sums(folder)
+    return sums.read_bytes() != before
+
+
+def write_all(project: Project, folder: Path) -> list[str]:
+    """Render every description: first those inside the bundle, then those that lie beside its archive.
+
+    Parameters
+    ----------
+    project
+        Read again from ``project.yaml`` if that changed (a reserved DOI, a title).
+    folder
+        Where the descriptions of the code and of the record go (``dist/``).
+
+    Returns
+    -------
+    names
+        The files written into ``folder``.
+    """
+    refresh(project)
+    facts = gather(project)
+    write_text(folder / "CITATION.cff", citation_cff(project))
+    described = {
+        "codemeta.json": codemeta(project),
+        ".zenodo.json": zenodo_json(project),
+        "datacite.json": datacite(facts),
+    }
+    for name, values in described.items():
+        write_json(folder / name, values)
+    return ["CITATION.cff", *described]
+
+
+def _card(facts: Facts) -> str:
+    from ..card import write_card
+
+    return write_card(
+        facts.project,
+        signature=facts.signature,
+        examples=bundle.read_examples(facts.folder),
+        metrics=facts.metrics,
+        parity=read_json(facts.folder / "parity.json"),
+        citation=facts.citation,
+        limits=facts.limits,
+    )
