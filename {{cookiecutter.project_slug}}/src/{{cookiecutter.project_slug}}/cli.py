@@ -137,10 +137,12 @@ def export() -> dict[str, Any]:
     return {}
 
 
-@_verb("verify", "Check that the bundle is whole and gives its stored answers.")
-def verify() -> dict[str, Any]:
-    """Take no options."""
-    return {}
+@_verb("verify", "Check that the bundle is whole and gives its stored answers.", module=".verify.verb")
+@click.option("--url", help="A running server to ask too: ours, or `mlflow models serve`.")
+@click.option("--image", help="An image to start and ask too; ENGINE names the engine  [default: docker, else podman]")
+def verify(url: str | None, image: str | None) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"url": url, "image": image}
 
 
 @_verb("register", "Register the bundle's model; it becomes champion if it is not worse.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,10 @@ import numpy as np
 from .bundle import Tensor
 from .errors import DataError
 
-__all__ = ["Weights", "examples", "pad"]
+__all__ = ["PAIRS", "Weights", "cut", "cuts", "examples", "pad"]
+
+#: A graph network may compare all elements of a set with each other: so many pairs in one pass, if it is more than one.
+PAIRS = 2**23
 
 #: Columns that can be worked out from other coordinates.
 FOUR_MOMENTUM = ("E", "px", "py", "pz")
@@ -90,6 +93,27 @@ def pad(spec: Tensor, values: Sequence[Any], *, first: int = 0) -> np.ndarray:
     for row, target in zip(rows, padded, strict=True):
         target[tuple(slice(length) for length in row.shape)] = row
     return padded
+
+
+def cuts(sizes: Sequence[int], batch: int) -> Iterator[tuple[int, int]]:
+    """Cut examples of given sizes into passes of at most ``batch`` examples and `PAIRS` pairs of elements."""
+    start, longest = 0, 0
+    for number, size in enumerate(sizes):
+        longest = max(longest, size)
+        count = number + 1 - start
+        if count > 1 and (count > batch or count * longest**2 > PAIRS):
+            yield start, number
+            start, longest = number, size
+    if start < len(sizes):
+        yield start, len(sizes)
+
+
+def cut(spec: Tensor, values: np.ndarray) -> np.ndarray:
+    """Leave out the padding at the end of one example."""
+    if len(spec.axes) < 3 or spec.axes[1] not in spec.dynamic:
+        return values
+    real = np.flatnonzero((values.reshape(len(values), -1) != 0).any(axis=1))
+    return values[: int(real[-1]) + 1 if len(real) else 0]
 
 
 def _example(spec: Tensor, values: Any, number: int) -> np.ndarray:

@@ -19,7 +19,7 @@ CHAIN = {
     "evaluate": ".evaluate",
     "explain": ".explain.verb",
     "export": ".export.verb",
-    "verify": ".verify",
+    "verify": ".verify.verb",
     "register": ".register",
 }
 

@@ -11,9 +11,8 @@ Score two jets of different lengths, each constituent as (E, px, py, pz) in GeV:
 
 from __future__ import annotations
 
-import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,21 +20,21 @@ import numpy as np
 
 from .bundle import EXPLAINED, MODEL, Signature, Tensor, read_signature
 from .errors import BundleError, DataError, MissingStepError, ProjectError
-from .inputs import Weights, examples, pad
+from .inputs import Weights, cuts, examples, pad
+from .session import session
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["DataError", "LoadedModel", "ProjectError", "load"]
+    from .cite import Citation
+    from .stored import Check
 
-log = logging.getLogger(__name__)
+__all__ = ["DataError", "LoadedModel", "ProjectError", "load", "session"]
 
 #: Examples in one pass through the graph: memory stays bounded, whatever is asked.
 BATCH = 128
 #: Relevance propagation keeps every layer's values: fewer examples in one pass are as fast.
 EXPLAINED_BATCH = 16
-#: A graph network may compare all elements of a set with each other: so many pairs in one pass, if it is more than one.
-PAIRS = 2**23
 
 
 def load(folder: str | Path, *, threads: int = 0) -> LoadedModel:
@@ -187,6 +186,42 @@ class LoadedModel:
                 results.append(one)
         return results
 
+    def verify(self) -> list[Check]:
+        """Check that the bundle is whole, and that this machine gives its stored answers and relevances.
+
+        Returns
+        -------
+        checks
+            One for each output: the largest difference, what is allowed, the verdict.
+
+        Raises
+        ------
+        BundleError
+            If a file is changed, missing or not listed, or an answer differs by more than the bundle allows.
+        """
+        from . import bundle, stored
+
+        bundle.check_files(self.folder)
+        known = stored.Stored.read(self.folder)
+        checks = stored.check_face(stored.OWN, stored.own_answers(self, known), known)
+        if line := stored.complaint(checks):
+            raise BundleError(line)
+        return checks
+
+    def cite(self) -> Citation:
+        """Return how to cite the model and what it refers to, as text and as BibTeX.
+
+        Raises
+        ------
+        MissingStepError
+            If the bundle has no ``CITATION.cff``.
+        BundleError
+            If it can't be read.
+        """
+        from .cite import cite
+
+        return cite(self.folder)
+
     def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run the graph on arrays of the right shape and type, without any check."""
         names = [spec.name for spec in self.signature.outputs]
@@ -205,7 +240,7 @@ class LoadedModel:
         if len(set(counts.values())) != 1:
             raise DataError(f"inputs: got different numbers of {specs[0].axes[0]}: {counts}")
         sizes = [len(example) if hasattr(example, "__len__") else 1 for example in columns[specs[0].name]]
-        for start, stop in _cuts(sizes if specs[0].set_axis else [1] * len(sizes), batch):
+        for start, stop in cuts(sizes if specs[0].set_axis else [1] * len(sizes), batch):
             cut = {name: values[start:stop] for name, values in columns.items()}
             lengths = sizes[start:stop]
             piece = {spec.name: pad(spec, cut[spec.name], first=first + start) for spec in specs}
@@ -225,55 +260,6 @@ class LoadedModel:
                 warnings.warn(
                     f"{spec.name}: values outside [{low}, {high}] {spec.unit}; are the units right?", stacklevel=4
                 )
-
-
-def _cuts(sizes: Sequence[int], batch: int) -> Iterator[tuple[int, int]]:
-    """Cut examples of given sizes into passes of at most ``batch`` examples and `PAIRS` pairs of elements."""
-    start, longest = 0, 0
-    for number, size in enumerate(sizes):
-        longest = max(longest, size)
-        count = number + 1 - start
-        if count > 1 and (count > batch or count * longest**2 > PAIRS):
-            yield start, number
-            start, longest = number, size
-    if start < len(sizes):
-        yield start, len(sizes)
-
-
-def session(path: Path, *, threads: int = 0) -> onnxruntime.InferenceSession:
-    """Open a graph in ONNX Runtime.
-
-    Raises
-    ------
-    MissingStepError
-        If the file is missing.
-    BundleError
-        If ONNX Runtime can't read it.
-    """
-    import onnxruntime
-
-    if not path.is_file():
-        raise MissingStepError(f"{path.parent.name}/{path.name}", "export")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    # Sizes change from call to call: what is planned for one would be kept in memory beside the next.
-    options.enable_mem_pattern = False
-    wanted = _providers(onnxruntime.get_available_providers())
-    try:
-        opened = onnxruntime.InferenceSession(path, options, providers=wanted)
-    except Exception as error:  # ONNX Runtime's own errors have no common public base
-        line = " ".join(str(error).split())[:200]
-        raise BundleError(f"{path.parent.name}/{path.name}: ONNX Runtime can't load it: {line}") from error
-    if len(wanted) > len(opened.get_providers()):
-        log.warning("no GPU can be used: computing on the CPU")
-    return opened
-
-
-def _providers(available: Sequence[str]) -> list[str | tuple[str, dict[str, str]]]:
-    """Return where to compute: on a GPU in full single precision if this ONNX Runtime has one, else on the CPU."""
-    cuda = "CUDAExecutionProvider"
-    return [(cuda, {"use_tf32": "0"}), "CPUExecutionProvider"] if cuda in available else ["CPUExecutionProvider"]
 
 
 def _joined(spec: Tensor, pieces: list[np.ndarray]) -> np.ndarray:

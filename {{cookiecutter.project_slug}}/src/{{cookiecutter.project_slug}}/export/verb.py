@@ -15,6 +15,7 @@ from ..config import Config
 from ..data.verb import store_folder
 from ..errors import BundleError, MissingStepError
 from ..files import new_folder, read_json, sha256, write_json, write_text
+from ..inputs import cut
 from ..metadata import authors, describe
 from ..project import Project
 
@@ -180,20 +181,10 @@ def _request(signature: bundle.Signature, arrays: Mapping[str, np.ndarray]) -> s
     """Return the first examples as a server is asked for them, each cut to its own length."""
     count = min(REQUESTED, len(arrays[signature.inputs[0].name]))
     inputs = [
-        {spec.name: _cut(spec, arrays[spec.name][number]).tolist() for spec in signature.inputs}
+        {spec.name: cut(spec, arrays[spec.name][number]).tolist() for spec in signature.inputs}
         for number in range(count)
     ]
     return json.dumps({"inputs": inputs})
-
-
-def _cut(spec: bundle.Tensor, values: np.ndarray) -> np.ndarray:
-    """Leave out the padding at the end."""
-    import numpy as np
-
-    if len(spec.axes) < 3 or spec.axes[1] not in spec.dynamic:
-        return values
-    real = np.flatnonzero((values.reshape(len(values), -1) != 0).any(axis=1))
-    return values[: int(real[-1]) + 1 if len(real) else 0]
 
 
 def _relevance(source: _Source, signature: bundle.Signature) -> bundle.Relevance:

@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from .. import verify
 from ..bundle import read_signature
 from ..config import Config
 from ..errors import BundleError, MissingStepError, ServiceError
 from ..files import read_json, sha256, write_json, write_text
 from ..metadata import inveniordm, write_all
 from ..project import Project
+from ..verify.verb import run as verify
 from .archive import write_archive
 
 __all__ = ["PRODUCTION", "SANDBOX", "run"]
@@ -61,7 +61,7 @@ def run(
 
 def _prepare(project: Project) -> dict[str, Any]:
     """Write the archive and the metadata files."""
-    verify.run(project)
+    verify(project)
     exported = read_signature(project.bundle).version
     if exported != project.version:
         raise BundleError(

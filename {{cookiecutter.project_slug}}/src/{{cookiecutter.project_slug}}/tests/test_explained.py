@@ -23,7 +23,7 @@ from ..export.explained_parity import compare_explained, default_target, ledger_
 from ..export.graph import graph_inputs
 from ..project import Project
 from ..runtime import LoadedModel, load, session
-from ..verify import load_network
+from ..verify.faces import load_network
 from .published import copy
 from .small import EXAMPLE, NAME, PACKAGE, SOURCE
 

@@ -12,7 +12,7 @@ from ..export.explained import explained_inputs
 from ..models.mlpf.rmaps import RelevanceFlow, one_output
 from ..project import Project
 from ..runtime import load
-from ..verify import load_network
+from ..verify.faces import load_network
 
 MODEL = models.get("mlpf")
 

@@ -16,7 +16,7 @@ from ..export.parity import compare
 from ..files import read_json
 from ..project import Project
 from ..runtime import session
-from ..verify import load_network
+from ..verify.faces import load_network
 
 Bundled = tuple[Project, Config]
 MODEL = models.get("mlpf")

@@ -16,7 +16,7 @@ from ..export.explained import Explained, export_explained
 from ..export.explained_parity import by_pair, default_target
 from ..project import Project
 from ..runtime import load
-from ..verify import load_network
+from ..verify.faces import load_network
 
 MODEL = models.get("particlenet")
 

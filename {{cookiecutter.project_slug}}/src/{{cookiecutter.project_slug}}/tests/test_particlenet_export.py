@@ -25,7 +25,7 @@ from ..files import read_json, sha256, write_json
 from ..models.layers import nearest
 from ..project import Project
 from ..runtime import session
-from ..verify import load_network
+from ..verify.faces import load_network
 from .published import EXAMPLES, copy
 
 Bundled = tuple[Project, Config]

@@ -9,8 +9,7 @@ import pytest
 
 from ..bundle import Tensor
 from ..errors import DataError
-from ..inputs import pad
-from ..runtime import PAIRS, _cuts
+from ..inputs import PAIRS, cut, cuts, pad
 
 SPEC = Tensor(
     name="elements",
@@ -53,15 +52,20 @@ def test_what_no_element_can_be_is_one_line_that_says_where(example: Any, words:
 @pytest.mark.parametrize("batch", [1, 3, 100])
 def test_passes_hold_every_example_once_and_stay_small(batch: int) -> None:
     sizes = np.random.default_rng(0).integers(0, 3000, 60).tolist()
-    cuts = list(_cuts(sizes, batch))
-    assert [number for start, stop in cuts for number in range(start, stop)] == list(range(60))
-    for start, stop in cuts:
+    found = list(cuts(sizes, batch))
+    assert [number for start, stop in found for number in range(start, stop)] == list(range(60))
+    for start, stop in found:
         assert stop - start <= batch
         assert stop - start == 1 or (stop - start) * max(sizes[start:stop]) ** 2 <= PAIRS
     # A pass ends only where the next example doesn't fit.
-    for start, stop in cuts[:-1]:
+    for start, stop in found[:-1]:
         assert stop - start == batch or (stop + 1 - start) * max(sizes[start : stop + 1]) ** 2 > PAIRS
 
 
 def test_no_examples_are_no_pass() -> None:
-    assert list(_cuts([], 5)) == []
+    assert list(cuts([], 5)) == []
+
+
+def test_only_padding_at_the_end_is_cut() -> None:
+    assert cut(SPEC, np.array([[0, 0], [1, 5], [0, 0], [2, 1], [0, 0]])).tolist() == [[0, 0], [1, 5], [0, 0], [2, 1]]
+    assert cut(SPEC, np.zeros((3, 2))).shape == (0, 2)

@@ -14,12 +14,12 @@ from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
 
 from .. import bundle
-from .. import verify as module
 from ..config import Config
 from ..errors import BundleError, MissingStepError
 from ..files import read_json, write_json
 from ..project import Project
-from ..verify import Stored, check_face, run
+from ..stored import Check, Stored, check_face
+from ..verify.verb import run
 from .published import copy
 from .small import EXAMPLE, make_project
 
@@ -55,6 +55,7 @@ def test_a_bundle_as_exported_passes_on_every_face_and_is_not_touched(project: P
     assert all(check["passed"] for check in found["checks"])
     assert found["files"] == len(before) - 1
     assert any("largest difference" in line for line in found["headline"])
+    assert found["headline"][-2:] == ["server: not asked (--url URL)", "image: not asked (--image NAME)"]
 
 
 def test_no_bundle_says_which_command_makes_one(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def _other_network(project: Project) -> None:
         (_answers, ".*", ["onnx-runtime.npz", "pytorch.npz"]),
         (_relevances, ".*: relevance", ["onnx-runtime.npz", "pytorch.npz"]),
         (_fewer_answers, ".*", ["onnx-runtime.npz", "pytorch.npz"]),
-        (_other_network, "PyTorch", []),
+        (_other_network, "PyTorch", ["pytorch.txt"]),
     ],
 )
 def test_a_face_that_differs_is_named_and_kept_and_nothing_is_mended(
@@ -136,7 +137,7 @@ def test_a_face_that_is_not_installed_is_said_so(project: Project, monkeypatch: 
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else real(name))
     found = run(project)
-    assert found["not_installed"] == ["PyTorch"]
+    assert found["not_asked"]["PyTorch"] == "not installed, not tried"
     assert {check["face"] for check in found["checks"]} == {"ONNX Runtime"}
     assert "PyTorch: not installed, not tried" in found["headline"]
 
@@ -151,7 +152,7 @@ def test_a_near_tie_may_differ_but_only_there_and_only_by_a_number(bundled: Bund
         given["logits"].reshape(-1, given["logits"].shape[-1])[number] += by
         return given
 
-    def check(given: dict[str, np.ndarray], which: Stored) -> module.Check:
+    def check(given: dict[str, np.ndarray], which: Stored) -> Check:
         return next(one for one in check_face("face", given, which) if one.output == "logits")
 
     assert check(moved(1, 0.02), marked).passed

@@ -1,34 +1,28 @@
-"""The verb ``verify``: check that the bundle is whole, and that every face of it gives the stored answers."""
+"""The stored answers of a bundle, and how an answer is compared with them: numpy only."""
 
 from __future__ import annotations
 
-import importlib.util
-import logging
-import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import bundle, models
+from . import bundle
 from .bundle import Examples, Signature
-from .config import Config
-from .errors import BundleError, ProjectError
-from .project import Project
 
 if TYPE_CHECKING:
-    from torch import nn
+    from .runtime import LoadedModel
 
-__all__ = ["FACES", "RELEVANCE", "Check", "Stored", "check_face", "load_network", "run"]
+__all__ = ["OWN", "RELEVANCE", "Arrays", "Check", "Stored", "check_face", "complaint", "own_answers", "table"]
 
 Arrays = Mapping[str, np.ndarray]
 
 #: Name of the stored relevances among the outputs.
 RELEVANCE = "relevance"
-
-log = logging.getLogger(__name__)
+#: The face that every user of a bundle has.
+OWN = "ONNX Runtime"
 
 
 @dataclass(frozen=True)
@@ -62,6 +56,13 @@ class Check:
     flipped: int
     passed: bool
 
+    def __str__(self) -> str:
+        verdict = "the same as stored" if self.passed else "DIFFERS from what is stored"
+        return (
+            f"{self.face}: {self.output} {verdict}: {self.answers} answers, largest difference {_number(self.largest)},"
+            f" tolerance {self.tolerance:g}"
+        )
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -82,6 +83,11 @@ class Stored:
             answers |= bundle.read_arrays(folder / "examples/relevance.npz")
         inputs = bundle.read_arrays(folder / "examples/inputs.npz")
         return cls(folder, bundle.read_signature(folder), examples, inputs, answers)
+
+    @property
+    def explains(self) -> bool:
+        """Whether there are stored relevances, and a graph that gives them."""
+        return self.signature.explained is not None and self.examples.relevance is not None
 
     def tolerance(self, output: str) -> float:
         """Return what is allowed for an output."""
@@ -104,55 +110,20 @@ class Stored:
         return np.asarray(near.reshape(len(near), -1).any(1) | unsteady)
 
 
-Answer = Callable[[Stored], Arrays]
+def own_answers(model: LoadedModel, stored: Stored) -> Arrays:
+    """Ask a loaded model for what is stored."""
+    given = dict(model.run(stored.inputs))
+    if stored.explains:
+        rows = next(iter(stored.inputs.values())).shape[1]
+        given[RELEVANCE] = np.stack([_padded(one[RELEVANCE], rows) for one in model.explain(stored.inputs)])
+    return given
 
 
-def run(project: Project, config: Config | None = None) -> dict[str, Any]:
-    """Check every file of the bundle against its checksum, and every face against the stored answers.
-
-    Nothing in the bundle is changed. What a failing face produced is kept in ``runs/verify/``.
-
-    Raises
-    ------
-    BundleError
-        If a file is changed, missing or not listed, or a face gives other answers; all faces are tried first.
-    """
-    files = bundle.check_files(project.bundle)
-    stored = Stored.read(project.bundle)
-    kept = project.root / "runs" / "verify"
-    shutil.rmtree(kept, ignore_errors=True)
-    checks: list[Check] = []
-    absent: list[str] = []
-    for face, (library, answer) in FACES.items():
-        if importlib.util.find_spec(library) is None:
-            absent.append(face)
-            continue
-        checks += _tried(face, answer, stored, kept)
-    missing = [f"{face}: not installed, not tried" for face in absent]
-    lines = [f"{files} files have their checksums", *_table(checks), *missing]
-    failed = [check for check in checks if not check.passed]
-    if failed:
-        for line in lines:
-            log.error("%s", line)
-        worst = max(failed, key=lambda check: np.inf if check.largest is None else check.largest)
-        raise BundleError(
-            f"{worst.face}: {worst.output} differs from the stored answers by {_number(worst.largest)}, "
-            f"expected at most {worst.tolerance:g}; what it gave is in {kept.relative_to(project.root)}"
-        )
-    return {"headline": lines, "files": files, "checks": [asdict(check) for check in checks], "not_installed": absent}
-
-
-def _tried(face: str, answer: Answer, stored: Stored, kept: Path) -> list[Check]:
-    """Ask one face; an error of its own is a failed check, so that the other faces are tried too."""
-    try:
-        given = answer(stored)
-    except ProjectError as error:
-        log.error("%s: %s", face, error)
-        return [Check(face, "everything", stored.examples.count, None, stored.examples.tolerance, 0, passed=False)]
-    checks = check_face(face, given, stored)
-    if not all(check.passed for check in checks):
-        bundle.write_arrays(kept / f"{face.lower().replace(' ', '-')}.npz", given)
-    return checks
+def _padded(relevance: np.ndarray, rows: int) -> np.ndarray:
+    """Give the relevances of an example as many rows as the stored inputs have."""
+    if relevance.ndim < 2:
+        return relevance
+    return np.pad(relevance, [(0, rows - len(relevance)), *[(0, 0)] * (relevance.ndim - 1)])
 
 
 def check_face(face: str, given: Arrays, stored: Stored) -> list[Check]:
@@ -192,65 +163,19 @@ def _difference(
     return np.asarray(difference / (np.where(size > 0, size, 1.0) if relative else np.maximum(size, 1.0)))
 
 
-def load_network(folder: Path, signature: Signature) -> nn.Module:
-    """Build the network of a bundle again from its weights, in evaluation mode.
-
-    Raises
-    ------
-    BundleError
-        If the weights don't fit.
-    """
-    from safetensors.torch import load_file
-
-    network = models.get(signature.model).build(**signature.hyperparameters)
-    try:
-        network.load_state_dict(load_file(folder / bundle.WEIGHTS))
-    except RuntimeError as error:
-        line = " ".join(str(error).split())[:200]
-        raise BundleError(f"{bundle.WEIGHTS}: doesn't fit {signature.model}: {line}") from error
-    return network.eval()
+def complaint(checks: Sequence[Check]) -> str:
+    """Return one line about the check that failed worst; empty if none did."""
+    failed = [check for check in checks if not check.passed]
+    if not failed:
+        return ""
+    worst = max(failed, key=lambda check: np.inf if check.largest is None else check.largest)
+    return (
+        f"{worst.face}: {worst.output} differs from the stored answers by {_number(worst.largest)}, "
+        f"expected at most {worst.tolerance:g}"
+    )
 
 
-def _pytorch(stored: Stored) -> Arrays:
-    from .export.graph import Published
-    from .export.parity import forward
-    from .export.relevance import relevances
-
-    network = load_network(stored.folder, stored.signature)
-    outputs, _ = forward(Published(models.get(stored.signature.model), network).eval(), stored.inputs)
-    given = {spec.name: value for spec, value in zip(stored.signature.outputs, outputs, strict=True)}
-    if stored.examples.relevance is not None:
-        given[RELEVANCE], _ = relevances(network, stored.signature, stored.inputs, stored.examples.relevance)
-    return given
-
-
-def _onnxruntime(stored: Stored) -> Arrays:
-    from .runtime import load
-
-    model = load(stored.folder)
-    given = dict(model.run(stored.inputs))
-    if model.signature.explained is not None and stored.examples.relevance is not None:
-        explained = model.explain(stored.inputs)
-        given[RELEVANCE] = np.stack([padded(one[RELEVANCE], stored.inputs) for one in explained])
-    return given
-
-
-def padded(relevance: np.ndarray, inputs: Arrays) -> np.ndarray:
-    """Give the relevances of an example as many rows as the stored inputs have."""
-    if relevance.ndim < 2:
-        return relevance
-    missing = next(iter(inputs.values())).shape[1] - len(relevance)
-    return np.pad(relevance, [(0, missing), *[(0, 0)] * (relevance.ndim - 1)])
-
-
-#: Every face with the library that it needs.
-FACES: dict[str, tuple[str, Answer]] = {
-    "PyTorch": ("torch", _pytorch),
-    "ONNX Runtime": ("onnxruntime", _onnxruntime),
-}
-
-
-def _table(checks: list[Check]) -> list[str]:
+def table(checks: Sequence[Check]) -> list[str]:
     """Return one line for each check, in columns."""
     head = ("face", "output", "answers", "largest difference", "tolerance", "near-ties", "verdict")
     rows = [

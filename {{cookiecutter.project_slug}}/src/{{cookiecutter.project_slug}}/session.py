@@ -1,0 +1,58 @@
+"""Open a graph in ONNX Runtime: on a GPU in full single precision where there is one, else on the CPU."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import BundleError, MissingStepError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["GPU", "session"]
+
+#: What ONNX Runtime calls the place.
+GPU = "CUDAExecutionProvider"
+
+log = logging.getLogger(__name__)
+
+
+def session(path: Path, *, threads: int = 0) -> onnxruntime.InferenceSession:
+    """Open a graph.
+
+    Where it runs is what ``get_providers()`` of the session says: an ONNX Runtime made for GPUs offers them on any
+    machine, and a session falls back to the CPU without an error. It is said in one line of the log.
+
+    Raises
+    ------
+    MissingStepError
+        If the file is missing.
+    BundleError
+        If ONNX Runtime can't read it.
+    """
+    import onnxruntime
+
+    if not path.is_file():
+        raise MissingStepError(f"{path.parent.name}/{path.name}", "export")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    # Sizes change from call to call: what is planned for one would be kept in memory beside the next.
+    options.enable_mem_pattern = False
+    wanted = _providers(onnxruntime.get_available_providers())
+    try:
+        opened = onnxruntime.InferenceSession(path, options, providers=wanted)
+    except Exception as error:  # ONNX Runtime's own errors have no common public base
+        line = " ".join(str(error).split())[:200]
+        raise BundleError(f"{path.parent.name}/{path.name}: ONNX Runtime can't load it: {line}") from error
+    if len(wanted) > len(opened.get_providers()):
+        log.warning("no GPU can be used: computing on the CPU")
+    return opened
+
+
+def _providers(available: Sequence[str]) -> list[str | tuple[str, dict[str, str]]]:
+    """Return where to compute, first choice first; TF32 would round to ten bits on the way."""
+    return [(GPU, {"use_tf32": "0"}), "CPUExecutionProvider"] if GPU in available else ["CPUExecutionProvider"]
