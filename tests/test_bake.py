@@ -28,6 +28,9 @@ TOP = {
     "codemeta.json",
     "configs/full.yaml",
     "configs/quick.yaml",
+    "examples/cpp/Makefile",
+    "examples/cpp/explain.cpp",
+    "notebooks/use.ipynb",
     "project.yaml",
     "pyproject.toml",
 }
