@@ -93,6 +93,20 @@ def test_workflow_of_the_template_runs_what_ci_runs() -> None:
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o100
 
 
+def test_every_test_that_holds_a_defect_out_exists() -> None:
+    rows = [line for line in (ROOT / "docs" / "defects.md").read_text().splitlines() if re.match(r"\| [\d-]+ \|", line)]
+    assert [int(row.split("|")[1]) for row in rows] == list(range(1, 23))
+    (package,) = (ROOT / TEMPLATE / "src").iterdir()
+    named = [found for row in rows for found in re.findall(r"`(test_[\w*]+\.py)(?:::(\w+))?`", row)]
+    assert len(named) > 15
+    for file, name in named:
+        files = list((package / "tests").glob(file))
+        assert files, file
+        # test_checks.py runs the promises of models/checks.py, each by its name.
+        where = package / "models" / "checks.py" if file == "test_checks.py" and name else files[0]
+        assert not name or f"def {name}(" in where.read_text(), f"{file}::{name}"
+
+
 def test_citation_of_the_template_is_valid_and_stays_here() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["title"] not in (TEMPLATE / "CITATION.cff").read_text()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import ConfigError
 
@@ -73,7 +73,9 @@ class ExplainConfig(Strict):
     composite: str = Field(
         "epsilon", description="which rule where, by name; with +proportional behind it, maxima share relevance"
     )
-    bias: Literal["absorb", "exclude"] = "absorb"
+    bias: Literal["absorb", "exclude"] = Field(
+        "absorb", description="absorb: biases take their share; exclude: they take none, for comparison, in float64"
+    )
     epsilon: float = Field(1e-6, ge=0)
     size: int = Field(200, ge=1, description="examples of the test split to explain")
     batch_size: int = Field(0, ge=0, description="examples in one pass; 0: chosen by the program")
@@ -83,6 +85,12 @@ class ExplainConfig(Strict):
         None, description="weights of the explained combination of outputs; null: the model's own"
     )
     options: dict[str, Any] = Field({}, description="options of the model's study, by name")
+
+    @model_validator(mode="after")
+    def _exclude_in_double(self) -> Self:
+        if self.bias == "exclude" and self.precision != "float64":
+            raise ValueError("bias exclude needs precision float64: its denominators cross zero")
+        return self
 
 
 class ExportConfig(Strict):
@@ -197,6 +205,8 @@ def _explain(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
         return f"unknown key {dotted!r}, did you mean {'.'.join([*location[:-1], *close])!r}?"
     if problem["type"] == "missing":
         return f"key {dotted!r} is missing"
+    if problem["type"] == "value_error" and isinstance(problem["input"], Mapping):
+        return f"{dotted}: {problem['ctx']['error']}"  # a whole part is wrong, no single value
     return f"{dotted}: got {problem['input']!r}, {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 

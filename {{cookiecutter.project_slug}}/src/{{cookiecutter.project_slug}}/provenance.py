@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from .errors import MissingStepError
 from .files import read_json, sha256, write_json
 from .project import Project
 
-__all__ = ["FILE", "checksums", "record", "require"]
+__all__ = ["FILE", "brief", "checksums", "record", "require"]
 
 FILE = "provenance.json"
 _LIBRARIES = (
@@ -58,11 +59,17 @@ def record(
         "git_commit": git_commit(project.root),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "versions": {name: version for name in _LIBRARIES if (version := _version(name))},
+        "versions": _versions(),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         **more,
     }
     write_json(folder / FILE, values)
+
+
+def brief(config: Config) -> str:
+    """Return what made a data file as JSON text, for files that may travel without their folder."""
+    values = {"configuration": config.model_dump(mode="json", by_alias=True), "versions": _versions()}
+    return json.dumps(values, sort_keys=True)
 
 
 def require(folder: Path, verb: str, root: Path | None = None) -> dict[str, Any]:
@@ -94,6 +101,10 @@ def git_commit(root: Path) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def _versions() -> dict[str, str]:
+    return {name: version for name in _LIBRARIES if (version := _version(name))}
 
 
 def _version(library: str) -> str | None:

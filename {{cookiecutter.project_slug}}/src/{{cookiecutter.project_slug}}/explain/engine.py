@@ -63,7 +63,8 @@ def explain(
     composite
         Which rule where: a name in `COMPOSITES`, or a composite of your own.
     bias
-        ``absorb``: biases take their share of relevance, booked in the ledger; ``exclude``: they take none.
+        ``absorb``: biases take their share of relevance, booked in the ledger; ``exclude``: they take none, for
+        comparison with older codes and in float64 only (its denominators cross zero).
     epsilon
         Stabiliser of every denominator.
     places
@@ -148,6 +149,11 @@ class Explainer:
     def __call__(self, values: Tensor, *context: Any, target: Target, **options: Any) -> Explanation:
         """Explain one batch: relevance at ``values``, with ``context`` and ``options`` held constant."""
         check_values(values, self.weights)
+        if not self.absorb and values.dtype != torch.float64:
+            raise ExplainError(
+                "bias 'exclude' needs float64: without biases its denominators cross zero, and single precision "
+                "determines no sum; explain in float64, or let biases absorb"
+            )
         with torch.inference_mode(False), torch.enable_grad():
             leaf = values.detach().clone().requires_grad_(True)
             plain = self._record(leaf, context, options) if self.plan is None else None

@@ -40,6 +40,9 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     if (folder / provenance.FILE).is_file():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    for half_written in folder.glob(".*-*"):  # what a killed run left behind; finished parts stay
+        if half_written.is_file():
+            half_written.unlink()
     model = models.get(project.model)
     datasets = {split: model.dataset(Store(stores / split), **config.data.options) for split in SPLITS}
     found = {"network": _network(project, config), **model.study(network, datasets, config, folder)}

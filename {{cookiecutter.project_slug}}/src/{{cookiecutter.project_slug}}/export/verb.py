@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import bundle, models, provenance
 from ..config import Config
 from ..data.verb import store_folder
-from ..errors import BundleError, MissingStepError
+from ..errors import BundleError, ExplainError, MissingStepError
 from ..files import new_folder, read_json, sha256, write_json, write_text
 from ..inputs import cut
 from ..metadata import authors, describe
@@ -62,9 +62,16 @@ def run(project: Project, config: Config) -> dict[str, Any]:
         If the evaluation is of other weights, or ONNX Runtime doesn't agree with PyTorch.
     ModelError
         If the network doesn't export.
+    ExplainError
+        If explanations are asked for that single precision can't give.
     """
     from ..train import load_network
 
+    if config.explain.bias == "exclude":
+        raise ExplainError(
+            "explain.bias exclude is for comparison in float64, and a bundle's graph explains in float32: "
+            "export with explain.bias=absorb"
+        )
     network = load_network(project, config)
     source = _Source(
         project, config, models.get(project.model), network, _examples(project, config), _metrics(project, config)

@@ -44,6 +44,7 @@ def test_overrides_leave_their_input_alone() -> None:
         ("train..epochs=3", "expected key=value"),
         ("train.epochs=[", "isn't YAML"),
         ("seed=-1", "seed: got -1"),
+        ("explain.bias=exclude", "explain: bias exclude needs precision float64: its denominators cross zero"),
         ("data.source=cloud", "data.source: got 'cloud'"),
         ("name=../elsewhere", "name: got '../elsewhere'"),
     ],

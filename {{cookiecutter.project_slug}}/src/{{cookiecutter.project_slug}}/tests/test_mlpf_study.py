@@ -15,7 +15,10 @@ from torch.utils.data import Dataset
 
 from ..config import Config
 from ..errors import ConfigError, ExplainError
+from ..figures import figure
+from ..models.mlpf import study as module
 from ..models.mlpf.example import events
+from ..models.mlpf.features import COLUMNS
 from ..models.mlpf.network import ParticleFlow
 from ..models.mlpf.particles import CLASSES, MOMENTA
 from ..models.mlpf.relevances import (
@@ -25,8 +28,10 @@ from ..models.mlpf.relevances import (
     choose,
     explain_events,
     read_relevances,
+    relevance_key,
     write_relevances,
 )
+from ..models.mlpf.rmap_figures import FEATURE_LABELS, draw_r_map
 from ..models.mlpf.rmaps import RelevanceFlow, one_output
 from ..models.mlpf.study import study
 from ..models.mlpf.tables import BINS, Tables, r_map, relevant_elements
@@ -142,11 +147,14 @@ def test_choice_is_of_every_class_and_outcome_and_has_a_seed() -> None:
 def test_file_holds_the_maps_of_the_chosen_elements(tmp_path: Path) -> None:
     network, data = make_network(), Events()
     choices = choose(network, data, range(6), 4, seed=1)
-    write_relevances(tmp_path, explain_events(network, data, choices, 1e-6), {"title": "a test"})
+    write_relevances(
+        tmp_path, lambda done: explain_events(network, data, choices, 1e-6, done=done), "key", {"title": "a test"}
+    )
     elements = list(read_relevances(tmp_path / "relevances.h5", chunk=3))
     assert len(elements) == sum(len(choice.rows) for choice in choices)
     with h5py.File(tmp_path / "relevances.h5") as file:
         assert {f"{group}/{name}" for group in file for name in file[group]} == set(LAYOUT)
+        assert all(values.attrs["meaning"] for group in file.values() for values in group.values())
         assert list(file.attrs["layout"]) == [f"{name}: {meaning}" for name, meaning in LAYOUT.items()]
         number = len(elements) // 2
         event, row = int(file["element/event"][number]), int(file["element/row"][number])
@@ -164,6 +172,36 @@ def test_file_holds_the_maps_of_the_chosen_elements(tmp_path: Path) -> None:
         logits, momenta = network(data.__getitems__([index])["elements"])
         output = torch.cat([logits, momenta], -1)[0, row, (*CLASSES, *MOMENTA).index(name)]
         assert explained[place] == pytest.approx(float(output.detach()), rel=1e-5)
+
+
+def test_a_killed_explanation_goes_on(tmp_path: Path) -> None:
+    network, data = make_network(), Events()
+    choices = choose(network, data, range(6), 4, seed=1)
+    key = relevance_key(network, data, choices, 1e-6)
+    started: list[int] = []
+
+    def work(done: int, stop: int = 99) -> Any:
+        started.append(done)
+        for number, part in enumerate(explain_events(network, data, choices, 1e-6, done=done)):
+            if number == stop:
+                raise KeyboardInterrupt
+            yield part
+
+    with pytest.raises(KeyboardInterrupt):
+        write_relevances(tmp_path, lambda done: work(done, 2), key, {})
+    assert not (tmp_path / "relevances.h5").exists()
+    path = write_relevances(tmp_path, work, key, {})
+    # Finished, and asked for again by a study that was stopped later: nothing is explained twice.
+    write_relevances(tmp_path, work, key, {})
+    assert started == [0, 2]
+    whole = write_relevances(tmp_path / "whole", work, key, {})
+    assert [name.name for name in tmp_path.iterdir() if name.is_file()] == ["relevances.h5"]
+    with h5py.File(path) as one, h5py.File(whole) as other:
+        for name in LAYOUT:
+            np.testing.assert_array_equal(one[name][:], other[name][:], err_msg=name)
+    data.batch["elements"][choices[0].index, 0, 1] += 1.0
+    assert relevance_key(network, data, choices, 1e-6) != key
+    assert relevance_key(network, data, choices, 1e-5) != key
 
 
 def test_whole_study(tmp_path: Path) -> None:
@@ -206,11 +244,34 @@ def test_events_are_explained_one_after_the_other() -> None:
     assert all(len(part["pair/row"]) == len(part["pair/relevance"]) for part in parts)
 
 
+def test_every_column_has_a_label_of_its_own() -> None:
+    # Published maps had ten labels for twelve columns.
+    assert len(set(FEATURE_LABELS)) == len(COLUMNS) == 12
+    values = np.zeros((2, len(COLUMNS)))
+    with figure() as (_, panel):
+        draw_r_map(panel, values, named=True)
+        assert [label.get_text() for label in panel.get_xticklabels()] == list(FEATURE_LABELS)
+        assert panel.get_xticks().tolist() == list(range(12))
+
+
+def test_an_open_ledger_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, data = make_network(), Events()
+
+    def forgetful(*arguments: Any, **options: Any) -> Any:
+        for part in explain_events(*arguments, **options):
+            part["element/error"][-1, 3] = 2e-5
+            yield part
+
+    monkeypatch.setattr(module, "explain_events", forgetful)
+    with pytest.raises(ExplainError, match=r"ledger stays open by 2\.0e-05"):
+        study(network, data, make_config(figures=0, options={"elements": 2, "trust": 0}), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("explain", "error", "words"),
     [
         ({"composite": "epsilon-gamma"}, ExplainError, "epsilon or lrp-0"),
-        ({"bias": "exclude"}, ExplainError, "absorb"),
+        ({"bias": "exclude", "precision": "float64"}, ExplainError, "absorb"),
         ({"options": {"element": 3}}, ConfigError, "elements"),
         ({"options": {"others": 0}}, ConfigError, "others"),
     ],

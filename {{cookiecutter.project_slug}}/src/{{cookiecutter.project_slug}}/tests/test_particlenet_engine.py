@@ -71,6 +71,8 @@ def test_wrong_settings_are_refused() -> None:
         explain(network.body, inputs, 0, composite="epsilon_gama")
     with pytest.raises(ExplainError, match="bias 'ignore' is unknown"):
         explain(network.body, inputs, 0, bias="ignore")  # type: ignore[arg-type]
+    with pytest.raises(ExplainError, match="bias 'exclude' needs float64"):
+        explain(network.body, inputs, 0, bias="exclude")
     for epsilon in (-1.0, 1e-40, float("nan")):
         with pytest.raises(ExplainError, match="expected 0, or a number"):
             explain(network.body, inputs, 0, epsilon=epsilon)

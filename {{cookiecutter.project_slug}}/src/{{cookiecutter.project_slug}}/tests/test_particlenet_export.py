@@ -15,7 +15,7 @@ import yaml
 
 from .. import bundle, models, provenance
 from ..config import Config
-from ..errors import BundleError, MissingStepError, ModelError
+from ..errors import BundleError, ExplainError, MissingStepError, ModelError
 from ..explain import COMPOSITES
 from ..export.graph import Published, export_graph, graph_inputs
 from ..export.parity import Choices, compare, compare_shapes, forward, near_ties
@@ -337,6 +337,14 @@ def test_what_is_missing_or_stale_is_said_and_the_old_bundle_stays(
     assert "\n" not in str(caught.value)
     bundle.check_files(project.bundle)
     assert not list(project.root.glob(".bundle-*"))
+
+
+def test_explanations_that_need_double_precision_are_not_published(bundled: Bundled, tmp_path: Path) -> None:
+    project, config = copy(bundled, tmp_path / "project")
+    double = config.explain.model_copy(update={"bias": "exclude", "precision": "float64"})
+    with pytest.raises(ExplainError, match=r"export with explain\.bias=absorb"):
+        export(project, config.model_copy(update={"explain": double}))
+    bundle.check_files(project.bundle)
 
 
 @pytest.mark.slow

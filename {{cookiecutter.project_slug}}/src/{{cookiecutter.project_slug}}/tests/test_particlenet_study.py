@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,8 @@ from ..models.particlenet.relevances import (
 from ..models.particlenet.study import study
 
 TARGET = [-1.0, 1.0]
+#: Explanations and nothing else of the study.
+BARE: dict[str, Any] = {"figures": 0, "options": {"controls": 0, "trust": 0}}
 
 
 class Jets(Dataset[Any]):
@@ -158,6 +163,45 @@ def test_file_holds_what_was_explained(network: Any, tmp_path: Path, monkeypatch
                 assert values.attrs["meaning"], name
 
 
+def test_a_killed_process_loses_no_finished_block(
+    network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that dies at once, without a chance to clean up, in the middle of a study."""
+    weights, folder = tmp_path / "weights.pt", tmp_path / "study"
+    torch.save(network.state_dict(), weights)
+    script = f"""
+import os
+import torch
+from {__package__} import test_particlenet_study as test
+import {__package__.rpartition(".")[0]}.models.particlenet.study as dying
+test.module.BLOCK = 4
+network = test.MODEL.build(preset="lite").eval()
+network.load_state_dict(torch.load({str(weights)!r}))
+honest = dying.explain_jets
+def explain_jets(*arguments, **options):
+    for number, part in enumerate(honest(*arguments, **options)):
+        if number == 3:
+            os.kill(os.getpid(), 9)
+        yield part
+dying.explain_jets = explain_jets
+data = {{"val": test.Jets(), "test": test.Jets()}}
+test.study(network, data, test.make_config(**test.BARE), test.Path({str(folder)!r}))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == -9, done.stderr
+    assert len(list(folder.rglob("part-*.npz"))) == 3 and not (folder / "relevances.h5").exists()
+    monkeypatch.setattr(module, "BLOCK", 4)
+    data = {"val": Jets(), "test": Jets()}
+    resumed, whole = (study(network, data, make_config(**BARE), path) for path in (folder, tmp_path / "whole"))
+    assert resumed["jets"] == whole["jets"]
+    with h5py.File(folder / "relevances.h5") as one, h5py.File(tmp_path / "whole" / "relevances.h5") as other:
+        assert dict(one.attrs)["fingerprint"] == dict(other.attrs)["fingerprint"]
+        assert one["jet/index"][:].tolist() == other["jet/index"][:].tolist()
+        relevance = other["constituent/relevance"][:]
+        np.testing.assert_allclose(one["constituent/relevance"][:], relevance, rtol=1e-4, atol=1e-5)
+
+
 def test_interrupted_explanation_goes_on(network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BLOCK", 4)
     data, indices, settings = Jets(), [0, 1, 2, 3, 4, 6, 7, 8, 9, 10], ExplainConfig()
@@ -170,7 +214,7 @@ def test_interrupted_explanation_goes_on(network: Any, tmp_path: Path, monkeypat
                 raise KeyboardInterrupt
             yield part
 
-    key = relevance_key(network, indices, settings, TARGET)
+    key = relevance_key(network, data, indices, settings, TARGET)
     with pytest.raises(KeyboardInterrupt):
         write_relevances(tmp_path, lambda done: blocks(done, 2), key, {})
     assert not (tmp_path / "relevances.h5").exists()
@@ -181,7 +225,12 @@ def test_interrupted_explanation_goes_on(network: Any, tmp_path: Path, monkeypat
         assert one["jet/index"][:].tolist() == indices
         np.testing.assert_array_equal(one["constituent/relevance"][:], other["constituent/relevance"][:])
     other_settings = ExplainConfig(composite="epsilon-gamma")
-    assert relevance_key(network, indices, other_settings, TARGET) != key
+    assert relevance_key(network, data, indices, other_settings, TARGET) != key
+    # The same numbers of other jets are other work; what is finished isn't done again.
+    data.batch["particles"][0, 0] *= 1.5
+    assert relevance_key(network, data, indices, settings, TARGET) != key
+    write_relevances(tmp_path, blocks, key, {})
+    assert started == [0, 2, 0]
 
 
 def test_jets_without_constituents_are_counted() -> None:

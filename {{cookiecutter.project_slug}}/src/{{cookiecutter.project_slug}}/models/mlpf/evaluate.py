@@ -306,6 +306,7 @@ def _headline(rows: Sequence[Row], metrics: Mapping[str, float], found: Comparis
         ("pt_resolution", "charged_hadron"): "charged hadrons: resolution of pT",
         ("energy_resolution", "neutral_hadron"): "neutral hadrons: resolution of E",
         ("jet_pt_resolution", ""): "jets: resolution of pT",
+        ("jet_efficiency", ""): "jets: share found",
         ("met_resolution_gev", ""): "missing transverse momentum: resolution in GeV",
     }
     for row in rows:

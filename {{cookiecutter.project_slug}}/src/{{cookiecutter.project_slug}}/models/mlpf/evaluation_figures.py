@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 LABELS = {"mlpf": "MLPF", "rules": "rule-based"}
+#: The rules' markers are the larger ones and lie below: where both say the same, both are seen.
 STYLES: dict[str, dict[str, Any]] = {
-    "mlpf": {"color": COLOURS["blue"], "marker": "o"},
-    "rules": {"color": COLOURS["orange"], "marker": "s"},
+    "mlpf": {"color": COLOURS["blue"], "marker": "o", "markersize": 3.5, "zorder": 3},
+    "rules": {"color": COLOURS["orange"], "marker": "s", "markersize": 7, "zorder": 2},
 }
 #: Axes of efficiencies and fake rates, with the edges of the bins; GeV.
 AXES = {
@@ -77,13 +78,15 @@ def _draw_efficiencies(found: Comparison, path: Path) -> None:
             for panel, (quantity, (label, edges)) in zip(row, AXES.items(), strict=True):
                 for flow, particles in found.flows.items():
                     is_it, got_it = found.truth.pid == kind, particles.pid == kind
-                    style = {**STYLES[flow], "markersize": 4}
+                    style = STYLES[flow]
                     solid = {**style, "label": LABELS[flow]}
                     _points(panel, getattr(found.truth, quantity)[is_it], got_it[is_it], edges, solid)
                     hollow = {**style, "markerfacecolor": "white", "linestyle": "--"}
                     _points(panel, getattr(particles, quantity)[got_it], ~is_it[got_it], edges, hollow)
                 panel.set(xlabel=label, ylim=(-0.03, 1.06), xscale="linear" if quantity == "eta" else "log")
                 panel.set(xlim=(edges[0], edges[-1]))
+                if not panel.containers:
+                    panel.text(0.5, 0.5, f"fewer than {FEWEST} in every bin", transform=panel.transAxes, ha="center")
             row[0].set_ylabel(f"{_name(kind)}\nshare of elements")
         first = np.atleast_2d(axes)[0, 0]
         first.plot([], [], color="black", label="efficiency")
@@ -115,13 +118,16 @@ def _draw_responses(found: Comparison, path: Path) -> None:
                 for flow, particles in found.flows.items():
                     values = response(particles[chosen], found.truth[chosen], quantity)
                     values = values[np.isfinite(values)]
-                    text = f"{LABELS[flow]}: {values.std():.3f}" if len(values) else LABELS[flow]
+                    text = rf"{LABELS[flow]}: $\sigma$ = {values.std():.3f}" if len(values) else LABELS[flow]
                     panel.hist(values, edges, histtype="step", color=STYLES[flow]["color"], label=text, linewidth=1.5)
                 relative = quantity in ("pt", "energy")
                 what = f"({label} $-$ gen.) / gen." if relative else f"{label} $-$ gen."
+                what += " [rad]" if quantity == "phi" else ""
                 panel.set(xlabel=what, yscale="log" if len(chosen) else "linear")
-                panel.legend(fontsize=9, title="standard deviation", title_fontsize=9)
-            row[0].set_ylabel(f"{_name(kind)}s")
+                low, high = panel.get_ylim()
+                panel.set_ylim(low, high * (high / low) ** 0.45 if len(chosen) else high)  # room for the legend
+                panel.legend(fontsize=9, loc="upper center", ncols=2)
+            row[0].set_ylabel(f"{_name(kind)}s\nelements per bin")
         picture.savefig(name)
 
 
@@ -132,7 +138,7 @@ def _draw_multiplicities(found: Comparison, path: Path) -> None:
             truth = multiplicities(found.truth.pid, [kind], found.event, found.events)
             for flow, particles in found.flows.items():
                 number = multiplicities(particles.pid, [kind], found.event, found.events)
-                style = {**STYLES[flow], "linestyle": "none", "markersize": 4, "alpha": 0.6}
+                style = {**STYLES[flow], "linestyle": "none", "alpha": 0.6}
                 panel.plot(truth, number, label=LABELS[flow], **style)
             top = max(1, truth.max(initial=0)) * 1.1
             panel.plot([0, top], [0, top], color=COLOURS["grey"], linewidth=1)
@@ -149,20 +155,19 @@ def _draw_events(found: Comparison, jets: Mapping[str, Mapping[str, np.ndarray]]
     with new_file(path) as name, figure(3, width=4.8, height=4.2) as (picture, axes):
         for flow in found.flows:
             style = {"histtype": "step", "color": STYLES[flow]["color"], "linewidth": 1.5}
-            text = f"{LABELS[flow]}: {apart[flow].std():.1f}"
+            text = rf"{LABELS[flow]}: $\sigma$ = {apart[flow].std():.1f} GeV"
             axes[0].hist(apart[flow], np.linspace(-reach, reach, 41), label=text, **style)
             answer, pt = jets[flow]["response"], jets[flow]["pt"]
             real = answer[np.isfinite(answer)]
-            axes[1].hist(
-                real, np.linspace(-1, 1, 41), label=f"{LABELS[flow]}: {real.std() if len(real) else 0:.3f}", **style
-            )
+            text = rf"{LABELS[flow]}: $\sigma$ = {real.std():.3f}" if len(real) else LABELS[flow]
+            axes[1].hist(real, np.linspace(-1, 1, 41), label=text, **style)
             edges = np.geomspace(JETS["pt_min"], 200, 8)
-            _points(axes[2], pt, np.isfinite(answer), edges, {**STYLES[flow], "markersize": 4, "label": LABELS[flow]})
-        axes[0].set(xlabel="missing $p_x$, $p_y$ $-$ gen. [GeV]", ylabel="components")
-        axes[1].set(xlabel="(jet $p_T$ $-$ gen.) / gen.", ylabel="jets")
-        axes[2].set(xlabel="generated jet $p_T$ [GeV]", ylabel="share of jets found", xscale="log", ylim=(0, 1.05))
+            _points(axes[2], pt, np.isfinite(answer), edges, {**STYLES[flow], "label": LABELS[flow]})
+        axes[0].set(xlabel="missing $p_x$, $p_y$ $-$ gen. [GeV]", ylabel="components per bin")
+        axes[1].set(xlabel="(jet $p_T$ $-$ gen.) / gen.", ylabel="jets per bin")
+        axes[2].set(xlabel="generated jet $p_T$ [GeV]", ylabel="share of jets found", ylim=(0, 1.05))
         for panel in axes:
-            title = "standard deviation" if panel is not axes[2] else None
+            panel.set_ylim(0, 1.3 * panel.get_ylim()[1])  # room for the legend
             if panel.get_legend_handles_labels()[0]:
-                panel.legend(fontsize=9, title=title, title_fontsize=9)
+                panel.legend(fontsize=9, loc="upper center", ncols=2)
         picture.savefig(name)

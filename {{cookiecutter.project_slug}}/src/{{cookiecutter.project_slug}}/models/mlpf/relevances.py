@@ -1,13 +1,15 @@
 """Relevances of chosen elements of many events, kept sparse in one HDF5 file.
 
 Of every chosen element the logit of its true class and all components of its momentum are explained. The file lies next
-to what else ``explain`` makes; `LAYOUT` says what it holds, and so do its own attributes.
+to what else ``explain`` makes; `LAYOUT` says what it holds, and so do its own attributes. An interrupted explanation
+goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import ExplainError
+from ...explain.parts import KEY, collect, fingerprint, forget, is_finished
 from ...files import new_file
 from .features import COLUMNS
 from .particles import CLASSES, MOMENTA
@@ -37,6 +40,7 @@ __all__ = [
     "explain_events",
     "load_event",
     "read_relevances",
+    "relevance_key",
     "write_relevances",
 ]
 
@@ -183,11 +187,17 @@ def choose(network: Any, dataset: Dataset[Any], indices: Sequence[int], limit: i
 
 
 def explain_events(
-    network: Any, dataset: Dataset[Any], choices: Sequence[Choice], epsilon: float, *, progress: bool = False
+    network: Any,
+    dataset: Dataset[Any],
+    choices: Sequence[Choice],
+    epsilon: float,
+    *,
+    progress: bool = False,
+    done: int = 0,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Explain the chosen elements of one event after the other; give arrays by the names of `LAYOUT`.
 
-    ``element/event`` and ``element/start`` count within the event.
+    ``element/event`` and ``element/start`` count within the event. ``done`` events are left out at the start.
     """
     import torch
     from tqdm import tqdm
@@ -196,7 +206,8 @@ def explain_events(
 
     dtype = next(network.parameters()).dtype
     eye = torch.eye(len(OUTPUTS), dtype=dtype)
-    for choice in tqdm(choices, desc="explain", unit="event", disable=not progress):
+    bar = {"total": len(choices), "initial": done, "file": sys.stderr, "disable": None if progress else True}
+    for choice in tqdm(choices[done:], desc="explain", unit="event", **bar):
         event = load_event(dataset, choice.index)
         with torch.no_grad():
             features, mask = network.features(event["elements"].to(dtype))
@@ -223,26 +234,51 @@ def explain_events(
         }
 
 
-def write_relevances(folder: Path, events: Iterator[dict[str, np.ndarray]], attributes: Mapping[str, Any]) -> Path:
-    """Write relevances event after event into one file; memory holds one event at a time."""
+def relevance_key(network: nn.Module, dataset: Dataset[Any], choices: Sequence[Choice], epsilon: float) -> str:
+    """Return a checksum of everything that relevances depend on: weights, elements, settings."""
+
+    def arrays() -> Iterator[np.ndarray]:
+        for choice in choices:
+            event = load_event(dataset, choice.index)
+            yield from (event["elements"].numpy(), choice.rows, choice.true)
+
+    return fingerprint(network, arrays(), [choice.index for choice in choices] + [epsilon])
+
+
+def write_relevances(
+    folder: Path, events: Callable[[int], Iterator[dict[str, np.ndarray]]], key: str, attributes: Mapping[str, Any]
+) -> Path:
+    """Write relevances event after event into one file, memory holds one event at a time; keep the file if it is there.
+
+    Parameters
+    ----------
+    folder
+        Where the file goes. Finished events wait there too: an interrupted call leaves them to the next.
+    events
+        Function of the number of events that are done already; gives those that follow.
+    key
+        What the relevances depend on, see `relevance_key`.
+    attributes
+        Attributes of the file, beside its layout.
+    """
     import h5py
 
     path = folder / FILE
-    with new_file(path) as name, h5py.File(name, "w") as file:
-        file.attrs.update({**attributes, "layout": [f"{name}: {meaning}" for name, meaning in LAYOUT.items()]})
-        done, pairs = 0, 0
-        for event in events:
-            shifted = {
-                **event,
-                "element/event": event["element/event"] + done,
-                "element/start": event["element/start"] + pairs,
-            }
-            for key, values in shifted.items():
-                _append(file, key, values)
-            done, pairs = done + 1, pairs + len(event["pair/row"])
-        if not done:
-            raise ExplainError("no element to explain")
-        _append(file, "element/start", np.array([pairs]))
+    if not is_finished(path, key):
+        layout = [f"{name}: {meaning}" for name, meaning in LAYOUT.items()]
+        with new_file(path) as name, h5py.File(name, "w") as file:
+            file.attrs.update({**attributes, "layout": layout, KEY: key})
+            done, pairs = 0, 0
+            for event in collect(folder, key, events):
+                event["element/event"] += done
+                event["element/start"] += pairs
+                for part, values in event.items():
+                    _append(file, part, values)
+                done, pairs = done + 1, pairs + len(event["pair/row"])
+            if not done:
+                raise ExplainError("no element to explain")
+            _append(file, "element/start", np.array([pairs]))
+    forget(folder)
     return path
 
 
@@ -271,7 +307,8 @@ def _append(file: Any, key: str, values: np.ndarray) -> None:
         shape = values.shape[1:]
         packed: dict[str, Any] = {"compression": "gzip", "shuffle": True} if key == "pair/relevance" else {}
         assert key != "pair/relevance" or shape == (len(EXPLAINED), len(COLUMNS))
-        file.create_dataset(key, data=values, maxshape=(None, *shape), chunks=(1024, *shape), **packed)
+        made = file.create_dataset(key, data=values, maxshape=(None, *shape), chunks=(1024, *shape), **packed)
+        made.attrs["meaning"] = LAYOUT[key]
         return
     old = file[key].shape[0]
     file[key].resize(old + len(values), 0)

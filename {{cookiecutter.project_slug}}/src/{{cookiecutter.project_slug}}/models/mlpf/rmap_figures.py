@@ -55,17 +55,16 @@ def draw_r_maps(cells: Mapping[str, Mapping[str, Any]], kinds: Sequence[str], ti
     with new_file(path) as name, figure(2, len(kinds), width=7.8, height=height) as (picture, axes):
         image = None
         for column, outcome in enumerate(OUTCOMES):
-            named = False  # features are named once, below the lowest panel: text is what takes the time
+            named = False  # features are named once, below the lowest panels: text is what takes the time
             for panel, kind in zip(np.atleast_2d(axes)[::-1, column], reversed(kinds), strict=True):
                 cell = cells[kind][outcome]
                 shown = f"{CLASS_LABELS[CLASSES.index(kind)]}, {outcome}ly classified"
                 panel.set_title(f"{shown}: {cell['elements']} elements", fontsize=11)
                 if cell["elements"]:
                     image = draw_r_map(panel, np.asarray(cell["r_map"]["mean"]), named=not named)
-                    named = True
                 else:
-                    panel.text(0.5, 0.5, "no such element was explained", ha="center", va="center", fontsize=11)
-                    panel.set_axis_off()
+                    _draw_nothing(panel, named=not named)
+                named = True
         if image is not None:
             picture.colorbar(image, ax=axes, label="Share of |R|", pad=0.01, aspect=30, shrink=0.9)
         picture.suptitle(f"Explained: {title}", fontsize=13)
@@ -87,16 +86,28 @@ def draw_r_map(panel: Any, values: np.ndarray, *, named: bool) -> Any:
             colour = "white" if value > 0.1 else "black"
             cell = panel.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
             cell.set_in_layout(False)  # a thousand texts would take the layout many seconds
-    if named:
-        panel.set_xticks(range(values.shape[1]), FEATURE_LABELS, rotation=45, ha="right", fontsize=8)
-    else:
-        panel.set_xticks([])
+    _name_features(panel, named=named)
     sums = [f"{total:.3f}" for total in values.sum(1)]
     names = ["itself", *(f"{_ordinal(n)} other" for n in range(1, len(values)))]
     panel.set_yticks(range(len(values)), [f"{a}  Σ {b}" for a, b in zip(names, sums, strict=True)], fontsize=8)
     panel.minorticks_off()
     panel.tick_params(which="both", length=0)
     return image
+
+
+def _draw_nothing(panel: Any, *, named: bool) -> None:
+    panel.text(0.5, 0.5, "no such element was explained", transform=panel.transAxes, ha="center", va="center")
+    panel.set(xlim=(-0.5, len(FEATURE_LABELS) - 0.5), yticks=[], frame_on=False)
+    _name_features(panel, named=named)
+    panel.minorticks_off()
+    panel.tick_params(which="both", length=0)
+
+
+def _name_features(panel: Any, *, named: bool) -> None:
+    if named:
+        panel.set_xticks(range(len(FEATURE_LABELS)), FEATURE_LABELS, rotation=45, ha="right", fontsize=8)
+    else:
+        panel.set_xticks([])
 
 
 def draw_scores(cells: Mapping[str, Mapping[str, Any]], path: Path) -> None:

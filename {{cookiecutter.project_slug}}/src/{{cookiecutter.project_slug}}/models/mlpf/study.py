@@ -15,6 +15,8 @@ from pydantic import Field
 from ...config import Config, ExplainConfig, Strict, validate
 from ...errors import ExplainError
 from ...explain.ledger import TOLERANCE
+from ...explain.parts import weights_sha256
+from ...provenance import brief
 from .features import COLUMNS
 from .particles import CLASSES, MOMENTA
 from .relevances import (
@@ -24,6 +26,7 @@ from .relevances import (
     converted,
     explain_events,
     read_relevances,
+    relevance_key,
     write_relevances,
 )
 from .rmap_figures import OUTPUT_LABELS, draw_counts, draw_r_maps, draw_scores
@@ -89,8 +92,12 @@ def study(network: nn.Module, dataset: Dataset[Any], config: Config, folder: Pat
     choices = choose(network, dataset, indices, options.elements, config.seed)
     if not choices:
         raise ExplainError(f"none of the {len(indices)} events has an element: nothing to explain")
-    work = explain_events(network, dataset, choices, epsilon, progress=True)
-    path = write_relevances(folder, work, _attributes(settings))
+    path = write_relevances(
+        folder,
+        lambda done: explain_events(network, dataset, choices, epsilon, progress=True, done=done),
+        relevance_key(network, dataset, choices, epsilon),
+        _attributes(network, config),
+    )
     tables = Tables(options.others)
     for element in read_relevances(path):
         tables.add(element)
@@ -175,13 +182,15 @@ def _percent(value: Mapping[str, Any]) -> str:
     return f"{100 * value['mean']:.1f}{error} %"
 
 
-def _attributes(settings: ExplainConfig) -> dict[str, Any]:
+def _attributes(network: nn.Module, config: Config) -> dict[str, Any]:
     return {
         "title": "Relevances of MLPF on elements of whole events of the test split",
         "outputs": list(EXPLAINED),
         "classes": list(CLASSES),
         "features": list(COLUMNS),
-        **_plain(settings),
+        "weights_sha256": weights_sha256(network),
+        "provenance": brief(config),
+        **_plain(config.explain),
     }
 
 

@@ -6,9 +6,6 @@ interrupted explanation goes on where it stopped.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +16,7 @@ import numpy as np
 
 from ...data.parallel import in_processes
 from ...errors import ExplainError
+from ...explain.parts import KEY, collect, fingerprint, forget, is_finished
 from ...files import new_file
 from .features import CLIP, FEATURES
 from .subjets import NONE, subjets_of_jets
@@ -162,12 +160,12 @@ def write_relevances(
     key: str,
     attributes: Mapping[str, Any],
 ) -> Path:
-    """Write blocks of relevances as they come, then all of them into one file.
+    """Write blocks of relevances as they come, then all of them into one file; if it is there already, keep it.
 
     Parameters
     ----------
     folder
-        Where the file goes. Finished blocks wait there too, under the key: an interrupted call leaves them to the next.
+        Where the file goes. Finished blocks wait there too: an interrupted call leaves them to the next.
     blocks
         Function of the number of blocks that are done already; gives those that follow.
     key
@@ -177,20 +175,14 @@ def write_relevances(
     """
     import h5py
 
-    waiting = folder / ".blocks"
-    mine = waiting / key[:16]
-    mine.mkdir(parents=True, exist_ok=True)
-    done = len(list(mine.glob("block-*.npz")))
-    for number, block in enumerate(blocks(done), start=done):
-        with new_file(mine / f"block-{number:05d}.npz") as name:
-            np.savez(name, **block.values)  # type: ignore[arg-type]
     path = folder / FILE
-    with new_file(path) as name, h5py.File(name, "w") as file:
-        file.attrs.update(attributes)
-        for finished in sorted(mine.glob("block-*.npz")):
-            with np.load(finished) as arrays:
-                _append_all(file, JetRelevances({key: arrays[key] for key in arrays.files}))
-    shutil.rmtree(waiting)
+    if not is_finished(path, key):
+        parts = collect(folder, key, lambda done: (block.values for block in blocks(done)))
+        with new_file(path) as name, h5py.File(name, "w") as file:
+            file.attrs.update({**attributes, KEY: key})
+            for values in parts:
+                _append_all(file, JetRelevances(values))
+    forget(folder)
     return path
 
 
@@ -215,16 +207,19 @@ def read_relevances(path: Path, chunk: int = 1024) -> Iterator[JetRelevances]:
             yield JetRelevances(values)
 
 
-def relevance_key(network: nn.Module, indices: Sequence[int], settings: ExplainConfig, target: Sequence[float]) -> str:
+def relevance_key(
+    network: nn.Module, dataset: Dataset[Any], indices: Sequence[int], settings: ExplainConfig, target: Sequence[float]
+) -> str:
     """Return a checksum of everything that relevances depend on: weights, jets, settings."""
-    digest = hashlib.sha256()
-    for name, values in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(values.cpu().contiguous().numpy().tobytes())
-    digest.update(np.asarray(indices, np.int64).tobytes())
     chosen = settings.model_dump(mode="json", include={"composite", "bias", "epsilon", "precision"})
-    digest.update(json.dumps([chosen, list(target)], sort_keys=True).encode())
-    return digest.hexdigest()
+
+    def arrays() -> Iterator[np.ndarray]:
+        yield np.asarray(indices, np.int64)
+        for start in range(0, len(indices), BLOCK):
+            batch = _load(dataset, list(indices[start : start + BLOCK]))
+            yield from (batch[name].numpy() for name in ("particles", "axis", "label"))
+
+    return fingerprint(network, arrays(), [chosen, list(target), BLOCK])
 
 
 # -- one batch ---------------------------------------------------------------------------------------------------------

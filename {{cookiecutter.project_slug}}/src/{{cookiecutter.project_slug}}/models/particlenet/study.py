@@ -15,6 +15,8 @@ from pydantic import Field
 from ...config import Config, ExplainConfig, Strict, validate
 from ...data.parallel import cores
 from ...errors import ExplainError
+from ...explain.parts import weights_sha256
+from ...provenance import brief
 from . import MODEL
 from .edges import angle_and_mass, between_subjets
 from .features import FEATURES
@@ -103,8 +105,8 @@ def study(network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Conf
         lambda done: explain_jets(
             network, dataset, indices, target, settings, progress="explain", done=done, processes=processes
         ),
-        relevance_key(network, indices, settings, target),
-        _attributes(settings, target),
+        relevance_key(network, dataset, indices, settings, target),
+        _attributes(network, config, target),
     )
     body: Any = network.body
     tables = _Tables(options, len(body.blocks))
@@ -317,13 +319,15 @@ def _trust_lines(table: Mapping[str, Any], composite: str) -> list[str]:
     ]
 
 
-def _attributes(settings: ExplainConfig, target: Sequence[float]) -> dict[str, Any]:
+def _attributes(network: nn.Module, config: Config, target: Sequence[float]) -> dict[str, Any]:
     return {
         "title": "Relevances of ParticleNet on jets of the test split",
         "explained": " + ".join(f"({weight:g}) z_{name}" for name, weight in zip(CLASSES, target, strict=False)),
         "features": list(FEATURES),
         "layout": [f"{name}: {meaning}" for name, meaning in LAYOUT.items()],
-        **_plain(settings),
+        "weights_sha256": weights_sha256(network),
+        "provenance": brief(config),
+        **_plain(config.explain),
     }
 
 
