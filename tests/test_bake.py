@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import sys
@@ -203,6 +204,19 @@ def test_metadata_agree_with_each_other(bake: Bake, answers: dict[str, str]) -> 
     found = read(bake(**answers))
     versions = {values["version"] for values in (found["project"], found["citation"], found["codemeta"])}
     assert versions == {found["pyproject"]["project"]["version"]}
+
+
+@pytest.mark.parametrize("answers", [{}, HOSTILE, *({"model": model, "author": "Lovelace, Ada"} for model in MODELS)])
+def test_a_fresh_project_is_as_fair_as_it_can_be(bake: Bake, answers: dict[str, str]) -> None:
+    """Before its first run nothing fails; what needs a bundle or a publication says so."""
+    need_packages()
+    need(importlib.util.find_spec("pyshacl"), "pyshacl isn't installed: make environment")
+    folder = bake(**answers)
+    done = run(sys.executable, "-m", folder.name, "fair", "--json", cwd=folder, env={"PYTHONPATH": "src"})
+    counts = json.loads(done)["counts"]
+    assert counts["failed"] == 0
+    assert counts["passed"] >= 10
+    assert counts["run `export` first"] >= 20
 
 
 def test_project_reads_its_own_answers(bake: Bake) -> None:

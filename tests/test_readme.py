@@ -99,7 +99,7 @@ def need_environment() -> None:
     need(not missing, f"{', '.join(missing)} isn't installed: make environment")
     need(shutil.which("curl"), "curl isn't installed")
     programs = {path.name for path in Path(sys.executable).parent.iterdir()}
-    tools = {"cffconvert", "cookiecutter", "mypy", "pytest", "ruff", "uvicorn"}
+    tools = {"cffconvert", "cookiecutter", "mypy", "pyshacl", "pytest", "ruff", "uvicorn"}
     need(tools <= programs, f"{', '.join(sorted(tools - programs))} isn't installed: make environment")
 
 

@@ -57,6 +57,8 @@ def _verb(name: str, help_text: str, *, module: str | None = None, configured: b
                 verb = importlib.import_module(module or f".{name}", __package__).run
                 result = verb(*arguments, **function(**options))
             _show(result, as_json=as_json)
+            if problem := result.get("problem"):
+                raise ProjectError(problem)
 
         made = click.command(name, help=help_text, params=getattr(function, "__click_params__", [])[::-1])(call)
         made = click.option("--json", "as_json", is_flag=True, help="Print the whole result as JSON.")(made)
@@ -143,6 +145,14 @@ def export() -> dict[str, Any]:
 def verify(url: str | None, image: str | None) -> dict[str, Any]:
     """Pass the options on."""
     return {"url": url, "image": image}
+
+
+@_verb("fair", "Check every FAIR principle against the project and the bundle, with evidence.")
+@click.option("--online", is_flag=True, help="Resolve identifiers and links too.")
+@click.option("--badge", type=click.Path(dir_okay=False, path_type=Path), help="Write a badge (SVG) to this file.")
+def fair(online: bool, badge: Path | None) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"online": online, "badge": badge}
 
 
 @_verb("register", "Register the bundle's model; it becomes champion if it is not worse.")

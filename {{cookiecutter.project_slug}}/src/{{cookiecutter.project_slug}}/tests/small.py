@@ -22,6 +22,12 @@ PACKAGE = __package__.partition(".")[0]
 SOURCE = Path(__file__).parents[2]
 NAME = os.environ.get("TEST_MODEL") or models.available()[-1]
 EXAMPLE = importlib.import_module(f".example_{NAME}", __package__)
+LICENCE = """MIT License
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+documentation files, to deal in the Software without restriction, including without limitation the rights to use, copy,
+modify, merge, publish and distribute copies of the Software.
+"""
 OVERRIDES: tuple[str, ...] = EXAMPLE.OVERRIDES
 
 
@@ -39,7 +45,7 @@ def make_project(root: Path) -> Project:
         "dataset": {"doi": EXAMPLE.DOI},
     }
     (root / "project.yaml").write_text(yaml.safe_dump(identity), encoding="utf-8")
-    (root / "LICENSE").write_text("MIT\n", encoding="utf-8")
+    (root / "LICENSE").write_text(LICENCE, encoding="utf-8")
     (root / "configs").mkdir(exist_ok=True)
     configuration = yaml.safe_dump({"name": "quick", "model": EXAMPLE.HYPERPARAMETERS})
     (root / "configs" / "quick.yaml").write_text(configuration, encoding="utf-8")
