@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import logging
+import hashlib
+import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from . import bundle, mlflow_model, models, provenance
+from .champion import BUNDLE_TAG, CHAMPION, OUTPUTS, TEST_TAG, champion, settle, versions
 from .config import Config
 from .errors import BundleError, ServiceError
 from .files import read_json, sha256
@@ -26,13 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CHAMPION", "champion", "connected", "registered_name", "run"]
 
-CHAMPION = "champion"
-OUTPUTS = "evaluation/outputs.npz"
-#: Tags of a version that the rule for the champion reads.
-BUNDLE_TAG, TEST_TAG = "bundle_sha256", "test_set_sha256"
-TRIES = 5
-
-log = logging.getLogger(__name__)
+#: What of the bundle tells how it explains: stored relevances, and how they were made.
+EXPLANATION = ("examples/relevance.npz", "examples/examples.json")
+#: The longest digest that MLflow takes is 36 characters.
+DIGEST = 32
 
 
 def run(project: Project, config: Config) -> dict[str, Any]:
@@ -55,7 +51,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     name = registered_name(project, config)
     with connected(tracking_uri(project, config)) as client:
         version = _known(client, name, project.bundle) or _log(project, config, outputs, metrics)
-        moved, reason = _choose(client, version, models.get(project.model), outputs)
+        moved, reason = settle(client, version, models.get(project.model))
         leader = champion(client, name)
     return {
         "headline": [f"{name} version {version.version} registered", reason],
@@ -124,7 +120,7 @@ def _outputs_file(project: Project, config: Config) -> Path:
 def _known(client: MlflowClient, name: str, folder: Path) -> ModelVersion | None:
     """Return the version that holds this very bundle."""
     wanted = sha256(folder / bundle.SUMS)
-    found = client.search_model_versions(f"name = '{name}'")
+    found = versions(client, name)
     return next((version for version in found if version.tags.get(BUNDLE_TAG) == wanted), None)
 
 
@@ -135,26 +131,65 @@ def _log(project: Project, config: Config, outputs: Path, metrics: Mapping[str, 
     name, tags = registered_name(project, config), _tags(project, metrics)
     client = mlflow.MlflowClient()
     parent = experiment(client, project, config)
-    with mlflow.start_run(experiment_id=parent, run_name=f"register {project.version}", tags=tags) as active:
-        mlflow.log_metrics(dict(metrics["metrics"]))
-        mlflow.log_artifact(str(outputs), str(Path(OUTPUTS).parent))
-        if (project.bundle / "figures").is_dir():
-            mlflow.log_artifacts(str(project.bundle / "figures"), "figures")
+    # MLflow would put the path of the program here.
+    named = {**tags, "mlflow.source.name": f"{project.slug} register"}
+    with mlflow.start_run(experiment_id=parent, run_name=f"register {project.version}", tags=named) as active:
+        _log_files(project, outputs, metrics)
+        _log_data(project)
         info = mlflow.models.Model.log(
             artifact_path=None,
             name="model",
             flavor=mlflow_model,
             run_id=active.info.run_id,
-            registered_model_name=name,
             folder=project.bundle,
             # The input example is tried when the model is saved; trying it again needs MLflow's server.
             validate_serving_input=False,
         )
-    number = str(info.registered_model_version)
-    for key, value in tags.items():
-        client.set_model_version_tag(name, number, key, value)
-    client.update_model_version(name, number, description=project.description)
-    return client.get_model_version(name, number)
+    # The tags are there from the first moment: the rule of others reads them.
+    version = mlflow.register_model(info.model_uri, name, tags=tags)
+    client.update_model_version(name, str(version.version), description=project.description)
+    return client.get_model_version(name, str(version.version))
+
+
+def _log_files(project: Project, outputs: Path, metrics: Mapping[str, Any]) -> None:
+    """Log figures of merit, plots, the raw outputs that the rule for the champion reads, and how it explains."""
+    import mlflow
+
+    signature = bundle.read_signature(project.bundle)
+    mlflow.log_params({f"model.{key}": value for key, value in signature.hyperparameters.items()})
+    mlflow.log_metrics(dict(metrics["metrics"]))
+    mlflow.log_artifact(str(outputs), str(Path(OUTPUTS).parent))
+    if (project.bundle / "figures").is_dir():
+        mlflow.log_artifacts(str(project.bundle / "figures"), "figures")
+    for name in EXPLANATION:
+        if (project.bundle / name).is_file():
+            mlflow.log_artifact(str(project.bundle / name), "explanation")
+    if "explanation" in metrics:
+        mlflow.log_dict(dict(metrics["explanation"]), "explanation/study.json")
+
+
+def _log_data(project: Project) -> None:
+    """Log every split with its source and a digest of its files."""
+    import mlflow
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.http_dataset_source import HTTPDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+
+    for split, context in (("train", "training"), ("val", "validation"), ("test", "evaluation")):
+        path = project.bundle / "provenance" / f"data-{split}.json"
+        if not path.is_file():
+            continue
+        made = read_json(path)
+        known = {"data_source": made["configuration"]["data"]["source"], "dataset_doi": project.dataset.doi}
+        told = {key: value for key, value in known.items() if value}
+        # Only what was fetched by its DOI is what the DOI means; a sample or a simulation is made in its manner.
+        source = (
+            HTTPDatasetSource(f"https://doi.org/{project.dataset.doi}")
+            if told.get("dataset_doi") and told["data_source"] == "doi"
+            else CodeDatasetSource({**told, "files": sorted(made["inputs"])})
+        )
+        digest = hashlib.sha256(json.dumps(sorted(made["inputs"].values())).encode()).hexdigest()[:DIGEST]
+        mlflow.log_input(MetaDataset(source, name=f"{project.slug} {split}", digest=digest), context=context, tags=told)
 
 
 def _tags(project: Project, metrics: Mapping[str, Any]) -> dict[str, str]:
@@ -169,68 +204,3 @@ def _tags(project: Project, metrics: Mapping[str, Any]) -> dict[str, str]:
         BUNDLE_TAG: sha256(project.bundle / bundle.SUMS),
     }
     return {key: value for key, value in known.items() if value}
-
-
-def champion(client: MlflowClient, name: str) -> ModelVersion | None:
-    """Return the version that the alias points to; None if there is no such model or alias."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_model_version_by_alias(name, CHAMPION)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise
-
-
-def _choose(client: MlflowClient, version: ModelVersion, model: Any, outputs: Path) -> tuple[bool, str]:
-    """Let the alias point to a version if it is not worse than the champion; say why.
-
-    Aliases have no compare-and-set: somebody else may set one in between. So it is read again after it was set.
-    """
-    for _ in range(TRIES):
-        leader = champion(client, version.name)
-        if leader is not None and int(leader.version) == int(version.version):
-            return False, f"version {version.version} is the champion already"
-        better, reason = _not_worse(version, leader, model, outputs)
-        if not better:
-            return False, reason
-        client.set_registered_model_alias(version.name, CHAMPION, version.version)
-        now = champion(client, version.name)
-        if now is not None and int(now.version) == int(version.version):
-            return True, reason
-        log.info("the champion changed in between: comparing again")
-    raise ServiceError(
-        f"registry: alias {CHAMPION} of {version.name} keeps changing: somebody else registers; try again"
-    )
-
-
-def _not_worse(version: ModelVersion, leader: ModelVersion | None, model: Any, outputs: Path) -> tuple[bool, str]:
-    """Compare a version with the champion; without a champion, any version is not worse."""
-    if leader is None:
-        return True, f"version {version.version} is the first champion"
-    by_hand = f"the champion stays version {leader.version}; set the alias by hand if you mean it"
-    if leader.tags.get(TEST_TAG) != version.tags.get(TEST_TAG):
-        return False, f"not compared: another test set than that of version {leader.version}; {by_hand}"
-    ours, targets = _split(model, outputs)
-    theirs, same = _champion_outputs(model, leader)
-    if set(targets) != set(same) or any(not np.array_equal(targets[key], same[key]) for key in targets):
-        return False, f"not compared: other targets than those of version {leader.version}; {by_hand}"
-    better, reason = model.not_worse(ours, theirs, targets)
-    verdict = "is the new champion" if better else f"is worse: the champion stays version {leader.version}"
-    return better, f"version {version.version} {verdict} ({reason})"
-
-
-def _champion_outputs(model: Any, leader: ModelVersion) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    import mlflow
-
-    with tempfile.TemporaryDirectory() as temporary:
-        path = mlflow.artifacts.download_artifacts(run_id=leader.run_id, artifact_path=OUTPUTS, dst_path=temporary)
-        return _split(model, Path(path))
-
-
-def _split(model: Any, path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Read raw outputs and targets from the file of an evaluation."""
-    arrays = bundle.read_arrays(path)
-    names = {spec.name for spec in model.outputs}
-    return {k: v for k, v in arrays.items() if k in names}, {k: v for k, v in arrays.items() if k not in names}

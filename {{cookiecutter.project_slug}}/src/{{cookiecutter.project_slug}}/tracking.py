@@ -26,10 +26,19 @@ def artifact_location(project: Project, config: Config) -> str | None:
 
 def experiment(client: MlflowClient, project: Project, config: Config) -> str:
     """Return the id of the project's experiment; it is made on the first call."""
+    from mlflow.exceptions import MlflowException
+
     known = client.get_experiment_by_name(project.slug)
     if known is not None:
         return str(known.experiment_id)
-    return str(client.create_experiment(project.slug, artifact_location=artifact_location(project, config)))
+    try:
+        return str(client.create_experiment(project.slug, artifact_location=artifact_location(project, config)))
+    except MlflowException:
+        # Somebody else may have made it in between.
+        known = client.get_experiment_by_name(project.slug)
+        if known is None:
+            raise
+        return str(known.experiment_id)
 
 
 def _own(project: Project) -> str:

@@ -16,9 +16,12 @@ import pytest
 
 from .. import bundle
 from ..config import Config
+from ..errors import BundleError
 from ..project import Project
+from ..verify.verb import run as verify
 from .containers import Engine, engine
 from .needs import require
+from .published import copy
 from .small import PACKAGE, SOURCE
 from .test_server import post
 
@@ -83,6 +86,25 @@ def test_the_image_serves_explains_and_stops(containers: Engine, image: str, bun
         assert state["State"]["ExitCode"] in (0, 143)
         logged = [json.loads(line) for line in containers("logs", name).splitlines() if line.startswith("{")]
         assert [entry["status"] for entry in logged] == [200, 400]
+
+
+@pytest.mark.slow
+def test_the_image_is_the_fourth_face_and_leaves_no_container(
+    containers: Engine, image: str, bundled: Bundled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF"):
+        monkeypatch.setenv(name, containers.environment[name])
+    monkeypatch.setenv("ENGINE", "podman")
+    found = verify(bundled[0], image=image)
+    checks = [check for check in found["checks"] if check["face"] == "image"]
+    assert {check["output"] for check in checks} >= {"logits", "probabilities", "relevance"}
+    assert all(check["passed"] for check in checks)
+    assert not any("image" in line for line in found["not_asked"])
+    assert containers("ps", "-a", "-q") == ""
+    project, _ = copy(bundled, tmp_path / "project")
+    with pytest.raises(BundleError, match="image: everything"):
+        verify(project, image="localhost/nothing:1")
+    assert "--image: `podman create` failed" in (project.root / "runs/verify/image.txt").read_text()
 
 
 @pytest.mark.slow

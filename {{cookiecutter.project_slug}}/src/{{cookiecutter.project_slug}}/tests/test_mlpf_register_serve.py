@@ -17,6 +17,7 @@ from ..config import Config
 from ..project import Project
 from ..register import run as register
 from ..serve import Server, started
+from ..verify.verb import run as verify
 from .published import copy
 
 pytestmark = pytest.mark.slow
@@ -71,6 +72,13 @@ def test_the_server_says_why(served: tuple[Project, Server]) -> None:
     assert len(given["elements"]) == len(given["relevance"]) == 20
     assert len(given["relevance"][0]) == 12
     assert len(given["logits"]) == 60
+
+
+def test_verify_takes_mlflows_server_as_a_face(served: tuple[Project, Server]) -> None:
+    project, server = served
+    checks = [check for check in verify(project, url=server.url)["checks"] if check["face"] == "server"]
+    assert {check["output"] for check in checks} == {"logits", "momenta", "probabilities", "relevance"}
+    assert all(check["passed"] for check in checks)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from ..errors import MissingStepError, ServiceError
 from ..project import Project
 from ..register import run as register
 from ..serve import Server, run, started
+from ..verify.verb import run as verify
 from .published import EXAMPLES, copy
 from .small import PACKAGE, environment
 
@@ -105,6 +106,12 @@ def test_the_server_says_why(server: Server, registered: Project) -> None:
     status, answer = post(server.url, json.dumps({"inputs": jets, "params": {"explain": True}}).encode())
     assert [len(given["relevance"]) for given in answer["predictions"]] == [len(jet["particles"]) for jet in jets]
     assert "edge0_index" not in answer["predictions"][0]
+
+
+def test_verify_takes_mlflows_server_as_a_face(server: Server, registered: Project) -> None:
+    checks = [check for check in verify(registered, url=server.url)["checks"] if check["face"] == "server"]
+    assert {check["output"] for check in checks} == {"logits", "probabilities", "relevance"}
+    assert all(check["passed"] for check in checks)
 
 
 def test_integers_are_numbers(server: Server) -> None:
