@@ -18,8 +18,11 @@ from cookiecutter.main import cookiecutter
 
 TOP = {
     ".github/workflows/ci.yml",
+    ".github/workflows/release.yml",
     ".gitignore",
+    "CHANGELOG.md",
     "CITATION.cff",
+    "CODE_OF_CONDUCT.md",
     "CONTRIBUTING.md",
     ".dockerignore",
     "Dockerfile",

@@ -169,19 +169,25 @@ def serve(port: int, host: str) -> dict[str, Any]:
     return {"port": port, "host": host}
 
 
-@_verb("publish", "Prepare the bundle for an archive, or upload it as a draft.")
-@click.argument("target", type=click.Choice(["prepare", "zenodo"]), default="prepare")
+@_verb("publish", "Prepare the bundle for an archive, reserve a DOI, upload a draft, or send copies to a hub.")
+@click.argument(
+    "target", type=click.Choice(["prepare", "reserve", "zenodo", "dockerhub", "huggingface"]), default="prepare"
+)
 @click.option("--url", default="https://sandbox.zenodo.org", show_default=True, help="Archive to upload to.")
 @click.option("--production", is_flag=True, help="Upload to the real Zenodo; asks first.")
 @click.option("--release", is_flag=True, help="Publish the draft that was uploaded; asks first.")
+@click.option("--to", help="Image or repository of a hub: USER/NAME.")
+@click.option("--send", is_flag=True, help="Send it to the hub; without it, only say what would be sent.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
-def publish(target: str, url: str, production: bool, release: bool, yes: bool) -> dict[str, Any]:
+def publish(  # noqa: PLR0917
+    target: str, url: str, production: bool, release: bool, to: str | None, send: bool, yes: bool
+) -> dict[str, Any]:
     """Ask where something can't be undone, and pass the options on."""
     address = "https://zenodo.org" if production else url
     if (production or release) and not yes:
         action = "Publish the draft for good in" if release else "Upload a draft to"
         click.confirm(f"{action} {address}?", abort=True, err=True)
-    return {"target": target, "url": address, "release": release}
+    return {"target": target, "url": address, "release": release, "to": to, "send": send}
 
 
 @_verb("predict", "Score the examples of a file with the bundle's model.", module=".predict.verb")

@@ -37,13 +37,14 @@ BATCH = 128
 EXPLAINED_BATCH = 16
 
 
-def load(folder: str | Path, *, threads: int = 0) -> LoadedModel:
-    """Load a bundle.
+def load(place: str | Path, *, threads: int = 0) -> LoadedModel:
+    """Load a bundle from a folder, or a published one by its DOI.
 
     Parameters
     ----------
-    folder
-        Folder of the bundle.
+    place
+        Folder of the bundle, or the DOI of its record at Zenodo. That is fetched once, into ``~/.cache``: its checksums
+        and its stored answers are compared before it is used.
     threads
         Threads of ONNX Runtime; 0: as many as there are cores.
 
@@ -51,10 +52,16 @@ def load(folder: str | Path, *, threads: int = 0) -> LoadedModel:
     ------
     MissingStepError
         If there is no bundle.
+    DataError
+        If the record can't be had, or what comes can't be trusted.
     BundleError
-        If the bundle is damaged, or its graph doesn't fit its signature.
+        If the bundle is damaged, its graph doesn't fit its signature, or a fetched one gives other answers.
     """
-    return LoadedModel(Path(folder), threads=threads)
+    from .remote import fetch_bundle, is_doi
+
+    if is_doi(str(place)):
+        place = fetch_bundle(str(place), lambda folder: LoadedModel(folder, threads=threads).verify())
+    return LoadedModel(Path(place), threads=threads)
 
 
 class LoadedModel:

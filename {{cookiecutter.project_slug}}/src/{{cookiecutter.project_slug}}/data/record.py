@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, AliasPath, BaseModel, Field, ValidationError
@@ -21,10 +21,10 @@ from pydantic import AliasChoices, AliasPath, BaseModel, Field, ValidationError
 from ..errors import DataError
 from .web import Client, Patience
 
-__all__ = ["Record", "RecordFile", "find_record", "normalise"]
+__all__ = ["HOSTS", "Record", "RecordFile", "find_record", "normalise", "number_of", "read_record"]
 
-# DataCite prefixes of Zenodo; 10.5072 is the test prefix, which only the sandbox uses and doi.org doesn't know.
-_HOSTS = {"10.5281": "zenodo.org", "10.5072": "sandbox.zenodo.org"}
+#: DataCite prefixes of Zenodo; 10.5072 is the test prefix, which only the sandbox uses and doi.org doesn't know.
+HOSTS = {"10.5281": "zenodo.org", "10.5072": "sandbox.zenodo.org"}
 _DOI = re.compile(r"10\.\d{4,9}/[-._;()/:A-Za-z0-9]+")
 _LINK = re.compile(r"/(?:api/)?records/(\d+)/files/.+")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -37,6 +37,14 @@ class RecordFile(BaseModel):
     size: int = Field(ge=0)
     checksum: str = Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$")
     link: str = Field(validation_alias=AliasPath("links", "self"))
+
+
+class ReadsJson(Protocol):
+    """What reads the JSON at an address; ``what`` names it in messages."""
+
+    def read_json(self, url: str, what: str) -> Any:
+        """Return it."""
+        ...
 
 
 class Record(BaseModel):
@@ -91,8 +99,13 @@ def find_record(client: Client, doi: str, *, direct: bool) -> Record:
     DataError
         If the DOI isn't known, leads to something else, or the record can't be read or points to another host.
     """
-    host = _HOSTS.get(doi.partition("/")[0], "zenodo.org")
-    number = _number(doi) if direct else _ask_zenodo_get(doi, host, client.patience)
+    host = HOSTS.get(doi.partition("/")[0], "zenodo.org")
+    return read_record(client, doi, number_of(doi) if direct else _ask_zenodo_get(doi, host, client.patience))
+
+
+def read_record(client: ReadsJson, doi: str, number: str) -> Record:
+    """Read a record of Zenodo and check that it is the one of a DOI; the same errors as `find_record`."""
+    host = HOSTS.get(doi.partition("/")[0], "zenodo.org")
     record = _parse(client.read_json(f"https://{host}/api/records/{number}", f"DOI {doi}"), doi)
     if not record.answers_to(doi):
         raise DataError(f"DOI {doi} leads to record {record.number}, whose own DOI is {record.doi}; check the DOI")
@@ -103,10 +116,17 @@ def find_record(client: Client, doi: str, *, direct: bool) -> Record:
     return record
 
 
-def _number(doi: str) -> str:
+def number_of(doi: str) -> str:
+    """Return the number of the record that a DOI of Zenodo names.
+
+    Raises
+    ------
+    DataError
+        If it is one of another archive.
+    """
     found = re.fullmatch(r"10\.(?:5281|5072)/zenodo\.(\d+)", doi, flags=re.IGNORECASE)
     if found is None:
-        raise DataError(f"DOI: got {doi}, expected one of Zenodo (10.5281/zenodo.NUMBER) together with ZENODO_TOKEN")
+        raise DataError(f"DOI: got {doi}, expected one of Zenodo (10.5281/zenodo.NUMBER)")
     return found[1]
 
 
@@ -141,7 +161,7 @@ def _ask_zenodo_get(doi: str, host: str, patience: Patience) -> str:
     """Return the number of the record to which zenodo-get resolves a DOI."""
     if importlib.util.find_spec("zenodo_get") is None:
         raise DataError("zenodo-get is missing: install the project with its extra [train]")
-    wanted = ["-d", doi] if host == "zenodo.org" else ["-s", "-r", _number(doi)]
+    wanted = ["-d", doi] if host == "zenodo.org" else ["-s", "-r", number_of(doi)]
     command = [
         sys.executable, "-P", "-m", "zenodo_get", *wanted, "-w", "links.txt", "-v", "1", "-t", f"{patience.timeout:g}",
         "--max-http-retries", str(patience.tries - 1), "--backoff-factor", f"{patience.first_wait:g}",

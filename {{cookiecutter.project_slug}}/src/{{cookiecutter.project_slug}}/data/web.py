@@ -24,7 +24,7 @@ from ..errors import DataError
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["CHUNK", "Client", "InterruptedTransfer", "Patience", "host_of", "readable"]
+__all__ = ["CHUNK", "Client", "InterruptedTransfer", "Patience", "host_of", "readable", "retry_after"]
 
 log = logging.getLogger(__name__)
 
@@ -216,7 +216,7 @@ def _judge(response: requests.Response, what: str, patience: Patience) -> None:
     if status in (200, 206, 416):
         return
     if status in _PASSING:
-        asked = _retry_after(response.headers.get("retry-after"))
+        asked = retry_after(response.headers.get("retry-after"))
         if asked is not None and asked > patience.longest_wait:
             raise DataError(
                 f"{what}: {host} answered {status} and asks to wait {asked:.0f} s; run the same command again then"
@@ -257,7 +257,7 @@ def host_of(url: str) -> str:
     return urlsplit(url).hostname or "?"
 
 
-def _retry_after(value: str | None) -> float | None:
+def retry_after(value: str | None) -> float | None:
     """Return the seconds in a ``Retry-After`` header, which holds seconds or a date; None if it holds neither."""
     if value is None:
         return None

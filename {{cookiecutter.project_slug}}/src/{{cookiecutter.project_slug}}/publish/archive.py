@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ __all__ = ["write_archive"]
 _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _MODE = 0o100644 << 16
+_PIECE = 2**20
 
 
 def write_archive(folder: Path, archive: Path) -> None:
@@ -26,4 +28,6 @@ def write_archive(folder: Path, archive: Path) -> None:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = _UNIX
             entry.external_attr = _MODE
-            out.writestr(entry, path.read_bytes())
+            entry.file_size = path.stat().st_size
+            with path.open("rb") as stream, out.open(entry, "w") as into:
+                shutil.copyfileobj(stream, into, _PIECE)

@@ -1,187 +1,234 @@
-"""Drafts in an archive that runs InvenioRDM (Zenodo): create or continue one, upload files, publish it.
+"""Drafts and records in an archive that runs InvenioRDM (Zenodo): https://inveniordm.docs.cern.ch/reference/rest_api_drafts_records/.
 
-The token is sent to the archive's own host only, and appears in no message.
+Whatever is lost on the way, the next look tells how things stand: nothing is made twice.
 """
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import logging
-import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 from ..errors import ServiceError
+from .service import Service, Unclear
 
 __all__ = ["Deposit"]
 
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_LONGEST_WAIT = 60.0
-_TIMEOUT = 60.0
+#: How much the clocks of the archive and of this machine may differ.
+_CLOCKS = datetime.timedelta(minutes=10)
 
 log = logging.getLogger(__name__)
 
 
 class Deposit:
-    """An archive, and the right to deposit in it.
+    """What one depositor does in one archive.
 
     Parameters
     ----------
-    url
-        Address of the archive, for example ``https://sandbox.zenodo.org``.
-    token
-        Access token of the depositor.
-    tries
-        Attempts for a request that may pass if it is sent again.
-    first_wait
-        Seconds before the second attempt; the pause doubles with each further one.
+    service
+        The archive, and the right to deposit there.
     """
 
-    def __init__(self, url: str, token: str, *, tries: int = 4, first_wait: float = 1.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-            raise ServiceError(f"{url}: expected an address that begins with https://, since a token is sent there")
-        self.url = url.rstrip("/")
-        self.origin = (parts.scheme, parts.netloc)
-        self._token = token
-        self._tries, self._first_wait = tries, first_wait
+    def __init__(self, service: Service) -> None:
+        self.service = service
 
-    def draft(self, metadata: Mapping[str, Any], known: str | None) -> dict[str, Any]:
-        """Create a draft, or bring the metadata of a known one up to date.
+    def draft(self, number: str) -> dict[str, Any] | None:
+        """Return an unpublished draft; None if there is none."""
+        found = self.service.asked("GET", f"/api/records/{quote(number)}/draft")
+        return None if found is None or found.get("is_published") else found
 
-        Parameters
-        ----------
-        metadata
-            Metadata of the record.
-        known
-            Number of a draft from an earlier call; a new draft is made if it is gone.
+    def record(self, number: str) -> dict[str, Any] | None:
+        """Return a published record; None if there is none."""
+        return self.service.asked("GET", f"/api/records/{quote(number)}")
+
+    def create(self, metadata: Mapping[str, Any], begun: datetime.datetime) -> dict[str, Any]:
+        """Create a draft, once: if an answer is lost, one made since ``begun`` is looked for before another try.
 
         Raises
         ------
         ServiceError
             If the archive refuses or can't be reached.
         """
-        body = {
-            "access": {"record": "public", "files": "public"},
-            "files": {"enabled": True},
-            "metadata": dict(metadata),
-        }
-        if known is not None:
-            found = self._send("PUT", f"{self.url}/api/records/{known}/draft", json=body, absent=True)
-            if found is not None:
-                return found
-        return self._sent("POST", f"{self.url}/api/records", json=body)
+        body = _body(metadata, {})
+        for attempt in range(1, self.service.tries + 1):
+            try:
+                return self.service.sent("POST", "/api/records", json=body, repeat=False)
+            except Unclear as problem:
+                log.info("%s", problem)
+                # A new draft is found a moment after it was made.
+                time.sleep(self.service.first_wait * 2.0 ** (attempt - 1))
+                if found := self.made_since(begun, metadata):
+                    return found
+                if attempt == self.service.tries:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
 
-    def upload(self, draft: Mapping[str, Any], path: Path) -> bool:
-        """Upload a file into a draft, unless it is there with the same checksum; return whether it was sent.
+    def made_since(self, begun: datetime.datetime, metadata: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the depositor's own draft with this title and version that was made since a time."""
+        query = {"q": "is_published:false", "sort": "newest", "size": "25"}
+        hits = self.service.sent("GET", "/api/user/records", params=query).get("hits", {}).get("hits", [])
+        for hit in hits:
+            found = hit.get("metadata", {})
+            same = all(found.get(key) == metadata.get(key) for key in ("title", "version"))
+            if same and not hit.get("is_published") and _time(hit.get("created", "")) >= begun - _CLOCKS:
+                return self.draft(str(hit["id"]))
+        return None
+
+    def new_version(self, number: str) -> dict[str, Any]:
+        """Return the draft of the next version of a published record: it has no files yet, and there is only one."""
+        return self.service.sent("POST", f"/api/records/{quote(number)}/versions")
+
+    def update(self, draft: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """Bring the metadata of a draft up to date; its reserved DOI is sent along, since it would be dropped else."""
+        return self.service.sent("PUT", _of(draft), json=_body(metadata, draft.get("pids", {})))
+
+    def reserve(self, draft: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the draft with a reserved DOI.
 
         Raises
         ------
         ServiceError
-            If the archive refuses, can't be reached, or got other bytes.
+            If the archive reserves none.
         """
-        files = self._link(draft, "files")
-        checksum = f"md5:{hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()}"
-        there = {entry["key"]: entry for entry in self._sent("GET", files).get("entries", [])}
-        entry = there.get(path.name)
+        if doi_of(draft):
+            return dict(draft)
+        try:
+            found = self.service.sent("POST", f"{_of(draft)}/pids/doi")
+        except ServiceError:
+            # It may have been reserved by an attempt whose answer was lost.
+            found = self.draft(str(draft["id"])) or {}
+            if not doi_of(found):
+                raise
+        if not doi_of(found):
+            raise ServiceError(
+                f"{self.service.url}: no DOI was reserved for draft {draft['id']}; reserve it on its page"
+            )
+        return found
+
+    def fill(self, draft: Mapping[str, Any], paths: Sequence[Path]) -> list[str]:
+        """Give a draft these files and no others; return the names of those that had to be sent.
+
+        Raises
+        ------
+        ServiceError
+            If the archive refuses, can't be reached, or holds other bytes in the end.
+        """
+        names = [path.name for path in paths]
+        for key in self._entries(draft):
+            if key not in names:
+                self.service.asked("DELETE", self._file(draft, key))
+        sent = [path.name for path in paths if self._upload(draft, path)]
+        held = {key: (entry.get("checksum"), _size(entry)) for key, entry in self._entries(draft).items()}
+        wanted = {path.name: (_md5(path), path.stat().st_size) for path in paths}
+        if held != wanted:
+            differ = sorted({*held, *wanted} - {key for key in held if held[key] == wanted.get(key)})
+            raise ServiceError(
+                f"{self.service.url}: {', '.join(differ)} differ from what was sent: run the command again"
+            )
+        return sent
+
+    def publish(self, number: str) -> dict[str, Any]:
+        """Publish a draft; this can't be undone. A draft that is published already is returned as it is.
+
+        Raises
+        ------
+        ServiceError
+            If the archive refuses or can't be reached.
+        """
+        try:
+            return self.service.sent("POST", f"/api/records/{quote(number)}/draft/actions/publish")
+        except ServiceError:
+            if (record := self.record(number)) is None:
+                raise
+            return record
+
+    def _upload(self, draft: Mapping[str, Any], path: Path) -> bool:
+        """Upload a file into a draft, unless it is there with the same checksum; return whether it was sent."""
+        checksum = _md5(path)
+        entry = self._entries(draft).get(path.name)
         if entry is not None and entry.get("checksum") == checksum:
             return False
-        if entry is not None:
-            # Begun and not finished, or another version: an archive takes a name only once.
-            self._send("DELETE", f"{files}/{path.name}", absent=True)
-        begun = self._sent("POST", files, json=[{"key": path.name}])
-        (entry,) = (one for one in begun["entries"] if one["key"] == path.name)
-        self._sent("PUT", self._link(entry, "content"), data=path.read_bytes())
-        done = self._sent("POST", self._link(entry, "commit"))
-        if done.get("checksum") != checksum:
-            got = done.get("checksum")
+        if entry is not None and entry.get("status") == "completed":
+            # Another version, or damaged on its way: an archive takes a name only once.
+            self.service.asked("DELETE", self._file(draft, path.name))
+            entry = None
+        if entry is None:
+            entry = self._begun(draft, path.name)
+        self.service.sent("PUT", _link(entry, "content"), file=path)
+        done = self._committed(draft, entry, path.name)
+        if (got := done.get("checksum")) != checksum:
             raise ServiceError(
-                f"{path.name}: {self.url} got {got}, expected {checksum}: it was damaged on its way, try again"
+                f"{path.name}: {self.service.url} got {got}, expected {checksum}: it was damaged on its way, try again"
             )
         return True
 
-    def publish(self, number: str) -> dict[str, Any]:
-        """Publish a draft; this can't be undone.
+    def _begun(self, draft: Mapping[str, Any], key: str) -> dict[str, Any]:
+        try:
+            self.service.sent("POST", f"{_of(draft)}/files", json=[{"key": key}])
+        except ServiceError:
+            # Refused if an attempt whose answer was lost had begun it.
+            if key not in self._entries(draft):
+                raise
+        return self._entries(draft)[key]
 
-        Raises
-        ------
-        ServiceError
-            If the archive refuses or can't be reached.
-        """
-        return self._sent("POST", f"{self.url}/api/records/{number}/draft/actions/publish")
+    def _committed(self, draft: Mapping[str, Any], entry: Mapping[str, Any], key: str) -> dict[str, Any]:
+        try:
+            return self.service.sent("POST", _link(entry, "commit"))
+        except ServiceError:
+            found = self._entries(draft).get(key, {})
+            if found.get("status") != "completed":
+                raise
+            return found
 
-    def _link(self, thing: Mapping[str, Any], name: str) -> str:
-        """Return a link that the archive gave; a link to somewhere else would be given the token."""
-        link = str(thing.get("links", {}).get(name, ""))
-        parts = urlsplit(link)
-        if (parts.scheme, parts.netloc) != self.origin:
-            raise ServiceError(
-                f"{self.url} sends to another host for {name!r} ({parts.netloc or 'none'}): not followed"
-            )
-        return link
+    def _entries(self, draft: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        listed = self.service.sent("GET", f"{_of(draft)}/files").get("entries", [])
+        return {entry["key"]: entry for entry in listed}
 
-    def _sent(self, method: str, link: str, **content: Any) -> dict[str, Any]:
-        answer = self._send(method, link, **content)
-        assert answer is not None
-        return answer
-
-    def _send(self, method: str, link: str, *, absent: bool = False, **content: Any) -> dict[str, Any] | None:
-        """Send a request, again if that may help; return the answer's JSON, None if ``absent`` is allowed and it is."""
-        import requests
-
-        # requests knows no SSL_CERT_FILE; the downloads of this project honour it, so uploads do too.
-        trust = os.environ.get("SSL_CERT_FILE") or True
-        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
-        if "data" in content:
-            headers["Content-Type"] = "application/octet-stream"
-        problem = "no answer"
-        for attempt in range(self._tries):
-            wait = self._first_wait * 2.0**attempt
-            try:
-                answer = requests.request(
-                    method, link, headers=headers, timeout=_TIMEOUT, verify=trust, allow_redirects=False, **content
-                )
-            except requests.RequestException as error:
-                problem = type(error).__name__
-            else:
-                if answer.status_code < 300:
-                    return _json(answer)
-                if absent and answer.status_code in (404, 410):
-                    return None
-                problem = self._refusal(answer)
-                if answer.status_code not in _PASSING:
-                    break
-                wait = max(wait, _seconds(answer.headers.get("Retry-After")))
-            if attempt + 1 < self._tries and wait <= _LONGEST_WAIT:
-                log.info("%s: %s; trying again in %.0f s", self.url, problem, wait)
-                time.sleep(wait)
-            else:
-                break
-        raise ServiceError(f"{self.url}: {method} {urlsplit(link).path}: {problem}")
-
-    def _refusal(self, answer: Any) -> str:
-        """Say in one line why the archive refused, without the token."""
-        if answer.status_code in (401, 403):
-            return (
-                f"the token was refused ({answer.status_code}); is ZENODO_TOKEN for this archive, and may it deposit?"
-            )
-        values = _json(answer)
-        fields = "; ".join(f"{e.get('field')}: {' '.join(e.get('messages', []))}" for e in values.get("errors", []))
-        text = " ".join(f"{answer.status_code} {values.get('message', answer.reason)} {fields}".split())
-        return text.replace(self._token, "***")[:300]
+    def _file(self, draft: Mapping[str, Any], key: str) -> str:
+        return f"{_of(draft)}/files/{quote(key, safe='')}"
 
 
-def _json(answer: Any) -> dict[str, Any]:
+def doi_of(record: Mapping[str, Any]) -> str | None:
+    """Return the DOI of a draft or a record, if it has one."""
+    doi = record.get("pids", {}).get("doi", {}).get("identifier")
+    return str(doi) if doi else None
+
+
+def _of(draft: Mapping[str, Any]) -> str:
+    return f"/api/records/{quote(str(draft['id']))}/draft"
+
+
+def _body(metadata: Mapping[str, Any], pids: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "access": {"record": "public", "files": "public"},
+        "files": {"enabled": True, "default_preview": "README.md"},
+        "metadata": dict(metadata),
+        "pids": dict(pids),
+    }
+
+
+def _link(entry: Mapping[str, Any], name: str) -> str:
+    return str(entry.get("links", {}).get(name, ""))
+
+
+def _size(entry: Mapping[str, Any]) -> int:
+    return int(entry.get("size") or 0)
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
+    return f"md5:{digest.hexdigest()}"
+
+
+def _time(text: str) -> datetime.datetime:
     try:
-        values = answer.json()
+        found = datetime.datetime.fromisoformat(text)
     except ValueError:
-        return {}
-    return values if isinstance(values, dict) else {}
-
-
-def _seconds(text: str | None) -> float:
-    return float(text) if text and text.isdigit() else 0.0
+        return datetime.datetime.min.replace(tzinfo=datetime.UTC)
+    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)

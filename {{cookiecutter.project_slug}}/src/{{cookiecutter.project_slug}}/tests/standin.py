@@ -98,6 +98,13 @@ class _Planned:
     fault: Fault
     path: str
     times: int
+    method: str
+    done: bool
+
+    def meets(self, request: Request) -> bool:
+        """Tell whether it is due for a request."""
+        meant = ((request.method, self.method), (request.path, self.path))
+        return self.times > 0 and all(fnmatch.fnmatchcase(value, pattern) for value, pattern in meant)
 
 
 class StandIn:
@@ -153,9 +160,16 @@ class StandIn:
         """Answer requests whose path (decoded) matches a regular expression; later routes go first."""
         self._routes.insert(0, (method, host, re.compile(path), handler))
 
-    def fail(self, fault: Fault, path: str = "*", times: int = 1) -> None:
-        """Let the next ``times`` answers to paths that match a glob go wrong; faults for one path happen in turn."""
-        self._faults.append(_Planned(fault, path, times))
+    def fail(self, fault: Fault, path: str = "*", times: int = 1, *, method: str = "*", done: bool = True) -> None:
+        """Let the next ``times`` answers to paths that match a glob go wrong; faults for one path happen in turn.
+
+        With ``done`` the request was carried out all the same, and only its answer is wrong.
+        """
+        self._faults.append(_Planned(fault, path, times, method, done))
+
+    def mend(self) -> None:
+        """Let nothing go wrong any more."""
+        self._faults.clear()
 
     def event(self) -> threading.Event:
         """Return an event that is set at the latest when the stand-in stops."""
@@ -175,8 +189,8 @@ class StandIn:
         """Find the answer to a request, with the faults that are due."""
         with self.lock:
             self.requests.append(request)
-            answer = self._routed(request)
-            due = next((f for f in self._faults if f.times and fnmatch.fnmatchcase(request.path, f.path)), None)
+            due = next((planned for planned in self._faults if planned.meets(request)), None)
+            answer = self._routed(request) if due is None or due.done else Answer.json({})
             if due is not None:
                 due.times -= 1
                 answer = due.fault(answer)

@@ -49,6 +49,7 @@ class StoredRecord:
     title: str = "Jets"
     license: str | None = "cc-by-4.0"
     token: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -87,7 +88,7 @@ class Zenodo(StandIn):
         self.route("GET", "doi.org", r"/(10\..+)", self._resolve)
         for host in (ZENODO, SANDBOX):
             self.route("GET", host, r"/records/(\d+)", self._page)
-            self.route("GET", host, r"/api/records/(\d+)", self._record)
+            self.route("GET", host, r"/api/records/(\d+)", self.read)
             self.route("GET", host, r"/api/records/(\d+)/files/(.+)/content", self._content)
 
     def add(
@@ -124,7 +125,8 @@ class Zenodo(StandIn):
         found = self._find(request, match)
         return found if isinstance(found, Answer) else Answer(200, b"<html>a record</html>")
 
-    def _record(self, request: Request, match: re.Match[str]) -> Answer:
+    def read(self, request: Request, match: re.Match[str]) -> Answer:
+        """Answer with a record as Zenodo shows it to those who ask for plain JSON."""
         found = self._find(request, match)
         if isinstance(found, Answer):
             return found

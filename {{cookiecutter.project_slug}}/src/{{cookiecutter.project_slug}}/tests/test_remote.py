@@ -1,0 +1,266 @@
+"""A published model by its DOI: fetched once, checked in every way, and nothing hostile gets onto the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .. import bundle
+from ..config import Config
+from ..errors import BundleError, DataError
+from ..project import Project
+from ..publish.archive import write_archive
+from ..remote import cache, fetch_bundle, is_doi, unpack
+from ..runtime import load
+from .published import copy
+from .standin import Answer, cut, instead
+from .zenodo import StoredFile, Zenodo
+
+Bundled = tuple[Project, Config]
+DOI, NAME = "10.5281/zenodo.1001", "model-0.1.0.zip"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    return cache()
+
+
+@pytest.fixture(scope="module")
+def archive(bundled: Bundled, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("archive") / NAME
+    write_archive(bundled[0].bundle, path)
+    return path.read_bytes()
+
+
+def add(zenodo: Zenodo, content: bytes, **more: bytes | StoredFile) -> None:
+    zenodo.add(1001, {NAME: content, "README.md": b"a model", **more})
+
+
+def no_check(folder: Path) -> None:
+    """Accept whatever is whole."""
+
+
+def left(home: Path) -> list[str]:
+    """Return the names of the folders in the cache."""
+    return sorted(path.name for path in home.iterdir() if path.is_dir()) if home.exists() else []
+
+
+def test_a_doi_is_told_from_a_folder() -> None:
+    for place in (DOI, f"doi:{DOI}", f"https://doi.org/{DOI}", f" {DOI} "):
+        assert is_doi(place)
+    for place in ("bundle", "./10.5281", "10/model", "C:\\bundle", "https://example.org/bundle", ""):
+        assert not is_doi(place)
+
+
+def test_a_record_is_fetched_once_and_works_offline_after_that(zenodo: Zenodo, archive: bytes, home: Path) -> None:
+    add(zenodo, archive)
+    model = load(DOI)
+    assert model.folder == home / "10.5281_zenodo.1001"
+    assert left(home) == ["10.5281_zenodo.1001"]
+    seen = len(zenodo.requests)
+    assert load(f"https://doi.org/{DOI}").folder == model.folder
+    assert len(zenodo.requests) == seen
+    assert not list(home.glob("*.part"))
+
+
+def test_the_doi_of_all_versions_means_the_newest(zenodo: Zenodo, archive: bytes, home: Path) -> None:
+    zenodo.add(1001, {NAME: archive}, concept=1000)
+    assert fetch_bundle("10.5281/zenodo.1000", no_check).name == "10.5281_zenodo.1001"
+    zenodo.add(1005, {NAME: archive}, concept=1000)
+    assert fetch_bundle("10.5281/zenodo.1000", no_check).name == "10.5281_zenodo.1005"
+
+
+def test_a_cache_that_somebody_changed_is_fetched_again(zenodo: Zenodo, archive: bytes, home: Path) -> None:
+    add(zenodo, archive)
+    folder = fetch_bundle(DOI, no_check)
+    (folder / "README.md").write_text("changed")
+    assert fetch_bundle(DOI, no_check) == folder
+    assert bundle.check_files(folder)
+
+
+def test_a_cut_transfer_goes_on_where_it_was(zenodo: Zenodo, archive: bytes, home: Path) -> None:
+    add(zenodo, archive)
+    zenodo.fail(cut(100_000), f"*/{NAME}/content")
+    zenodo.fail(instead(Answer.json({}, 503, Retry_After="1")), f"*/{NAME}/content")
+    fetch_bundle(DOI, no_check)
+    first, busy, rest = zenodo.seen(f"*/{NAME}/content")
+    assert (first.start, busy.start, rest.start) == (None, first.sent, first.sent)
+    assert first.sent + rest.sent == len(archive)
+
+
+def test_a_server_without_ranges_starts_again(zenodo: Zenodo, archive: bytes, home: Path) -> None:
+    add(zenodo, archive)
+    home.mkdir(parents=True)
+    zenodo.fail(cut(50_000), f"*/{NAME}/content")
+    zenodo.fail(instead(Answer(200, archive)), f"*/{NAME}/content")
+    assert bundle.check_files(fetch_bundle(DOI, no_check))
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_refusal_is_one_line_at_once(zenodo: Zenodo, archive: bytes, home: Path, status: int) -> None:
+    add(zenodo, archive)
+    zenodo.fail(instead(Answer.json({}, status)), "/api/records/*", times=9)
+    with pytest.raises(DataError, match=f"zenodo.org answered {status}: ") as caught:
+        load(DOI)
+    assert "\n" not in str(caught.value)
+    assert len(zenodo.requests) == 1
+
+
+def test_without_a_network_it_is_one_line(zenodo: Zenodo, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(DataError, match=r"no whole answer from zenodo\.org .*; check the network"):
+        load(DOI)
+
+
+def test_a_certificate_that_is_not_trusted_is_refused(
+    zenodo: Zenodo, archive: bytes, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(zenodo, archive)
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(DataError, match=r"certificate of zenodo\.org isn't trusted"):
+        load(DOI)
+
+
+def test_other_bytes_than_the_record_says_are_thrown_away(zenodo: Zenodo, archive: bytes, home: Path) -> None:
+    add(zenodo, archive, **{f"{NAME}.sha256": f"{'0' * 64}  {NAME}\n".encode()})
+    with pytest.raises(DataError, match="its checksum isn't what the record says"):
+        load(DOI)
+    zenodo.add(1001, {NAME: StoredFile(archive, checksum="md5:" + "0" * 32)})
+    with pytest.raises(DataError, match="its checksum isn't what the record says"):
+        load(DOI)
+    zenodo.add(1001, {NAME: StoredFile(archive, size=1000)})
+    with pytest.raises(DataError, match=r"more bytes than the record says \(1000\)"):
+        load(DOI)
+    assert left(home) == []
+
+
+def test_links_and_redirects_to_another_host_are_not_followed(zenodo: Zenodo, archive: bytes, home: Path) -> None:
+    zenodo.add(1001, {NAME: StoredFile(archive, link="https://sandbox.zenodo.org/api/records/1/files/x/content")})
+    with pytest.raises(DataError, match=r"not on https://zenodo\.org; don't trust it"):
+        load(DOI)
+    add(zenodo, archive)
+    zenodo.fail(instead(Answer.redirect("https://sandbox.zenodo.org/x")), "*/content")
+    with pytest.raises(DataError, match="redirects to sandbox"):
+        load(DOI)
+    assert {request.host for request in zenodo.requests} == {"zenodo.org"}
+
+
+def test_a_record_without_one_archive_is_no_model(zenodo: Zenodo, archive: bytes, home: Path) -> None:
+    zenodo.add(1001, {"jets.h5": b"data"})
+    with pytest.raises(DataError, match=r"expected one \.zip with a bundle, got: jets\.h5"):
+        load(DOI)
+    zenodo.add(1001, {NAME: archive, "other.zip": archive})
+    with pytest.raises(DataError, match=r"expected one \.zip"):
+        load(DOI)
+    with pytest.raises(DataError, match="expected one of Zenodo"):
+        load("10.1103/PhysRevD.101.056019")
+
+
+def test_a_model_that_gives_other_answers_here_is_not_used(
+    zenodo: Zenodo, bundled: Bundled, home: Path, tmp_path: Path
+) -> None:
+    project, _ = copy(bundled, tmp_path / "project")
+    path = project.bundle / "examples/outputs.npz"
+    outputs = bundle.read_arrays(path)
+    bundle.write_arrays(path, {name: values + 1 for name, values in outputs.items()})
+    bundle.write_sums(project.bundle)
+    write_archive(project.bundle, tmp_path / NAME)
+    add(zenodo, (tmp_path / NAME).read_bytes())
+    with pytest.raises(BundleError):
+        load(DOI)
+    assert left(home) == []
+
+
+def test_a_bundle_that_differs_from_its_sums_is_not_used(
+    zenodo: Zenodo, bundled: Bundled, home: Path, tmp_path: Path
+) -> None:
+    project, _ = copy(bundled, tmp_path / "project")
+    (project.bundle / "README.md").write_text("changed")
+    write_archive(project.bundle, tmp_path / NAME)
+    add(zenodo, (tmp_path / NAME).read_bytes())
+    with pytest.raises(BundleError, match=r"README\.md changed"):
+        fetch_bundle(DOI, no_check)
+    assert left(home) == []
+
+
+def _names(*names: str) -> Callable[[zipfile.ZipFile], None]:
+    def write(out: zipfile.ZipFile) -> None:
+        for name in names:
+            out.writestr(name, "x")
+
+    return write
+
+
+def _link(out: zipfile.ZipFile) -> None:
+    entry = zipfile.ZipInfo("model/link")
+    entry.create_system, entry.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    out.writestr(entry, "/etc/passwd")
+
+
+def _bomb(out: zipfile.ZipFile) -> None:
+    with out.open("model/zeros", "w") as stream:
+        for _ in range(80):
+            stream.write(bytes(2**20))
+
+
+HOSTILE: dict[str, tuple[Callable[[zipfile.ZipFile], None], str]] = {
+    "up": (_names("model/a", "model/../../up"), "leads elsewhere"),
+    "absolute": (_names("/etc/x"), "leads elsewhere"),
+    "drive": (_names("model/C:/x"), "leads elsewhere"),
+    "backslash": (_names("model\\..\\x"), "leads elsewhere"),
+    "control": (_names("model/a\nb"), "leads elsewhere"),
+    "dot": (_names("model/./a"), "leads elsewhere"),
+    "top": (_names("a"), "leads elsewhere"),
+    "twice": (_names("model/a", "model/A"), "a name is there twice"),
+    "two": (_names("model/a", "other/a"), "expected one top folder, got 2"),
+    "file and folder": (_names("model/a", "model/a/b"), "can't be unpacked"),
+    "link": (_link, "is a link or a device"),
+    "bomb": (_bomb, "in an archive of"),
+    "many": (_names(*(f"model/{number}" for number in range(10_001))), "10001 files of"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_archives_are_refused(tmp_path: Path, kind: str) -> None:
+    write, match = HOSTILE[kind]
+    folder = tmp_path / "in" / "folder"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(tmp_path / NAME, "w", zipfile.ZIP_DEFLATED) as out:
+        write(out)
+    with pytest.raises(DataError, match=match) as caught:
+        unpack(tmp_path / NAME, folder)
+    assert "\n" not in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", NAME]
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"no zip at all", b"PK\x05\x06" + bytes(18)])
+def test_what_is_no_archive_is_refused(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / NAME).write_bytes(damage)
+    with pytest.raises(DataError):
+        unpack(tmp_path / NAME, tmp_path / "folder")
+
+
+def test_a_byte_changed_inside_an_archive_is_noticed(tmp_path: Path, archive: bytes) -> None:
+    middle = len(archive) // 2
+    (tmp_path / NAME).write_bytes(archive[:middle] + bytes([archive[middle] ^ 1]) + archive[middle + 1 :])
+    with contextlib.suppress(DataError):
+        unpack(tmp_path / NAME, tmp_path / "folder")
+        pytest.fail("the archive was unpacked as if nothing had changed")
+
+
+def test_the_cache_follows_the_standard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache().parent == tmp_path
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # to be ignored, says the specification
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache().parent == tmp_path / ".cache"
