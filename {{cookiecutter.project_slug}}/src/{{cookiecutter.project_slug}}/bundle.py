@@ -80,6 +80,11 @@ class Tensor(Strict):
     ranges: list[tuple[float, float]] = Field([], description="lowest and highest value of every column")
     allowed: dict[str, list[float]] = Field({}, description="values that a column of codes may have, padding apart")
     limits: dict[str, int] = Field({}, description="largest length of an axis that is accepted")
+    units: dict[str, str] = Field({}, description="units of the columns that have another one than `unit`")
+
+    def unit_of(self, column: str) -> str:
+        """Return the unit of a column; 1 where it has no dimension."""
+        return self.units.get(column, self.unit)
 
     @property
     def raw(self) -> bool:

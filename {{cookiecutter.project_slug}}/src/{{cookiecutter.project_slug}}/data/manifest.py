@@ -47,6 +47,12 @@ class Manifest(BaseModel):
     names: list[str]
     files: dict[str, Entry] = {}
 
+    @property
+    def address(self) -> str:
+        """Where the record shows its files; 10.5072 is the prefix of the sandbox."""
+        host = "sandbox.zenodo.org" if self.record_doi.startswith("10.5072/") else "zenodo.org"
+        return f"https://{host}/records/{self.record}/files"
+
     def with_file(self, name: str, entry: Entry) -> Manifest:
         """Return the manifest with one more file."""
         return self.model_copy(update={"files": {**self.files, name: entry}})

@@ -16,7 +16,8 @@ from ..data.verb import store_folder
 from ..errors import BundleError, ExplainError, MissingStepError
 from ..files import new_folder, read_json, sha256, write_json, write_text
 from ..inputs import cut
-from ..metadata import authors, describe
+from ..metadata import describe, graph_properties
+from ..models.contract import SPLITS
 from ..project import Project
 
 if TYPE_CHECKING:
@@ -138,14 +139,15 @@ def _graph_and_examples(source: _Source, signature: bundle.Signature, folder: Pa
     config = source.config.export
     path = folder / bundle.MODEL
     trace = source.model.example(4, source.config.seed)
-    export_graph(source.model, source.network, trace, path, opset=config.opset, metadata=_metadata(source))
+    how = _relevance(source, signature)
+    metadata = _metadata(source, how)
+    export_graph(source.model, source.network, trace, path, opset=config.opset, metadata=metadata)
     published = Published(source.model, source.network).eval()
     found = compare_shapes(published, path, signature.inputs, source.arrays, config.tolerance)
     outputs, _ = forward(published, source.arrays)
     names = [spec.name for spec in signature.outputs]
     bundle.write_arrays(folder / "examples/inputs.npz", source.arrays)
     bundle.write_arrays(folder / "examples/outputs.npz", dict(zip(names, outputs, strict=True)))
-    how = _relevance(source, signature)
     values, _ = relevances(source.network, signature, source.arrays, how)
     bundle.write_arrays(folder / "examples/relevance.npz", {"relevance": values})
     near = near_ties(published, source.arrays)
@@ -170,9 +172,13 @@ def _explained_graph(
 
     how = _relevance(source, signature)
     path = folder / bundle.EXPLAINED
-    metadata = {**_metadata(source), "explanation": how.model_dump_json()}
     outputs = export_explained(
-        source.model, source.network, path, how, opset=source.config.export.opset, metadata=metadata
+        source.model,
+        source.network,
+        path,
+        how,
+        opset=source.config.export.opset,
+        metadata=_metadata(source, how),
     )
     described = bundle.Explained(
         inputs=[_tensor(spec) for spec in explained_inputs(source.model)],
@@ -273,27 +279,22 @@ def _test_set(project: Project, config: Config, made: Mapping[str, Any]) -> dict
     return {"examples": count, "files": named, "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
-def _metadata(source: _Source) -> dict[str, str]:
-    """Return what the graph says about itself."""
+def _metadata(source: _Source, how: bundle.Relevance) -> dict[str, str]:
+    """Return what the graphs say about themselves."""
     from .graph import graph_inputs
 
     project, model = source.project, source.model
-    known = {
-        "title": project.title,
-        "description": project.description,
-        "version": project.version,
-        "doi": project.doi,
-        "license": project.licenses.weights,
-        "authors": "; ".join(author.name for author in authors(project)),
-        "dataset_doi": project.dataset.doi,
-        "git_commit": provenance.git_commit(project.root),
-        "model": model.name,
-        "architecture_doi": model.citation.get("doi"),
-        "classes": json.dumps({spec.name: list(spec.columns) for spec in model.outputs}),
-        "inputs": json.dumps({s.name: {"columns": list(s.columns), "unit": s.unit} for s in graph_inputs(model)}),
-        "weights_sha256": sha256(source.folder("train") / bundle.WEIGHTS),
-    }
-    return {key: value for key, value in known.items() if value}
+    stores = store_folder(project, source.config)
+    raw = {split: provenance.require(stores / split, "data", project.root)["inputs"] for split in SPLITS}
+    return graph_properties(
+        project,
+        model,
+        graph_inputs(model),
+        commit=provenance.git_commit(project.root),
+        weights=sha256(source.folder("train") / bundle.WEIGHTS),
+        data={split: {Path(name).name: checksum for name, checksum in files.items()} for split, files in raw.items()},
+        explanation=how.model_dump_json(),
+    )
 
 
 def _copy_runs(source: _Source, folder: Path) -> None:

@@ -21,7 +21,7 @@ _ABSOLUTE = re.compile(
     rb"(?<![\w./:~-])(?:/(?:home|root|Users|tmp|var|mnt|scratch|afs|eos|cvmfs|data\d*|work|opt|usr|etc|srv|media)/[\w.~-]+"
     rb"|[A-Za-z]:\\{1,2}[\w.~-]+|file://[\w/.~-]+)"
 )
-_METADATA = ("title", "version", "license", "authors", "weights_sha256", "architecture_doi")
+_METADATA = ("title", "version", "model_license", "model_author", "weights_sha256", "architecture_doi")
 
 
 def checksums(case: Case) -> str:
@@ -108,7 +108,7 @@ def graph_metadata(case: Case) -> str:
     said = {entry.key: entry.value for entry in model.metadata_props}
     expected = {
         "version": case.project.version,
-        "license": case.project.licenses.weights,
+        "model_license": case.project.licenses.weights,
         "dataset_doi": case.project.dataset.doi,
         "weights_sha256": sha256(in_bundle(case, bundle.WEIGHTS)),
     }

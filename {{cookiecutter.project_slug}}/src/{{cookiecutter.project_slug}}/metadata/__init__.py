@@ -5,11 +5,16 @@
 
 from .citation import citation_cff
 from .codemeta import codemeta
+from .crate import ro_crate
+from .croissant import croissant
 from .datacite import datacite
 from .facts import Facts, gather
+from .fair4ml import fair4ml
+from .graph_properties import graph_properties
 from .huggingface import front_matter
 from .inveniordm import inveniordm
 from .people import authors
+from .terms import vocabulary
 from .write import describe, refresh, write_all
 from .zenodo import zenodo_json
 
@@ -18,12 +23,17 @@ __all__ = [
     "authors",
     "citation_cff",
     "codemeta",
+    "croissant",
     "datacite",
     "describe",
+    "fair4ml",
     "front_matter",
     "gather",
+    "graph_properties",
     "inveniordm",
     "refresh",
+    "ro_crate",
+    "vocabulary",
     "write_all",
     "zenodo_json",
 ]

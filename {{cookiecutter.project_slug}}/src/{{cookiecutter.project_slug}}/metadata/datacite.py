@@ -29,8 +29,7 @@ def datacite(facts: Facts) -> dict[str, Any]:
         "rightsList": [_rights(project.licenses.weights)],
         "descriptions": [{"description": project.description, "descriptionType": "Abstract"}],
         "relatedIdentifiers": _related(facts),
-        "formats": ["application/onnx", "application/json", "text/markdown"],
-        "sizes": [f"{sum(file.bytes or 0 for file in facts.files())} bytes"],
+        "formats": ["ONNX", "safetensors", "JSON", "NumPy"],
     })  # fmt: skip
 
 

@@ -54,13 +54,13 @@ class Split:
 
 @dataclass(frozen=True)
 class Data:
-    """The data set as it was used; ``doi`` is None unless the published record itself was used."""
+    """The data set as it was used; ``doi`` is None unless it was the published one; ``files`` is their address."""
 
     source: str
     title: str
     doi: str | None
     license: str | None
-    page: str | None
+    files: str | None
     splits: tuple[Split, ...]
 
 
@@ -175,6 +175,6 @@ def _data(project: Project, folder: Path, counted: str) -> Data:
         title=noted.get("title") or f"Data of {project.title} (source: {source})",
         doi=doi,
         license=licence or noted.get("license"),
-        page=noted.get("page"),
+        files=noted.get("files"),
         splits=splits,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
 
 from ..project import Author, Project
 
-__all__ = ["as_yaml", "authors", "doi_url", "known", "names", "orcid", "orcid_url", "person", "spdx_url"]
+__all__ = ["as_yaml", "authors", "doi_url", "known", "names", "orcid", "orcid_url", "person", "refs", "spdx_url"]
 
 
 def authors(project: Project) -> list[Author]:
@@ -50,6 +51,12 @@ def doi_url(doi: str | None) -> str | None:
 def spdx_url(licence: str | None) -> str | None:
     """Return the address of an SPDX licence."""
     return f"https://spdx.org/licenses/{licence}" if licence else None
+
+
+def refs(ids: Iterable[str]) -> dict[str, str] | list[dict[str, str]]:
+    """Return references to entities of a JSON-LD graph: one stands alone, as RO-Crate wants it."""
+    found = [{"@id": name} for name in ids]
+    return found[0] if len(found) == 1 else found
 
 
 def known(values: dict[str, Any]) -> dict[str, Any]:

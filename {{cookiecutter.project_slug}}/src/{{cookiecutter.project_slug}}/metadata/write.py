@@ -10,8 +10,12 @@ from ..files import new_folder, read_json, write_json, write_text
 from ..project import Project, identity
 from .citation import citation_cff
 from .codemeta import codemeta
+from .crate import CRATE, ro_crate
+from .croissant import croissant
 from .datacite import datacite
 from .facts import Facts, gather
+from .fair4ml import fair4ml
+from .terms import vocabulary
 from .zenodo import zenodo_json
 
 __all__ = ["describe", "refresh", "write_all"]
@@ -27,6 +31,10 @@ def describe(project: Project, folder: Path) -> None:
     facts = gather(project, folder)
     write_text(folder / "README.md", _card(facts))
     write_json(folder / "datacite.json", datacite(facts))
+    write_json(folder / "croissant.json", croissant(facts))
+    write_json(folder / "fair4ml.json", fair4ml(facts))
+    write_json(folder / "terms.jsonld", vocabulary())
+    write_json(folder / CRATE, ro_crate(facts))  # the last one: it holds the checksums of all the others
 
 
 def refresh(project: Project) -> bool:

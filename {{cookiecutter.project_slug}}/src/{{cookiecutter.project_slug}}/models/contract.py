@@ -42,6 +42,8 @@ class TensorSpec:
         Length of every axis that isn't dynamic.
     columns
         Meaning of the entries along the last axis, with units.
+    units
+        Units of the columns that have another one than ``unit``.
     optional
         May be left out by the caller (then the network derives it).
     positive
@@ -68,6 +70,7 @@ class TensorSpec:
     ranges: tuple[tuple[float, float], ...] = ()
     allowed: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def set_axis(self) -> str | None:
@@ -214,6 +217,8 @@ class Model(ABC):
         self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
     ) -> Mapping[str, Any]:
         """Explain examples of the test split: write relevances, tables and figures, return the figures reached.
+
+        ``ledger.largest_error`` among the figures says how closely the account of relevance closed.
 
         What is chosen by measuring, such as the recommended rules, is chosen on the validation split: ``datasets`` has
         "val" and "test".

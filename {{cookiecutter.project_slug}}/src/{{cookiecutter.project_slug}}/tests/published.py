@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from .. import models, provenance
 from ..config import Config
 from ..data.verb import run as data
+from ..data.verb import store_folder
 from ..evaluate import run as evaluate
 from ..export.verb import run as export
 from ..project import Project, load_project
@@ -44,7 +45,9 @@ def train(project: Project, config: Config) -> None:
     folder = project.run(config.name, "train")
     folder.mkdir(parents=True, exist_ok=True)
     save_file(network.state_dict(), folder / WEIGHTS)
-    provenance.record(folder, project, config, "train", inputs={}, result={})
+    stores = store_folder(project, config)
+    inputs = provenance.checksums(project.root, *(stores / split / "store.json" for split in ("train", "val")))
+    provenance.record(folder, project, config, "train", inputs=inputs, result={})
 
 
 def make_published(root: Path, *overrides: str) -> tuple[Project, Config]:

@@ -97,7 +97,7 @@ def test_the_graph_has_one_raw_input_free_axes_and_says_what_it_is(graph: Path, 
     told = {entry.key: entry.value for entry in proto.metadata_props}
     assert told["title"] == bundled[0].title
     assert told["version"] == bundled[0].version
-    assert told["license"] == "CC-BY-4.0"
+    assert told["model_license"] == "CC-BY-4.0"
     assert told["dataset_doi"] == "10.5281/zenodo.2603256"
     assert json.loads(told["classes"]) == {"logits": ["QCD", "top"]}
     assert json.loads(told["inputs"]) == {"particles": {"columns": ["E", "px", "py", "pz"], "unit": "GeV"}}

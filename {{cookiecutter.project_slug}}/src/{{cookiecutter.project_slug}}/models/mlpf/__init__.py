@@ -58,6 +58,14 @@ class ParticleFlowModel(Model):
                 "sin_phi_outer_or_hcal", "cos_phi_outer", "charge", "is_gen_muon", "is_gen_electron",
             ),
             unit="GeV",
+            units={
+                **dict.fromkeys(
+                    ("type", "eta", "sin_phi", "cos_phi", "cos_phi_outer", "is_gen_muon", "is_gen_electron"), "1"
+                ),
+                "eta_outer_or_ecal": "1 (tracks) or GeV (towers)",
+                "sin_phi_outer_or_hcal": "1 (tracks) or GeV (towers)",
+                "charge": "e",
+            },
             positive=("type",),
             allowed={"type": (1.0, 2.0)},
             # The graph compares all elements with each other: memory grows with the square.
