@@ -18,6 +18,7 @@ from cookiecutter.main import cookiecutter
 
 TOP = {
     ".github/workflows/ci.yml",
+    ".github/workflows/image.yml",
     ".github/workflows/release.yml",
     ".gitignore",
     "CHANGELOG.md",

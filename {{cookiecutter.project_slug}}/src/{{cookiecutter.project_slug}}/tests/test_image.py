@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,16 +14,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from .. import bundle
 from ..config import Config
 from ..errors import BundleError
+from ..files import sha256
+from ..image import PREFIX
 from ..project import Project
+from ..publish.archive import write_archive
 from ..verify.verb import run as verify
 from .containers import Engine, engine
 from .needs import require
 from .published import copy
-from .small import PACKAGE, SOURCE
+from .small import PACKAGE, SOURCE, environment
 from .test_server import post
 
 ROOT = SOURCE.parent
@@ -35,20 +40,55 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield made
 
 
+FILES = ("pyproject.toml", "README.md", "LICENSE", "Dockerfile", ".dockerignore", "Makefile")
+TITLE = """A "tagger", $HOME's `best`: 100 %"""
+DOI, REPOSITORY = "10.5072/zenodo.1", "https://example.org/tagger"
+
+
+def make_context(folder: Path, project: Project) -> Path:
+    """Make a folder that has what a project has after `export`, and something that is nobody's business."""
+    folder.mkdir(exist_ok=True)
+    for name in FILES:
+        shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(SOURCE, folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(project.bundle, folder / "bundle")
+    identity = yaml.safe_load((project.root / "project.yaml").read_text(encoding="utf-8"))
+    identity |= {"title": TITLE, "doi": DOI, "repository": REPOSITORY}
+    (folder / "project.yaml").write_text(yaml.safe_dump(identity), encoding="utf-8")
+    for place in (".", "src", f"src/{PACKAGE}", "data", ".venv"):
+        (folder / place).mkdir(exist_ok=True)
+        (folder / place / ".env").write_text("TOKEN=not-for-everybody")
+        (folder / place / "secret.env").write_text("TOKEN=not-for-everybody")
+    (folder / "src" / PACKAGE / "secret.env").unlink()
+    return folder
+
+
+def make_image(containers: Engine, folder: Path, base: str) -> subprocess.CompletedProcess[str]:
+    """Run `make image` as a user does."""
+    command = ["make", "image", "ENGINE=podman", "REGISTRY=localhost", f"PYTHON={sys.executable}", "VENV=nowhere"]
+    build = f"BUILD=--format docker --build-arg BASE_IMAGE={base}"
+    paths = {"PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1", "FAIR_HEP_PROJECT": "."}
+    return subprocess.run(
+        [*command, build], cwd=folder, env={**containers.environment, **paths}, capture_output=True, text=True,
+        check=False, timeout=600,
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
-def image(containers: Engine, bundled: Bundled, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Build the image in a folder that has what a project has after `export`."""
-    context = tmp_path_factory.mktemp("context") / "project"
-    context.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", "Dockerfile"):
-        shutil.copy(ROOT / name, context / name)
-    shutil.copytree(SOURCE, context / "src", ignore=shutil.ignore_patterns("tests", "sample", "__pycache__"))
-    shutil.copytree(bundled[0].bundle, context / "bundle")
-    (context / "secret.env").write_text("TOKEN=not-for-everybody")
-    arguments = {"BASE_IMAGE": containers.base(), "VERSION": "0.1.0", "REVISION": "abc", "DOI": "10.5072/zenodo.1"}
-    options = [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
-    containers("build", "-q", "--format", "docker", *options, "-t", "localhost/model:0.1.0", str(context))
-    return "localhost/model:0.1.0"
+def base(containers: Engine) -> str:
+    return containers.base()
+
+
+@pytest.fixture(scope="module")
+def image(containers: Engine, base: str, bundled: Bundled, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Build the image as a user does: `make image`, in a git repository."""
+    folder = make_context(tmp_path_factory.mktemp("context") / "project", bundled[0])
+    identity = ("-c", "user.name=Ada Lovelace", "-c", "user.email=ada@example.org")
+    for words in (("init", "-q"), ("add", "LICENSE"), (*identity, "commit", "-q", "-m", "one")):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    done = make_image(containers, folder, base)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return f"localhost/{PACKAGE}:0.1.0"
 
 
 def same_answers(url: str, project: Project) -> None:
@@ -108,19 +148,27 @@ def test_the_image_is_the_fourth_face_and_leaves_no_container(
 
 
 @pytest.mark.slow
-def test_the_image_is_small_labelled_and_holds_no_secret(containers: Engine, image: str) -> None:
+def test_the_image_is_small_labelled_and_holds_no_secret(containers: Engine, image: str, base: str) -> None:
     (told,) = json.loads(containers("inspect", image))
-    labels = told["Labels"]
-    assert labels["org.opencontainers.image.version"] == "0.1.0"
-    assert labels["org.opencontainers.image.documentation"] == "10.5072/zenodo.1"
-    assert labels["org.opencontainers.image.licenses"]
+    label = {name.removeprefix(PREFIX): value for name, value in told["Labels"].items() if name.startswith(PREFIX)}
+    assert re.fullmatch(r"[0-9a-f]{40}", label.pop("revision"))
+    assert label == {
+        "title": TITLE,
+        "description": "A tagger for tests",
+        "version": "0.1.0",
+        "licenses": "MIT AND CC-BY-4.0",
+        "authors": "Lovelace, Ada",
+        "documentation": f"https://doi.org/{DOI}",
+        "source": REPOSITORY,
+    }
     assert "8080/ping" in json.dumps(told)
-    (base,) = json.loads(containers("inspect", containers("images", "-q", "localhost/python:3.11").split()[0]))
-    assert told["Size"] - base["Size"] < 600 * 10**6
+    (below,) = json.loads(containers("inspect", base))
+    assert told["Size"] - below["Size"] < 300 * 10**6
     listed = containers(
         "run", "--rm", image, "python3", "-c",
         "import importlib.util, pathlib; print([n for n in ('torch', 'mlflow', 'pandas', 'pip') "
-        "if importlib.util.find_spec(n)], list(pathlib.Path('/').rglob('secret.env')))",
+        "if importlib.util.find_spec(n)], [p for n in ('secret.env', '.env', 'tests/test_image.py', 'sample', '.git') "
+        "for p in pathlib.Path('/srv').rglob(n)])",
     )  # fmt: skip
     assert listed.splitlines()[-1] == "[] []"
 
@@ -138,19 +186,57 @@ def test_what_is_pushed_comes_back_and_gives_the_same(containers: Engine, image:
 
 
 @pytest.mark.slow
-def test_a_damaged_bundle_becomes_no_image(containers: Engine, image: str, bundled: Bundled, tmp_path: Path) -> None:
-    for name in ("pyproject.toml", "README.md", "LICENSE", "Dockerfile"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    shutil.copytree(SOURCE, tmp_path / "src", ignore=shutil.ignore_patterns("tests", "sample", "__pycache__"))
-    shutil.copytree(bundled[0].bundle, tmp_path / "bundle")
-    (tmp_path / "bundle" / "README.md").write_text("changed")
-    options = ("--format", "docker", "--build-arg", "BASE_IMAGE=localhost/python:3.11", "--build-arg", "VERSION=0.1.0")
-    done = subprocess.run(
-        ["podman", "build", *options, str(tmp_path)], env=containers.environment, capture_output=True, text=True,
-        check=False, timeout=600,
-    )  # fmt: skip
+def test_a_damaged_bundle_becomes_no_image(containers: Engine, base: str, bundled: Bundled, tmp_path: Path) -> None:
+    folder = make_context(tmp_path / "project", bundled[0])
+    (folder / "bundle" / "README.md").write_text("changed")
+    done = make_image(containers, folder, base)
     assert done.returncode != 0
     assert "README.md changed" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("nothing", "can't be run"),
+        ("version", "has version 0.1.0, project.yaml 9.9.9"),
+        ("bundle", "run `export` first"),
+    ],
+)
+def test_what_becomes_no_image_is_one_line(bundled: Bundled, tmp_path: Path, change: str, says: str) -> None:
+    folder = make_context(tmp_path / "project", bundled[0])
+    if change == "version":
+        text = (folder / "project.yaml").read_text().replace("0.1.0", "9.9.9")
+        (folder / "project.yaml").write_text(text)
+    elif change == "bundle":
+        shutil.rmtree(folder / "bundle")
+    done = subprocess.run(
+        [sys.executable, "-m", f"{PACKAGE}.image", "no-such-engine", "build", "."],
+        cwd=folder, env={**environment(bundled[0]), "FAIR_HEP_PROJECT": "."}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
+
+
+def test_the_workflow_takes_what_publish_made(bundled: Bundled, tmp_path: Path) -> None:
+    """The archive in ``dist/`` becomes the bundle that the workflow builds from; only the download itself isn't run."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "image.yml").read_text())
+    (script,) = (
+        s["run"] for s in workflow["jobs"]["image"]["steps"] if s.get("name", "").startswith("Fetch the bundle")
+    )
+    lines = [line for line in script.splitlines() if not line.startswith("gh release download ")]
+    assert len(lines) == len(script.splitlines()) - 1
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    archive = tmp_path / "dist" / f"{PACKAGE}-0.1.0.zip"
+    archive.parent.mkdir()
+    write_archive(bundled[0].bundle, archive)
+    (archive.parent / f"{archive.name}.sha256").write_text(f"{sha256(archive)}  {archive.name}\n")
+    settings = {"TAG": "v0.1.0", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = ["bash", "-euo", "pipefail", "-c", "\n".join(lines)]
+    done = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert bundle.check_files(tmp_path / "bundle") == bundle.check_files(bundled[0].bundle)
 
 
 def test_the_dockerfile_is_clean() -> None:
