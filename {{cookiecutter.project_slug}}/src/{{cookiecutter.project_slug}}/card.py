@@ -1,147 +1,271 @@
-"""The model card: what a stranger must know about a bundle, in one page."""
+"""The model card: what a stranger must know about a bundle, in the sections of Mitchell et al.
+
+Model Cards for Model Reporting, doi:10.1145/3287560.3287596. Everything comes from the files of the bundle and from
+what the model says of itself; what isn't known there is left out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from .bundle import MODEL, SUMS, WEIGHTS, Examples, Signature, Tensor
+from . import bundle, energy
+from .card_data import evaluation_data, source_of, training_data
+from .document import Block, Code, Items, Paragraph, Picture, Section, Table, markdown
+from .files import read_json
 from .metadata import authors, front_matter
 from .project import Project
 
-__all__ = ["write_card"]
+if TYPE_CHECKING:
+    from .models.contract import Model
+
+__all__ = ["CONFIGURATION", "card_sections", "pictures", "write_card"]
+
+#: The configuration that made a bundle, to make it again.
+CONFIGURATION = "configuration.yaml"
+_SHOWN = (".png", ".svg")
 
 
-def write_card(
-    project: Project,
-    *,
-    signature: Signature,
-    examples: Examples,
-    metrics: Mapping[str, Any],
-    parity: Sequence[Mapping[str, Any]],
-    citation: Mapping[str, str],
-    limits: Sequence[str],
-) -> str:
-    """Return the card as Markdown with a YAML head.
+def write_card(folder: Path, project: Project, model: Model) -> str:
+    """Return the card of a bundle as Markdown with a YAML head.
 
     Parameters
     ----------
-    project, signature, examples
-        What the model is.
-    metrics
-        What the evaluation and the explanation found, as in ``metrics.json``.
-    parity
-        How ONNX Runtime compared with PyTorch, as in ``parity.json``.
-    citation
-        The publication of the network's architecture.
-    limits
-        What the model itself warns of.
+    folder
+        The bundle with all other files in it.
+    project, model
+        Whose bundle it is, and what the network's own code says of it.
     """
-    tags = ["high-energy-physics", signature.model, "explainable"]
-    sections = [
-        f"# {project.title}\n\n{project.description}\n\n{_identity(project, signature, citation)}",
-        f"## Use it\n\n{_use(project)}",
-        f"## Inputs and outputs\n\n{_tensors(signature)}",
-        f"## Figures reached\n\n{_figures(metrics)}",
-        f"## How it was checked\n\n{_checked(examples, parity)}",
-        f"## Limits\n\n{_limits(metrics, limits)}",
-        f"## Files\n\n{_files()}",
-        f"## Cite\n\n{_cite(project, citation)}",
+    title = f"# {project.title}\n\n{project.description}"
+    body = markdown(card_sections(folder, project, model))
+    return f"{front_matter(project, ['high-energy-physics', model.name, 'explainable'])}\n{title}\n\n{body}\n"
+
+
+def card_sections(folder: Path, project: Project, model: Model) -> list[Section]:
+    """Return the card's sections; pictures are named relative to the bundle."""
+    metrics = read_json(folder / "metrics.json")
+    return [
+        Section("Model details", (_details(folder, project, model), _files(folder))),
+        Section("Intended use", _use(folder, project, model)),
+        Section("Factors", _factors(model)),
+        Section("Metrics", _metrics(metrics, model)),
+        Section("Evaluation data", evaluation_data(folder, project, metrics)),
+        Section("Training data", training_data(folder, project)),
+        Section("Quantitative analyses", sections=_analyses(folder, metrics, model)),
+        Section("Ethical considerations", _ethics(folder, model)),
+        Section("Caveats and recommendations", _caveats(metrics, model)),
+        Section("How to reproduce", _reproduce(folder, project)),
+        Section("How to cite", _cite(project, model)),
     ]
-    return front_matter(project, tags) + "\n" + "\n\n".join(sections) + "\n"
 
 
-def _identity(project: Project, signature: Signature, citation: Mapping[str, str]) -> str:
-    rows = [
-        ("Version", project.version),
-        ("DOI", project.doi),
-        (
-            "Network",
-            f"{signature.title} ({', '.join(f'{key}={value}' for key, value in signature.hyperparameters.items())})",
-        ),
-        ("Architecture", f"{citation['authors']}, {citation['title']}, doi:{citation['doi']}"),
-        ("Authors", "; ".join(author.name for author in authors(project))),
-        ("Data set", f"doi:{project.dataset.doi}" if project.dataset.doi else None),
-        ("Licences", _licences(project)),
-    ]
-    return "\n".join(f"- {name}: {value}" for name, value in rows if value)
+def pictures(folder: Path, model: Model, verb: str) -> tuple[Picture, ...]:
+    """Return the figures that a verb left in a bundle, each with what it shows."""
+    found = sorted(path for path in (folder / "figures" / verb).rglob("*") if path.suffix in _SHOWN)
+    return tuple(Picture(path.relative_to(folder).as_posix(), _caption(path, model)) for path in found)
 
 
-def _licences(project: Project) -> str:
-    licences = project.licenses
-    known = {"code": licences.code, "weights": licences.weights, "data": licences.data}
-    return ", ".join(f"{what} {licence}" for what, licence in known.items() if licence)
+def _caption(path: Path, model: Model) -> str:
+    known = (text for pattern, text in model.captions.items() if fnmatch(path.stem, pattern))
+    return next(known, path.stem.replace("_", " "))
 
 
-def _use(project: Project) -> str:
-    return (
-        "With the project's package, which needs numpy and ONNX Runtime but no training framework:\n\n"
-        "```python\n"
+def _details(folder: Path, project: Project, model: Model) -> Items:
+    signature = bundle.read_signature(folder)
+    trained = _trained(folder)
+    made = read_json(folder / "provenance.json")
+    chosen = ", ".join(f"{key}={value}" for key, value in signature.hyperparameters.items())
+    licences = {"code": project.licenses.code, "weights": project.licenses.weights, "data": project.licenses.data}
+    rows = {
+        "Version": f"{project.version}, of {made['finished'][:10]}",
+        "DOI": _doi(project.doi),
+        "Network": signature.title + (f" ({chosen})" if chosen else ""),
+        "Parameters": f"{trained['parameters']:,}" if "parameters" in trained else None,
+        "Architecture": f"{model.citation['authors']}, {model.citation['title']}, {_doi(model.citation['doi'])}",
+        "Authors": "; ".join(author.name for author in authors(project)),
+        "Licences": ", ".join(f"{what} {licence}" for what, licence in licences.items() if licence),
+        "Code": f"<{project.repository}>" if project.repository else None,
+        "Commit": f"`{made['git_commit']}`" if made.get("git_commit") else None,
+        "Questions": f"<{project.repository}/issues>" if project.repository else None,
+    }
+    return Items(tuple(f"{name}: {value}" for name, value in rows.items() if value))
+
+
+def _files(folder: Path) -> Table:
+    known = {
+        bundle.MODEL: "the network, for ONNX Runtime: raw values in, features and graph are made inside",
+        bundle.EXPLAINED: "the same network, which also says what its answers owe to its inputs",
+        bundle.WEIGHTS: "the weights, for PyTorch",
+        bundle.SIGNATURE: "names, axes, units and meaning of inputs and outputs; `schema.json` says how it is built",
+        "examples/": "stored inputs and answers with tolerances, and a request for the server",
+        "metrics.json": "everything that was measured",
+        "parity.json": "how ONNX Runtime compared with PyTorch",
+        "figures/": "the pictures",
+        CONFIGURATION: "the configuration that made it",
+        "provenance/": "what made it, step by step: versions, seeds, checksums of inputs",
+        bundle.SUMS: f"checksum of every file: `sha256sum --check {bundle.SUMS}`",
+    }
+    rows = [(f"`{name}`", text) for name, text in known.items() if (folder / name).exists() or name == bundle.SUMS]
+    return Table("Files of the bundle", ("file", "what it is"), tuple(rows))
+
+
+def _use(folder: Path, project: Project, model: Model) -> tuple[Block, ...]:
+    signature = bundle.read_signature(folder)
+    rows = []
+    for kind, specs in (("input", signature.inputs), ("output", signature.outputs)):
+        rows += [
+            (f"`{s.name}`", kind, _shape(s), s.unit, ", ".join(s.columns), s.meaning + "; optional" * s.optional)
+            for s in specs
+        ]
+    head = ("name", "kind", "shape", "unit", "columns", "meaning")
+    code = (
         f"from {project.slug}.runtime import load\n\n"
         'model = load("bundle")\n'
         "outputs = model.predict(examples)  # arrays of different lengths, or one padded array\n"
-        "```\n\n"
-        f"Any ONNX Runtime reads `{MODEL}` as well: it takes raw values, features and graph are made inside."
+        + ("why = model.explain(examples)  # relevances of all features\n" if signature.explained else "")
+    )
+    return (
+        Paragraph(f"{model.summary} Nothing else was tried."),
+        Paragraph("With the project's package, which needs NumPy and ONNX Runtime but no training framework:"),
+        Code(code, "python"),
+        Table("Inputs and outputs of the graph", head, tuple(rows)),
+        Paragraph(
+            "Out of scope: values in other units, other selections and other detectors give numbers without meaning."
+        ),
     )
 
 
-def _tensors(signature: Signature) -> str:
-    rows = ["| | name | shape | unit | columns | meaning |", "|---|---|---|---|---|---|"]
-    for kind, specs in (("input", signature.inputs), ("output", signature.outputs)):
-        rows += [
-            f"| {kind} | `{s.name}` | {_shape(s)} | {s.unit} | {', '.join(s.columns)} | {s.meaning} |" for s in specs
-        ]
-    return "\n".join(rows)
-
-
-def _shape(spec: Tensor) -> str:
+def _shape(spec: bundle.Tensor) -> str:
     return "[" + ", ".join(axis if axis in spec.dynamic else str(spec.sizes[axis]) for axis in spec.axes) + "]"
 
 
-def _figures(metrics: Mapping[str, Any]) -> str:
-    lines = [f"- {line}" for line in (*metrics["headline"], *metrics.get("explanation", {}).get("headline", []))]
-    tests = f"On {metrics['test_set']['examples']} test examples; data source: {metrics['source']}."
-    return "\n".join([tests, "", *lines, "", "All numbers are in `metrics.json`, the pictures in `figures/`."])
+def _factors(model: Model) -> tuple[Block, ...]:
+    return (Paragraph("What the answers depend on, and whether it was measured apart:"), Items(model.factors))
 
 
-def _checked(examples: Examples, parity: Sequence[Mapping[str, Any]]) -> str:
-    flipped = sum(int(row["flipped"]) for row in parity)
-    largest = max(float(row["largest"]) for row in parity)
+def _metrics(metrics: Mapping[str, Any], model: Model) -> tuple[Block, ...]:
+    rows = [(f"`{pattern}`", meaning) for pattern, meaning in model.measures.items()]
     return (
-        f"ONNX Runtime and PyTorch agree within {largest:.1g} at {len(parity)} shapes (`parity.json`); "
-        f"{flipped} of {sum(int(row['answers']) for row in parity)} answers hang on another choice of two neighbours "
-        "that are equally near, and were left out of this figure.\n\n"
+        Paragraph(
+            f"`{metrics['decisive']}` decides whether a new version may take the place of an old one. "
+            "Errors are statistical, from the size of the test set; the spread between trainings isn't in them."
+        ),
+        Table(
+            "What was measured (`*` stands for any class, working point or quantity)",
+            ("metric", "meaning"),
+            tuple(rows),
+        ),
+    )
+
+
+def _analyses(folder: Path, metrics: Mapping[str, Any], model: Model) -> tuple[Section, ...]:
+    explained = metrics.get("explanation")
+    tests = f"{metrics['test_set']['examples']} test examples, {source_of(metrics['source'])}."
+    performance = Section(
+        "Performance",
+        (
+            Paragraph(f"On {tests}"),
+            Items(tuple(metrics["headline"])),
+            *(Table.of(table) for table in metrics.get("tables", [])),
+            *pictures(folder, model, "evaluate"),
+        ),
+    )
+    return (performance, *([_explanation(folder, explained, model)] if explained else []), _checked(folder))
+
+
+def _explanation(folder: Path, explained: Mapping[str, Any], model: Model) -> Section:
+    how = explained.get("explained", {})
+    rules = ", ".join(f"{key} {value}" for key, value in how.items() if isinstance(value, str | float))
+    return Section(
+        "How it explains, and how far that can be trusted",
+        (
+            Paragraph(
+                "Layer-wise relevance propagation gives every feature of every element its part of an answer. The "
+                "parts, and what biases and the stabiliser take, sum to what is explained; that is checked for every "
+                f"example. Settings: {rules}."
+            ),
+            Items(tuple(explained["headline"])),
+            *(Table.of(table) for table in explained.get("tables", [])),
+            Paragraph(
+                "A relevance says what this network used, not what causes the answer in nature. Where relevances "
+                "barely change when weights are made random, they show the inputs more than the network."
+            ),
+            *pictures(folder, model, "explain"),
+        ),
+    )
+
+
+def _checked(folder: Path) -> Section:
+    parity, examples = read_json(folder / "parity.json"), bundle.read_examples(folder)
+    plain = [row for row in parity if not str(row["case"]).startswith("explained")]
+    flipped = sum(int(row["flipped"]) for row in plain)
+    largest = max(float(row["largest"]) for row in plain)
+    lines = (
+        f"ONNX Runtime and PyTorch agree within {largest:.1g} at {len(plain)} shapes (`parity.json`); {flipped} of "
+        f"{sum(int(row['answers']) for row in plain)} answers hang on another choice of two neighbours that are "
+        "equally near, and were left out of this figure.",
         f"`examples/` holds {examples.count} inputs with their outputs. A correct runtime reproduces them within "
         f"{examples.tolerance:g}; {len(examples.near_ties)} answers hang on a near-tie and may differ by more "
-        "elsewhere. The command `verify` tries it, and compares every file with its checksum."
+        "elsewhere. The command `verify` tries it, and compares every file with its checksum.",
     )
+    return Section("How it was checked", (Items(lines),))
 
 
-def _limits(metrics: Mapping[str, Any], limits: Sequence[str]) -> str:
+def _ethics(folder: Path, model: Model) -> tuple[Block, ...]:
+    spent = energy.cost(_trained(folder))
+    inputs = "; ".join(spec.meaning for spec in model.inputs)
     lines = [
-        *(f"- {limit}" for limit in limits),
-        f"- The figures hold for data like those it was tested on (source: {metrics['source']}), and for nothing else.",
-        "- Values in other units, or other selections and detectors, give numbers without meaning.",
+        f"The network sees no data of persons. Its inputs are: {inputs}.",
+        "An answer is a number for statistical analyses; no decision about a person was meant to hang on it.",
+        *([spent.sentence()] if spent else []),
+    ]
+    return (Items(tuple(lines)),)
+
+
+def _caveats(metrics: Mapping[str, Any], model: Model) -> tuple[Block, ...]:
+    lines = [
+        *model.limits,
+        f"The figures hold for data like those it was tested on ({source_of(metrics['source'])}), for nothing else.",
+        "Before using it on other data, measure it there: `evaluate` and `explain` do so for data of the same layout.",
     ]
     if metrics["source"] != "doi":
-        lines.append("- It wasn't trained on the published data set: don't compare these figures with published ones.")
-    return "\n".join(lines)
+        lines.append("It wasn't trained on the published data set: don't compare these figures with published ones.")
+    return (Items(tuple(lines)),)
 
 
-def _files() -> str:
+def _reproduce(folder: Path, project: Project) -> tuple[Block, ...]:
+    made = read_json(folder / "provenance.json")
+    lines = [f"git clone {project.repository}" if project.repository else None]
+    if made.get("git_commit") and not made["git_commit"].endswith("-dirty"):
+        lines.append(f"git checkout {made['git_commit']}")
+    lines += ["make install", "source .venv/bin/activate"]
+    lines.append(f"{project.slug} run --config bundle/{CONFIGURATION}  # data, training, figures and the bundle anew")
+    lines.append(f"{project.slug} verify  # is the bundle whole, and does it still give its stored answers?")
+    versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
     return (
-        f"- `{MODEL}`: the network for ONNX Runtime; `{WEIGHTS}`: its weights\n"
-        "- `signature.json`: names, axes, units and meaning of inputs and outputs\n"
-        "- `examples/`: stored inputs and answers, with tolerances\n"
-        "- `metrics.json`, `parity.json`, `figures/`: what was measured\n"
-        "- `provenance.json`, `provenance/`: what made it\n"
-        f"- `{SUMS}`: checksum of every file (`sha256sum --check {SUMS}`)"
+        Paragraph("In the project's folder, with the bundle in `bundle/`:"),
+        Code("\n".join(line for line in lines if line), "bash"),
+        Paragraph(
+            f"It was made with Python {made['python']} on {made['system']}, seed {made['seed']}, and {versions}."
+        ),
     )
 
 
-def _cite(project: Project, citation: Mapping[str, str]) -> str:
-    lines = ["- this model: see `CITATION.cff`" + (f", doi:{project.doi}" if project.doi else "")]
-    lines.append(f"- the architecture: doi:{citation['doi']}")
+def _cite(project: Project, model: Model) -> tuple[Block, ...]:
+    lines = ["this model: see `CITATION.cff`" + (f", {_doi(project.doi)}" if project.doi else "")]
+    lines.append(f"the architecture: {_doi(model.citation['doi'])}")
     if project.dataset.doi:
-        lines.append(f"- the data set: doi:{project.dataset.doi}")
-    return "\n".join(lines)
+        lines.append(f"the data set: {_doi(project.dataset.doi)}")
+    return (Items(tuple(lines)),)
+
+
+def _doi(doi: str | None) -> str | None:
+    return f"[doi:{doi}](https://doi.org/{doi})" if doi else None
+
+
+def _trained(folder: Path) -> Mapping[str, Any]:
+    path = folder / "provenance" / "train.json"
+    found: Mapping[str, Any] = read_json(path)["result"] if path.is_file() else {}
+    return found

@@ -48,6 +48,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
             "metrics": dict(found.metrics),
             "decisive": found.decisive,
             "headline": list(found.headline),
+            "tables": [table.as_dict() for table in found.tables],
             "examples": len(dataset),  # type: ignore[arg-type]
             "source": config.data.source,
         }

@@ -92,8 +92,9 @@ def fit(project: Project, config: Config, folder: Path, stores: Path) -> Fitted:
             gradient_clip_val=None,
             default_root_dir=folder,
         )
+        used, resumed = torch.get_num_threads(), checkpoint.is_file()
         with _told_apart():
-            ckpt = checkpoint if checkpoint.is_file() else None
+            ckpt = checkpoint if resumed else None
             trainer.fit(module, datamodule=data, ckpt_path=ckpt, weights_only=True)
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     module.load_state_dict(state["state_dict"])
@@ -106,6 +107,9 @@ def fit(project: Project, config: Config, folder: Path, stores: Path) -> Fitted:
         "parameters": sum(p.numel() for p in module.network.parameters()),
         "seconds": round(time.monotonic() - started, 1),
         "processes": trainer.world_size,
+        "threads": used,
+        "device": trainer.strategy.root_device.type,
+        "resumed": resumed,
     }
     return Fitted(module.network.cpu().eval(), history.rows, summary, trainer.global_rank)
 

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from .. import bundle, models, provenance
+from ..card import CONFIGURATION
 from ..config import Config
 from ..data.verb import store_folder
 from ..errors import BundleError, ExplainError, MissingStepError
@@ -124,6 +127,7 @@ def _fill(source: _Source, folder: Path) -> list[dict[str, Any]]:
     files = [source.folder("train") / bundle.WEIGHTS, source.folder("evaluate") / "outputs.npz"]
     public = config.model_copy(update=_public(config))
     provenance.record(folder, project, public, "export", inputs=provenance.checksums(project.root, *files))
+    write_text(folder / CONFIGURATION, _configuration(public))
     describe(project, folder)
     bundle.write_sums(folder)
     return parity
@@ -295,6 +299,10 @@ def _metadata(source: _Source, how: bundle.Relevance) -> dict[str, str]:
         data={split: {Path(name).name: checksum for name, checksum in files.items()} for split, files in raw.items()},
         explanation=how.model_dump_json(),
     )
+
+
+def _configuration(config: Config) -> str:
+    return yaml.safe_dump(config.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
 
 
 def _copy_runs(source: _Source, folder: Path) -> None:

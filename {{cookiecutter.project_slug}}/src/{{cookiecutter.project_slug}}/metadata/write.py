@@ -5,15 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from .. import bundle
-from ..files import new_folder, read_json, write_json, write_text
+from .. import bundle, models
+from ..files import new_folder, write_json, write_text
 from ..project import Project, identity
 from .citation import citation_cff
 from .codemeta import codemeta
 from .crate import CRATE, ro_crate
 from .croissant import croissant
 from .datacite import datacite
-from .facts import Facts, gather
+from .facts import gather
 from .fair4ml import fair4ml
 from .terms import vocabulary
 from .zenodo import zenodo_json
@@ -26,10 +26,12 @@ def describe(project: Project, folder: Path) -> None:
 
     Graphs, weights, examples and records of runs aren't touched. ``SHA256SUMS`` is the caller's, who writes it last.
     """
+    from ..card import write_card
+
     write_text(folder / "project.yaml", identity(project))
     write_text(folder / "CITATION.cff", citation_cff(project))
     facts = gather(project, folder)
-    write_text(folder / "README.md", _card(facts))
+    write_text(folder / "README.md", write_card(folder, project, models.get(project.model)))
     write_json(folder / "datacite.json", datacite(facts))
     write_json(folder / "croissant.json", croissant(facts))
     write_json(folder / "fair4ml.json", fair4ml(facts))
@@ -80,17 +82,3 @@ def write_all(project: Project, folder: Path) -> list[str]:
     for name, values in described.items():
         write_json(folder / name, values)
     return ["CITATION.cff", *described]
-
-
-def _card(facts: Facts) -> str:
-    from ..card import write_card
-
-    return write_card(
-        facts.project,
-        signature=facts.signature,
-        examples=bundle.read_examples(facts.folder),
-        metrics=facts.metrics,
-        parity=read_json(facts.folder / "parity.json"),
-        citation=facts.citation,
-        limits=facts.limits,
-    )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..config import Config
     from ..data.store import Store
+    from ..document import Table
 
     Batch: TypeAlias = Mapping[str, Tensor]
     Arrays: TypeAlias = Mapping[str, np.ndarray]
@@ -96,12 +97,16 @@ class Evaluation:
         Tables and figures that were written, relative to the folder of the evaluation.
     headline
         Lines for a human: the figures reached, with their statistical errors.
+    tables
+        For the model card: what the headline is drawn from. A study may have such tables too, as JSON values under
+        ``tables``.
     """
 
     metrics: Mapping[str, float]
     decisive: str
     files: tuple[str, ...] = ()
     headline: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
 
 
 class Model(ABC):
@@ -124,6 +129,12 @@ class Model(ABC):
     citation: Mapping[str, str]
     #: What a user must know before trusting an answer, one sentence each: for the model card.
     limits: tuple[str, ...] = ()
+    #: What answers depend on, and whether that was measured apart, one sentence each: for the model card.
+    factors: tuple[str, ...] = ()
+    #: What each metric of an evaluation is, by name; ``*`` stands for anything.
+    measures: Mapping[str, str] = {}
+    #: What the figures of evaluation and study show, by file name without suffix; ``*`` stands for anything.
+    captions: Mapping[str, str] = {}
 
     # -- the network ---------------------------------------------------------------------------------------------------
     @abstractmethod

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ...config import Strict, validate
 from ..contract import SPLITS, Evaluation, Model, TensorSpec
+from .card import CAPTIONS, FACTORS, MEASURES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,6 +136,9 @@ class ParticleFlowModel(Model):
         "An element gets at most one particle: where two share a tower, one of them is lost.",
         "Made for a parametrised detector in the manner of Delphes' CMS card, at the pile-up that it was trained with.",
     )
+    factors = FACTORS
+    measures = MEASURES
+    captions = CAPTIONS
 
     def build(self, **hyperparameters: Any) -> nn.Module:
         """Build one of the published networks, or one with other sizes."""

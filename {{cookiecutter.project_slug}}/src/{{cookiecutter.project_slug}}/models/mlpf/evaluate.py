@@ -13,6 +13,7 @@ import numpy as np
 from ...errors import DataError
 from ...files import new_file
 from ..contract import Evaluation
+from .card import comparison_table
 from .comparison import (
     Measure,
     confusions,
@@ -111,7 +112,8 @@ def evaluate(outputs: Arrays, targets: Arrays, folder: Path) -> Evaluation:
     metrics = dict(metrics_of(rows, found))
     _write(rows, folder / "comparison.csv")
     figures = evaluation_figures.draw(found, jets, folder)
-    return Evaluation(metrics, DECISIVE, ("comparison.csv", *figures), tuple(_headline(rows, metrics, found)))
+    headline = tuple(_headline(rows, metrics, found))
+    return Evaluation(metrics, DECISIVE, ("comparison.csv", *figures), headline, (comparison_table(rows),))
 
 
 def measure(found: Comparison, jets: Mapping[str, Mapping[str, np.ndarray]]) -> list[Row]:

@@ -17,6 +17,7 @@ from ...errors import ExplainError
 from ...explain.ledger import TOLERANCE
 from ...explain.parts import weights_sha256
 from ...provenance import brief
+from .card import study_tables
 from .features import COLUMNS
 from .particles import CLASSES, MOMENTA
 from .relevances import (
@@ -116,6 +117,7 @@ def study(network: nn.Module, dataset: Dataset[Any], config: Config, folder: Pat
     }
     if options.trust:
         found["trust"] = randomised(network, dataset, choices, epsilon=epsilon, seed=config.seed, limit=options.trust)
+    found["tables"] = [table.as_dict() for table in study_tables(found)]
     _draw(found, folder, options.format)
     if settings.figures:
         shown = [choice.index for choice in choices[: settings.figures]]

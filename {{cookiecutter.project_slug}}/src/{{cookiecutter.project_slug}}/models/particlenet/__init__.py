@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ...config import Strict, validate
 from ..contract import SPLITS, Evaluation, Model, TensorSpec
+from .card import CAPTIONS, FACTORS, MEASURES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,6 +105,9 @@ class ParticleNetModel(Model):
     }
 
     limits = ("Made for anti-kT jets (R = 0.8) with pT from 550 to 650 GeV and |eta| below 2.",)
+    factors = FACTORS
+    measures = MEASURES
+    captions = CAPTIONS
 
     def build(self, **hyperparameters: Any) -> nn.Module:
         """Build ParticleNet or ParticleNet-Lite."""

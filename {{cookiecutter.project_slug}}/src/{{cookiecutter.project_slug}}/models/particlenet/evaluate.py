@@ -14,6 +14,7 @@ from ...figures import COLOURS, figure
 from ...files import new_file
 from ..contract import Evaluation
 from ..tagging import WorkingPoint, area, area_difference, working_points
+from .card import working_point_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +53,8 @@ def evaluate(outputs: Arrays, targets: Arrays, folder: Path) -> Evaluation:
             for efficiency, point in zip(EFFICIENCIES[:2], points[:2], strict=True)
         ),
     )
-    return Evaluation(metrics, "auc", ("working_points.csv", "roc.png", "scores.png"), headline)
+    files = ("working_points.csv", "roc.png", "scores.png")
+    return Evaluation(metrics, "auc", files, headline, (working_point_table(points),))
 
 
 def not_worse(outputs: Arrays, champion: Arrays, targets: Arrays) -> tuple[bool, str]:

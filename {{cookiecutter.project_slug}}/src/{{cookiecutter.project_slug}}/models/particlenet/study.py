@@ -18,6 +18,7 @@ from ...errors import ExplainError
 from ...explain.parts import weights_sha256
 from ...provenance import brief
 from . import MODEL
+from .card import trust_tables
 from .edges import angle_and_mass, between_subjets
 from .features import FEATURES
 from .figures import CLASSES, draw_edge_graph, draw_fractions, draw_scores, draw_spectra, draw_where
@@ -120,6 +121,7 @@ def study(network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Conf
         found["fractions"]["untrained"] = _untrained(dataset, indices, target, config)
     if options.trust:
         found["trust"] = _trust(network, datasets["val"], target, config)
+        found["tables"] = [table.as_dict() for table in trust_tables(found["trust"], settings.composite)]
     _draw(found, tables, path, settings)
     found["headline"] = _headline(found, settings)
     return found
