@@ -16,6 +16,7 @@ from .card_data import evaluation_data, source_of, training_data
 from .document import Block, Code, Items, Paragraph, Picture, Section, Table, markdown
 from .files import read_json
 from .metadata import authors, front_matter
+from .metadata.facts import gather, learned_from
 from .project import Project
 
 if TYPE_CHECKING:
@@ -51,13 +52,13 @@ def card_sections(folder: Path, project: Project, model: Model) -> list[Section]
         Section("Intended use", _use(folder, project, model)),
         Section("Factors", _factors(model)),
         Section("Metrics", _metrics(metrics, model)),
-        Section("Evaluation data", evaluation_data(folder, project, metrics)),
-        Section("Training data", training_data(folder, project)),
+        Section("Evaluation data", evaluation_data(gather(project, folder), metrics)),
+        Section("Training data", training_data(gather(project, folder))),
         Section("Quantitative analyses", sections=_analyses(folder, metrics, model)),
         Section("Ethical considerations", _ethics(folder, model)),
         Section("Caveats and recommendations", _caveats(metrics, model)),
         Section("How to reproduce", _reproduce(folder, project)),
-        Section("How to cite", _cite(project, model)),
+        Section("How to cite", _cite(folder, project, model)),
     ]
 
 
@@ -77,7 +78,7 @@ def _details(folder: Path, project: Project, model: Model) -> Items:
     trained = _trained(folder)
     made = read_json(folder / "provenance.json")
     chosen = ", ".join(f"{key}={value}" for key, value in signature.hyperparameters.items())
-    licences = {"code": project.licenses.code, "weights": project.licenses.weights, "data": project.licenses.data}
+    licences = {"code": project.licenses.code, "weights": project.licenses.weights}
     rows = {
         "Version": f"{project.version}, of {made['finished'][:10]}",
         "DOI": _doi(project.doi),
@@ -207,7 +208,7 @@ def _checked(folder: Path) -> Section:
         f"{sum(int(row['answers']) for row in plain)} answers hang on another choice of two neighbours that are "
         "equally near, and were left out of this figure.",
         f"`examples/` holds {examples.count} inputs with their outputs. A correct runtime reproduces them within "
-        f"{examples.tolerance:g}; {len(examples.near_ties)} answers hang on a near-tie and may differ by more "
+        f"{examples.tolerance:g}; {len(examples.near_ties)} of these answers hang on a near-tie and may differ by more "
         "elsewhere. The command `verify` tries it, and compares every file with its checksum.",
     )
     return Section("How it was checked", (Items(lines),))
@@ -253,11 +254,11 @@ def _reproduce(folder: Path, project: Project) -> tuple[Block, ...]:
     )
 
 
-def _cite(project: Project, model: Model) -> tuple[Block, ...]:
+def _cite(folder: Path, project: Project, model: Model) -> tuple[Block, ...]:
     lines = ["this model: see `CITATION.cff`" + (f", {_doi(project.doi)}" if project.doi else "")]
     lines.append(f"the architecture: {_doi(model.citation['doi'])}")
-    if project.dataset.doi:
-        lines.append(f"the data set: {_doi(project.dataset.doi)}")
+    if learned := learned_from(folder):
+        lines.append(f"the data set that it learned from: {_doi(learned)}")
     return (Items(tuple(lines)),)
 
 

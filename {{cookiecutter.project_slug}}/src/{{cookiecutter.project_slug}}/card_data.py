@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .document import Block, Items, Paragraph, Table
 from .files import read_json
-from .project import Project
+
+if TYPE_CHECKING:
+    from .metadata import Facts
 
 __all__ = ["evaluation_data", "source_of", "training_data"]
 
@@ -25,47 +26,50 @@ def source_of(source: str) -> str:
     return _SOURCES.get(source, source)
 
 
-def evaluation_data(folder: Path, project: Project, metrics: Mapping[str, Any]) -> tuple[Block, ...]:
-    """Return which test set the figures are of, and why."""
+def evaluation_data(facts: Facts, metrics: Mapping[str, Any]) -> tuple[Block, ...]:
+    """Return which test set the figures are of."""
     test = metrics["test_set"]
     return (
         Paragraph(
             f"{test['examples']} examples of the test split, {source_of(metrics['source'])}; training never saw "
             "them, and nothing was chosen by looking at them."
         ),
-        *_dataset(project, metrics["source"]),
-        _checksums("Files of the test set", test["files"]),
-        *_counts(folder, "test"),
+        _dataset(facts),
+        Table("Files of the test set", ("file", "SHA-256"), tuple((n, f"`{c}`") for n, c in test["files"].items())),
+        *_counts(facts, ("test",)),
     )
 
 
-def training_data(folder: Path, project: Project) -> tuple[Block, ...]:
+def training_data(facts: Facts) -> tuple[Block, ...]:
     """Return what the network learned from."""
-    made = read_json(folder / "provenance.json")
-    source = made["configuration"]["data"]["source"]
-    known: list[Block] = []
-    for split in ("train", "val"):
-        path = folder / "provenance" / f"data-{split}.json"
-        if path.is_file():
-            files = {Path(name).name: checksum for name, checksum in read_json(path)["inputs"].items()}
-            known.append(_checksums(f"Files of the split {split}", files))
-            known += _counts(folder, split)
-    return (Paragraph(f"Training and validation data come {source_of(source)}."), *_dataset(project, source), *known)
+    rows = tuple(
+        (file.name.rpartition("/")[2], split.name, f"`{file.sha256}`")
+        for split in facts.data.splits
+        for file in split.files
+        if split.name != "test"
+    )
+    return (
+        Paragraph(f"Training and validation data come {source_of(facts.data.source)}."),
+        _dataset(facts),
+        Table("Files of the training and validation splits", ("file", "split", "SHA-256"), rows),
+        *_counts(facts, ("train", "val")),
+    )
 
 
-def _dataset(project: Project, source: str) -> Iterator[Block]:
-    if source == "doi" and project.dataset.doi:
-        licence = f", licence {project.licenses.data}" if project.licenses.data else ""
-        yield Paragraph(f"Data set: [doi:{project.dataset.doi}](https://doi.org/{project.dataset.doi}){licence}.")
+def _dataset(facts: Facts) -> Paragraph:
+    data = facts.data
+    doi = f", [doi:{data.doi}](https://doi.org/{data.doi})" if data.doi else ""
+    licence = f", licence {data.license}" if data.license else ""
+    return Paragraph(f"Data set: {data.title}{doi}{licence}.")
 
 
-def _checksums(title: str, files: Mapping[str, str]) -> Table:
-    return Table(title, ("file", "SHA-256"), tuple((name, f"`{checksum}`") for name, checksum in sorted(files.items())))
-
-
-def _counts(folder: Path, split: str) -> Iterator[Block]:
-    path = folder / "provenance" / f"data-{split}.json"
-    counts = read_json(path).get("counts", {}) if path.is_file() else {}
-    plain = {name: value for name, value in counts.items() if isinstance(value, int | str)}
-    if plain:
-        yield Items((f"counted in {split}: " + ", ".join(f"{n.replace('_', ' ')} {v}" for n, v in plain.items()),))
+def _counts(facts: Facts, splits: tuple[str, ...]) -> Iterator[Block]:
+    lines = []
+    for split in splits:
+        path = facts.folder / "provenance" / f"data-{split}.json"
+        counts = read_json(path).get("counts", {}) if path.is_file() else {}
+        plain = [f"{name.replace('_', ' ')} {value}" for name, value in counts.items() if isinstance(value, int | str)]
+        if plain:
+            lines.append(f"counted in {split}: {', '.join(plain)}")
+    if lines:
+        yield Items(tuple(lines))

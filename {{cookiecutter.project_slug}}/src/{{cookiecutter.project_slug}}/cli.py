@@ -190,6 +190,24 @@ def publish(  # noqa: PLR0917
     return {"target": target, "url": address, "release": release, "to": to, "send": send}
 
 
+@_verb("report", "Write a page about the model: card, figures, and parts to click on.")
+def report() -> dict[str, Any]:
+    """Take no options."""
+    return {}
+
+
+@_verb("index", "Gather bundles into a folder that any web server can show.", configured=False)
+@click.argument(
+    "bundles", nargs=-1, required=True, metavar="BUNDLE...", type=click.Path(file_okay=False, path_type=Path)
+)
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write.")
+@click.option("--title", default="Models", show_default=True, help="Title of the page.")
+@click.option("--url", help="Address that the folder will have.")
+def index(bundles: tuple[Path, ...], output: Path, title: str, url: str | None) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"bundles": bundles, "output": output, "title": title, "url": url}
+
+
 @_verb("predict", "Score the examples of a file with the bundle's model.", module=".predict.verb")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write to.")

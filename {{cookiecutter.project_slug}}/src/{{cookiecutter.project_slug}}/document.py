@@ -121,5 +121,5 @@ def _block(block: Block) -> str:
             return f"![{title}]({path})"
         case Table(title, head, rows):
             cells = [head, ("---",) * len(head), *rows]
-            lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells]
-            return "\n".join([f"*{title}*", "", *lines])
+            shown = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells]
+            return "\n".join([f"*{title}*", "", *shown])

@@ -54,11 +54,15 @@ class Cost:
 
     def sentence(self) -> str:
         """Return time and energy for a human."""
-        on = f"{self.threads} threads of a CPU" if self.device == "cpu" else f"one accelerator ({self.device})"
+        on = (
+            f"{self.threads} thread{'s' * (self.threads > 1)} of a CPU"
+            if self.device == "cpu"
+            else f"one accelerator ({self.device})"
+        )
         how = f"{CORE_WATTS:g} W for each thread" if self.device == "cpu" else f"{ACCELERATOR_WATTS:g} W for each"
+        work = f"in {self.processes} processes, each on" if self.processes > 1 else "on"
         return (
-            f"Training took {duration(self.seconds)} (measured) in {self.processes} "
-            f"process{'es' if self.processes > 1 else ''}, each on {on}"
+            f"Training took {duration(self.seconds)} (measured) {work} {on}"
             f"{'; it was resumed, and only its last part was timed' if self.resumed else ''}. "
             f"Energy: {self.kilowatt_hours:.2g} kWh, an estimate from this time and an assumed power of {how}; "
             "nothing was measured with a meter, and where the electricity came from isn't known."
@@ -67,10 +71,15 @@ class Cost:
 
 def cost(result: Mapping[str, Any]) -> Cost | None:
     """Return the cost of a training from what ``train`` recorded, or None where it recorded too little."""
-    wanted = ("seconds", "processes", "threads", "device")
-    if any(name not in result for name in wanted):
+    if any(name not in result for name in ("seconds", "processes", "threads", "device")):
         return None
-    return Cost(*(result[name] for name in wanted), resumed=bool(result.get("resumed", False)))
+    return Cost(
+        seconds=result["seconds"],
+        processes=result["processes"],
+        threads=result["threads"],
+        device=result["device"],
+        resumed=bool(result.get("resumed", False)),
+    )
 
 
 def duration(seconds: float) -> str:

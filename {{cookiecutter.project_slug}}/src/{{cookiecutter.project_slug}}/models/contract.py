@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Batch: TypeAlias = Mapping[str, Tensor]
     Arrays: TypeAlias = Mapping[str, np.ndarray]
 
-__all__ = ["SPLITS", "Model", "TensorSpec"]
+__all__ = ["SPLITS", "Evaluation", "Model", "Part", "TensorSpec"]
 
 SPLITS = ("train", "val", "test")
 
@@ -107,6 +107,27 @@ class Evaluation:
     files: tuple[str, ...] = ()
     headline: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """An interactive part of the report.
+
+    Parameters
+    ----------
+    title, text
+        Heading, and what there is to see and to do; both are text.
+    data
+        JSON values.
+    script
+        JavaScript, an expression: a function of the element to fill, the data, and ``tools`` (see ``report.js``).
+        Whatever a click does must be possible with the controls of a form too.
+    """
+
+    title: str
+    text: str
+    data: Mapping[str, Any]
+    script: str
 
 
 class Model(ABC):
@@ -234,3 +255,11 @@ class Model(ABC):
         What is chosen by measuring, such as the recommended rules, is chosen on the validation split: ``datasets`` has
         "val" and "test".
         """
+
+    # -- the report ----------------------------------------------------------------------------------------------------
+    def parts(self, evaluation: Path, explanation: Path) -> Sequence[Part]:
+        """Return interactive parts of the report, from what `evaluate` and `study` left in their folders.
+
+        The explanation may be missing.
+        """
+        return ()

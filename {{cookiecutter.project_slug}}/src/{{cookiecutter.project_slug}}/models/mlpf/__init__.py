@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from ...config import Strict, validate
-from ..contract import SPLITS, Evaluation, Model, TensorSpec
+from ..contract import SPLITS, Evaluation, Model, Part, TensorSpec
 from .card import CAPTIONS, FACTORS, MEASURES
 
 if TYPE_CHECKING:
@@ -222,6 +222,12 @@ class ParticleFlowModel(Model):
         from .study import study
 
         return study(network, datasets["test"], config, folder)
+
+    def parts(self, evaluation: Path, explanation: Path) -> Sequence[Part]:
+        """Return the interactive parts of the report."""
+        from .report import parts
+
+        return tuple(parts(evaluation, explanation))
 
 
 MODEL = ParticleFlowModel()

@@ -6,10 +6,9 @@ As a figure, and as one HTML file to click on that needs neither a server nor a 
 from __future__ import annotations
 
 import base64
-import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,8 @@ import numpy as np
 from ...errors import ExplainError
 from ...figures import COLOURS, figure
 from ...files import new_file, write_text
+from ...interactive import part_page
+from ..contract import Part
 from .features import COLUMNS, TRACK
 from .particles import CLASSES
 from .relevances import load_event
@@ -26,13 +27,15 @@ from .tables import r_map
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
-__all__ = ["EventMaps", "draw_display", "explain_event", "write_page"]
+__all__ = [
+    "LABELS", "LOWEST", "EventMaps", "draw_display", "event_part", "explain_event", "packed_event", "write_page",
+]  # fmt: skip
 
 #: Rows of an R-map on the page below the element itself.
 OTHERS = 8
 #: Smallest share of |R| that is drawn in colour.
-_LOWEST = 1e-4
-_LABELS = (
+LOWEST = 1e-4
+LABELS = (
     "track | tower", "pT | ET [GeV]", "η", "sin φ", "cos φ", "p | E [GeV]", "η outer | E ECAL [GeV]",
     "sin φ outer | E HCAL [GeV]", "cos φ outer", "charge [e]", "is gen. muon", "is gen. electron",
 )  # fmt: skip
@@ -142,8 +145,8 @@ def draw_display(event: EventMaps, chosen: int, path: Path) -> None:
             panel.scatter(eta[kind], phi[kind], s=6, marker=marker, color="#b8b8b8", lw=0, label=label, zorder=1)
         for kind, marker in ((track, "o"), (~track, "s")):
             here = kind[seen] & (seen != chosen)
-            norm = LogNorm(_LOWEST, 1.0)
-            values = np.maximum(share[here], _LOWEST)
+            norm = LogNorm(LOWEST, 1.0)
+            values = np.maximum(share[here], LOWEST)
             points: dict[str, Any] = {"c": values, "norm": norm, "cmap": "viridis_r", "marker": marker, "zorder": 2}
             shown = panel.scatter(eta[seen[here]], phi[seen[here]], s=34, lw=0.4, edgecolors="black", **points)
         panel.scatter(
@@ -165,30 +168,16 @@ def draw_display(event: EventMaps, chosen: int, path: Path) -> None:
         picture.savefig(name)
 
 
-def write_page(event: EventMaps, path: Path) -> None:
-    """Write the event as one HTML file where a click on an element shows its R-map; ``#17`` opens element 17.
-
-    Raises
-    ------
-    ExplainError
-        If plotly isn't installed.
-    """
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise ExplainError(
-            "interactive event displays need plotly: install it, or set explain.options.interactive=false"
-        ) from error
-
+def packed_event(event: EventMaps) -> dict[str, Any]:
+    """Return an event with its maps as JSON values that `event_part` draws."""
     rows, maps = _top(event)
-    data = {
+    return {
         "index": event.index,
         "chosen": event.typical(),
         "others": OTHERS,
-        "lowest": _LOWEST,
-        "labels": list(_LABELS),
+        "lowest": LOWEST,
+        "labels": list(LABELS),
         "classes": list(CLASS_LABELS),
-        "columns": list(COLUMNS),
         "track": (event.elements[:, 0] == TRACK).astype(int).tolist(),
         "true": event.true.tolist(),
         "predicted": event.predicted.tolist(),
@@ -203,10 +192,29 @@ def write_page(event: EventMaps, path: Path) -> None:
         "rows": _packed(rows, "<i4"),
         "maps": _packed(maps, "<f4"),
     }
-    page = Template((Path(__file__).parent / "display.html").read_text(encoding="utf-8"))
-    # "</script>" inside a script would end it.
-    library, values = (text.replace("</script", "<\\/script") for text in (get_plotlyjs(), json.dumps(data)))
-    write_text(path, page.substitute(plotly=library, data=values, index=event.index))
+
+
+def event_part(events: Sequence[Mapping[str, Any]]) -> Part:
+    """Return the interactive part that shows packed events."""
+    return Part(
+        "What every element owes to the others",
+        "Every dot is a track (disc) or a calorimeter tower (square). Click on one, or type its number: the others "
+        "are coloured by their share of the absolute relevance |R| for the logit of its predicted class, and its R-map "
+        "shows which features carry it.",
+        {"events": list(events)},
+        (Path(__file__).parent / "display.js").read_text(encoding="utf-8"),
+    )
+
+
+def write_page(event: EventMaps, path: Path) -> None:
+    """Write the event as one HTML file where a click on an element shows its R-map; ``#17`` opens element 17.
+
+    Raises
+    ------
+    ProjectError
+        If plotly isn't installed.
+    """
+    write_text(path, part_page(f"Event {event.index}", [event_part([packed_event(event)])]))
 
 
 def _top(event: EventMaps) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ from ...errors import ExplainError
 from ...explain.ledger import TOLERANCE
 from ...explain.parts import weights_sha256
 from ...provenance import brief
+from ...files import write_json
 from .card import study_tables
 from .features import COLUMNS
 from .particles import CLASSES, MOMENTA
@@ -143,13 +144,14 @@ def _draw(found: Mapping[str, Any], folder: Path, suffix: str) -> None:
 def _display(
     network: Any, dataset: Any, indices: list[int], folder: Path, *, epsilon: float, options: StudyOptions
 ) -> None:
-    from .display import draw_display, explain_event, write_page
+    from .display import draw_display, explain_event, packed_event, write_page
 
     for index in indices:
         event = explain_event(network, dataset, index, epsilon)
         draw_display(event, event.typical(), folder / f"event_{index}.{options.format}")
         if options.interactive:
             write_page(event, folder / f"event_{index}.html")
+            write_json(folder / f"event_{index}.json", packed_event(event))
 
 
 def _headline(found: Mapping[str, Any], settings: ExplainConfig) -> list[str]:

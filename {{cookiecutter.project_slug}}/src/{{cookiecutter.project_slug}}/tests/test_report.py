@@ -1,0 +1,186 @@
+"""The report: one page that asks nothing of anybody, for every reader, looked at in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from .. import models
+from ..config import Config
+from ..document import Items, Paragraph, Picture, Section, Table
+from ..errors import BundleError, MissingStepError
+from ..files import read_json, write_json
+from ..models.contract import Part
+from ..page import Shown, inline, json_block, page, section_html
+from ..project import Project
+from ..report import FILE, run
+from .browser import audit, opened, screenshot
+from .published import copy
+
+Bundled = tuple[Project, Config]
+
+
+@pytest.fixture(scope="module")
+def report(bundled: Bundled, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    project, config = copy(bundled, tmp_path_factory.mktemp("report") / "project")
+    found = run(project, config)
+    assert found["parts"], "the model has interactive parts of the evaluation or of the explanation"
+    assert found["bytes"] < 12 * 2**20
+    return project.root / FILE
+
+
+class _Outline(HTMLParser):
+    """What a reader without eyes gets: headings, landmarks, names of pictures, heads of tables."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headings: list[int] = []
+        self.landmarks: list[str] = []
+        self.addresses: list[str] = []
+        self.nameless: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag in ("header", "nav", "main", "footer"):
+            self.landmarks.append(tag)
+        if tag == "img" and not values.get("alt"):
+            self.nameless.append(str(values.get("src"))[:60])
+        if tag == "th" and values.get("scope") not in ("row", "col"):
+            self.nameless.append("th")
+        self.addresses += [str(values[name]) for name in ("src", "href") if name in values]
+        self.ids += [str(values["id"])] if "id" in values else []
+
+
+def _outline(text: str) -> _Outline:
+    outline = _Outline()
+    outline.feed(text)
+    return outline
+
+
+def test_page_is_whole_and_has_an_order(report: Path, bundled: Bundled) -> None:
+    text = report.read_text(encoding="utf-8")
+    outline = _outline(text)
+    assert outline.landmarks == ["header", "nav", "main", "footer"]
+    assert outline.headings[0] == 1
+    assert outline.headings.count(1) == 1
+    assert all(after - before <= 1 for before, after in zip(outline.headings, outline.headings[1:], strict=False))
+    assert outline.nameless == []
+    assert len(outline.ids) == len(set(outline.ids))
+    inside = [address[1:] for address in outline.addresses if address.startswith("#")]
+    assert set(inside) <= set(outline.ids)
+    # What isn't inside the page is a link to click on; nothing is loaded.
+    assert not re.search(r'<(script|img|link|iframe)[^>]*(src|href)="(?!data:)', text)
+    assert re.search("default-src 'none'", text)
+    metrics = read_json(bundled[0].bundle / "metrics.json")
+    assert all(inline(line) in text for line in metrics["headline"])
+
+
+def test_a_browser_draws_every_part_in_silence(report: Path, tmp_path: Path) -> None:
+    found = opened(report, tmp_path)
+    assert found.console == []
+    assert found.requested == []
+    parts = len(re.findall(r'id="part-\d+"', found.document))
+    assert parts == found.document.count('data-drawn="yes"') > 0
+    assert found.document.count("js-plotly-plot") >= parts
+    assert not re.search(r'role="status">\s*<', found.document), "every part says in words what it shows"
+
+
+@pytest.mark.parametrize("width", [1280, 500])
+def test_it_is_a_picture_and_not_blank(report: Path, tmp_path: Path, width: int) -> None:
+    from PIL import Image
+
+    with Image.open(screenshot(report, tmp_path, width=width)) as image:
+        values = np.asarray(image.convert("RGB"))
+    assert values.shape[1] == width
+    background = (values == values[0, 0]).all(2)
+    assert 0.3 < background.mean() < 0.98
+    assert len(np.unique(values.reshape(-1, 3), axis=0)) > 50
+    # Nothing sticks out on the right: a margin of the background's colour is left along the whole height.
+    assert background[:, -8:].all()
+
+
+def test_axe_finds_nothing_to_complain_about(report: Path, tmp_path: Path) -> None:
+    assert audit(report, tmp_path) == []
+
+
+def test_axe_would_find_something(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.html"
+    filler = "<p>words</p>" + "<ul><li>more</li></ul><table><tr><th>a</th><td>b</td></tr></table><button></button>"
+    bad.write_text(f'<html><head></head><body><img src="data:,"><p style="color:#ccc">pale</p>{filler}</body></html>')
+    rules = {line.split(":")[0] for line in audit(bad, tmp_path)}
+    assert {"image-alt", "color-contrast", "html-has-lang", "document-title", "button-name"} <= rules
+
+
+def test_without_runs_the_page_has_the_card_alone(bundled: Bundled, tmp_path: Path) -> None:
+    project, config = copy(bundled, tmp_path / "project")
+    found = run(project, config.model_copy(update={"name": "elsewhere"}))
+    assert found["parts"] == []
+    text = (project.root / FILE).read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert text.count("<img") == len(list((project.bundle / "figures").rglob("*.png")))
+
+
+def test_runs_of_another_bundle_and_changed_bundles_are_refused(bundled: Bundled, tmp_path: Path) -> None:
+    project, config = copy(bundled, tmp_path / "project")
+    path = project.run(config.name, "evaluate") / "metrics.json"
+    metrics = read_json(path)
+    name = next(iter(metrics["metrics"]))
+    write_json(path, {**metrics, "metrics": {**metrics["metrics"], name: 0.123}})
+    with pytest.raises(BundleError, match="other metrics than bundle: run `export` again"):
+        run(project, config)
+    (project.bundle / "README.md").write_text("better")
+    with pytest.raises(BundleError, match=r"README\.md changed"):
+        run(project, config)
+    assert not (project.root / FILE).exists()
+    with pytest.raises(MissingStepError, match="export"):
+        run(project.model_copy(update={"root": tmp_path / "empty"}), config)
+
+
+def test_text_from_elsewhere_stays_text() -> None:
+    evil = '<script>alert("x")</script> [here](javascript:alert(1)) "quoted" & `<b>`'
+    sections = [
+        Section(evil, (Paragraph(evil), Items((evil,)), Table(evil, (evil,), ((evil,),)), Picture("x.png", evil)))
+    ]
+    text = section_html(sections, lambda picture: Shown("data:,"))
+    assert "<script" not in text
+    assert "<b>" not in text
+    assert "<a " not in text
+    block = json_block({"text": "</script><!--"})
+    assert block.count("<") == 2
+    assert json.loads(re.sub("<[^>]*>", "", block)) == {"text": "</script><!--"}
+
+
+def test_policy_stops_a_script_that_is_not_the_page_s_own(tmp_path: Path) -> None:
+    body = "<script>document.body.dataset.evil = 'ran'</script>"
+    own = "document.body.dataset.own = 'ran'; '</script>';"
+    text = page(
+        "Test", description="", header="<h1>x</h1>", contents=(), body=body, footer="", scripts=[own],
+    )  # fmt: skip
+    (tmp_path / "page.html").write_text(text, encoding="utf-8")
+    found = opened(tmp_path / "page.html", tmp_path)
+    assert 'data-own="ran"' in found.document
+    assert 'data-evil="ran"' not in found.document
+    assert any("Content Security Policy" in line for line in found.console)
+
+
+def test_a_request_would_be_seen(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text('<img src="http://example.org/picture.png">')
+    assert opened(tmp_path / "page.html", tmp_path).requested == ["http://example.org/picture.png"]
+
+
+def test_parts_are_what_the_contract_says(bundled: Bundled) -> None:
+    project, config = bundled
+    folders = (project.run(config.name, "evaluate"), project.run(config.name, "explain"))
+    parts = models.get(project.model).parts(*folders)
+    assert all(isinstance(part, Part) for part in parts)
+    assert all(
+        json.dumps(part.data, allow_nan=False) and part.script.startswith("(root, data, tools) =>") for part in parts
+    )
