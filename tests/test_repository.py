@@ -20,6 +20,7 @@ WRITERS = [
     ("release.yml", {"actions": "read", "contents": "write"}),
     ("release.yml", {"actions": "write"}),
     ("image.yml", {"id-token": "write"}),
+    ("pages.yml", {"pages": "write", "id-token": "write"}),
 ]
 TEXT = {".py", ".md", ".yaml", ".yml", ".toml", ".json", ".cff", ".txt", ".ini", "", ".ipynb", ".cfg"}
 
@@ -88,7 +89,7 @@ def test_workflows_take_no_more_than_they_need(path: Path) -> None:
     assert workflow["permissions"] == {}
     for job in workflow["jobs"].values():
         if set(job["permissions"].values()) != {"read"}:
-            # A release, the start of another workflow, a signature: by jobs that run nothing of the project.
+            # A release, the start of another workflow, a signature, a page: by jobs that run nothing of the project.
             assert (path.name, job["permissions"]) in WRITERS
             assert all(
                 "checkout" not in step.get("uses", "") and "make" not in step.get("run", "") for step in job["steps"]

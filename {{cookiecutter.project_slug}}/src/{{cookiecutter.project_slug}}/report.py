@@ -6,11 +6,11 @@ import html
 import logging
 from typing import TYPE_CHECKING, Any
 
-from . import bundle, models
+from . import bundle, models, provenance
 from .card import card_sections
 from .config import Config
 from .errors import BundleError
-from .files import read_json, write_text
+from .files import read_json, sha256, write_text
 from .interactive import drawing_library, parts_html, parts_scripts
 from .metadata import authors
 from .page import facts_html, inline, page, section_html
@@ -54,17 +54,19 @@ def run(project: Project, config: Config) -> dict[str, Any]:
 
 
 def _parts(project: Project, config: Config, model: Model) -> Sequence[Part]:
-    """Return the model's parts, if the runs that they are drawn from are those of the bundle."""
+    """Return the model's parts, if the runs that they are drawn from are of the bundle's weights."""
     evaluation, explanation = project.run(config.name, "evaluate"), project.run(config.name, "explain")
-    if not (evaluation / "metrics.json").is_file():
+    if not (evaluation / provenance.FILE).is_file():
         log.info("runs/%s/evaluate isn't here: the report gets no interactive parts", config.name)
         return ()
-    measured = read_json(evaluation / "metrics.json")["metrics"]
-    if measured != read_json(project.bundle / "metrics.json")["metrics"]:
-        raise BundleError(
-            f"runs/{config.name}/evaluate has other metrics than {project.bundle.name}: run `export` again, or give "
-            "the configuration that the bundle was made with"
-        )
+    weights = sha256(project.bundle / bundle.WEIGHTS)
+    for folder in (evaluation, explanation):
+        path = folder / provenance.FILE
+        if path.is_file() and weights not in read_json(path)["inputs"].values():
+            raise BundleError(
+                f"runs/{config.name}/{folder.name} is of other weights than {project.bundle.name}: run `{folder.name}` "
+                "and `export` again, or give the configuration that the bundle was made with"
+            )
     return tuple(model.parts(evaluation, explanation))
 
 

@@ -189,10 +189,10 @@ DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
         "R1.1", "CITATION.cff says BSD-3-Clause",
     ),
     "a changed file": (
-        text("bundle/README.md", "## Limits", "## No limits", listed=False), {"checksums"}, "R1", "README.md changed",
+        text("bundle/README.md", "## Factors", "## No factors", listed=False), {"checksums"}, "R1", "README.md changed",
     ),
     "an absolute path": (
-        text("bundle/README.md", "## Limits", "Made in /home/ada/models.\n\n## Limits"),
+        text("bundle/README.md", "## Factors", "Made in /home/ada/models.\n\n## Factors"),
         {"paths"}, "R1.2", "bundle/README.md holds /home/ada",
     ),
     "no DOI of the data": (identity(dataset=None), {"data_identifier"}, "I2", "no DOI of the data set"),

@@ -130,11 +130,9 @@ def test_without_runs_the_page_has_the_card_alone(bundled: Bundled, tmp_path: Pa
 
 def test_runs_of_another_bundle_and_changed_bundles_are_refused(bundled: Bundled, tmp_path: Path) -> None:
     project, config = copy(bundled, tmp_path / "project")
-    path = project.run(config.name, "evaluate") / "metrics.json"
-    metrics = read_json(path)
-    name = next(iter(metrics["metrics"]))
-    write_json(path, {**metrics, "metrics": {**metrics["metrics"], name: 0.123}})
-    with pytest.raises(BundleError, match="other metrics than bundle: run `export` again"):
+    path = project.run(config.name, "evaluate") / "provenance.json"
+    write_json(path, {**read_json(path), "inputs": {"weights.safetensors": "0" * 64}})
+    with pytest.raises(BundleError, match="quick/evaluate is of other weights than bundle: run `evaluate`"):
         run(project, config)
     (project.bundle / "README.md").write_text("better")
     with pytest.raises(BundleError, match=r"README\.md changed"):

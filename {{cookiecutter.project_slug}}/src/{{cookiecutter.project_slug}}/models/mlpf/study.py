@@ -16,8 +16,8 @@ from ...config import Config, ExplainConfig, Strict, validate
 from ...errors import ExplainError
 from ...explain.ledger import TOLERANCE
 from ...explain.parts import weights_sha256
-from ...provenance import brief
 from ...files import write_json
+from ...provenance import brief
 from .card import study_tables
 from .features import COLUMNS
 from .particles import CLASSES, MOMENTA
