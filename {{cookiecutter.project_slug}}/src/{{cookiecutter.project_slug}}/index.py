@@ -120,9 +120,10 @@ def _item(model: Listed, folder: Path) -> str:
     headline = "".join(f"<li>{inline(line)}</li>" for line in model.headline)
     card = f'<a href="{model.folder}/README.md">Model card of {name}</a>'
     files = "".join(_file(model, number) for number in range(len(model.files)))
+    meta = f'<p class="meta">{" · ".join(_meta(model))}</p>'
+    text = f"{meta}<p>{inline(model.description)}</p><ul>{headline}</ul><p>{card}</p>"
     return (
-        f'<h2>{name}</h2><p class="meta">{" · ".join(_meta(model))}</p><p>{inline(model.description)}</p>'
-        f"<p>{inline(model.summary)}</p>{_picture(model, folder)}<ul>{headline}</ul><p>{card}</p>"
+        f'<h2>{name}</h2><div class="beside"><div>{text}</div>{_picture(model, folder)}</div>'
         f'<details><summary>Files of {name}</summary><div class="scroll" role="region" tabindex="0" '
         f'aria-label="Files of {name}"><table><thead><tr><th scope="col">file</th><th scope="col">bytes</th>'
         f'<th scope="col">SHA-256</th></tr></thead><tbody>{files}</tbody></table></div></details>'

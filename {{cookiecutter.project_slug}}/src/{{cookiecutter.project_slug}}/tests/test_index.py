@@ -76,7 +76,7 @@ def zoo(bundled: Bundled, bundles: list[Path], tmp_path_factory: pytest.TempPath
 
 def test_listing_is_valid_and_true(zoo: Path) -> None:
     require(importlib.util.find_spec("jsonschema"), "jsonschema isn't installed")
-    import jsonschema
+    import jsonschema  # type: ignore[import-untyped]
 
     listing = read_json(zoo / "models.json")
     jsonschema.Draft7Validator(read_json(zoo / "models.schema.json")).validate(listing)
@@ -93,6 +93,7 @@ def test_listing_is_valid_and_true(zoo: Path) -> None:
         assert model["metrics"]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:rdflib")
 def test_markup_passes_its_shapes(zoo: Path) -> None:
     require(importlib.util.find_spec("pyshacl"), "pyshacl isn't installed")
     import pyshacl

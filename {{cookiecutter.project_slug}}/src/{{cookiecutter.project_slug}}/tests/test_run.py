@@ -13,7 +13,8 @@ from ..cli import command
 from ..run import CHAIN
 
 ALONE = {"serve": ".serve", "publish": ".publish", "predict": ".predict.verb", "check": ".models.checks", "run": ".run"}
-VERBS = {**CHAIN, **ALONE, "simulate": ".data.simulate", "report": ".report", "index": ".index"}
+PAGES = {"report": ".report", "index": ".index", "fair": ".fair.verb"}
+VERBS = {**CHAIN, **ALONE, **PAGES, "simulate": ".data.simulate"}
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -26,6 +27,6 @@ def test_there_are_no_other_commands() -> None:
     assert set(command.commands) == set(VERBS)
 
 
-@pytest.mark.parametrize("verb", [*CHAIN, "serve", "publish", "predict", "report", "index"])
+@pytest.mark.parametrize("verb", [*CHAIN, "serve", "publish", "predict", *PAGES])
 def test_a_verb_has_a_test_file(verb: str) -> None:
     assert list(Path(__file__).parent.glob(f"test_*{verb}*.py"))

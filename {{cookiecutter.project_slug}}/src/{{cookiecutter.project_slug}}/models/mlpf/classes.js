@@ -26,6 +26,8 @@
       tools.percent(now.rules.fake) + "; " + now.elements + " elements are of this class.";
     cut.setAttribute("aria-valuetext", "lead of at least " + now.margin[i]);
   }
+  // The first class is "none": no particle. Start with one.
+  kind.value = Math.min(1, data.classes.length - 1);
   reset();
   update();
 }
