@@ -41,7 +41,8 @@ def write_card(folder: Path, project: Project, model: Model) -> str:
     """
     title = f"# {project.title}\n\n{project.description}"
     body = markdown(card_sections(folder, project, model))
-    return f"{front_matter(project, ['high-energy-physics', model.name, 'explainable'])}\n{title}\n\n{body}\n"
+    head = front_matter(project, ["high-energy-physics", model.name, "explainable"], folder)
+    return f"{head}\n{title}\n\n{body}\n"
 
 
 def card_sections(folder: Path, project: Project, model: Model) -> list[Section]:
