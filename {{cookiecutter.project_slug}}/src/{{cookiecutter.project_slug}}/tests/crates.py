@@ -19,7 +19,7 @@ _CONTEXT = r"/ro/crate/1\.2/context"
 def crate_problems(folder: Path, room: Path, *options: str) -> list[str]:
     """Validate a crate and return what the official validator found, one line each.
 
-    The context served is that of RO-Crate 1.3, the one that rocrate ships: it adds terms to 1.2 and changes none here.
+    The context served under the address of 1.2 is that of RO-Crate 1.3: rocrate ships no other.
     """
     context = importlib.resources.files("rocrate").joinpath("data/ro-crate.jsonld").read_bytes()
     report = room / "report.json"

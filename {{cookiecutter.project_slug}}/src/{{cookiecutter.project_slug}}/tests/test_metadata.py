@@ -280,7 +280,9 @@ def test_the_crate_tells_who_when_which_code_which_data_which_parameters_and_whi
     # What one step left and the next one read is one thing.
     assert _ids(crate["#run-data-test"]["result"]) & _ids(evaluated["object"])
     assert _ids(evaluated["result"]) & _ids(crate["#run-export"]["object"])
-    assert crate["#train-train.epochs"]["value"] == 2
+    trained = read_json(project.bundle / "provenance/train.json")
+    assert crate["#train-train.epochs"]["value"] == trained["configuration"]["train"]["epochs"]
+    assert crate["#train-seed"]["value"] == trained["seed"]
     for name, entity in crate.items():
         if entity["@type"] == "File":
             assert entity["sha256"] == sha256(project.bundle / name)
