@@ -10,7 +10,7 @@ import numpy as np
 from .bundle import Tensor
 from .errors import DataError
 
-__all__ = ["PAIRS", "Weights", "cut", "cuts", "examples", "pad"]
+__all__ = ["PAIRS", "Weights", "cut", "cuts", "examples", "outside", "pad"]
 
 #: A graph network may compare all elements of a set with each other: so many pairs in one pass, if it is more than one.
 PAIRS = 2**23
@@ -20,44 +20,69 @@ FOUR_MOMENTUM = ("E", "px", "py", "pz")
 
 
 def examples(spec: Tensor, values: Any) -> Sequence[Any]:
-    """Return values as one array for each example; an Awkward array is taken apart, a single example is wrapped."""
-    if hasattr(values, "layout") and hasattr(values, "to_list"):
+    """Return values as one array for each example; records are taken apart, a single example is wrapped."""
+    if _is_awkward(values):
         values = _from_awkward(spec, values)
     if isinstance(values, np.ndarray):
+        values = _columns(spec, values)
         if values.ndim == len(spec.axes) - 1:
             return [values]
         if values.ndim != len(spec.axes) and values.dtype != object:
             raise DataError(f"{spec.name}: got {values.ndim} axes, expected {len(spec.axes)}: {', '.join(spec.axes)}")
     if isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
         raise DataError(f"{spec.name}: got {type(values).__name__}, expected a list of {spec.axes[0]}")
+    if isinstance(values, list):
+        return [_columns(spec, example) for example in values]
     found: Sequence[Any] = values
     return found
+
+
+def _is_awkward(values: Any) -> bool:
+    return hasattr(values, "layout") and hasattr(values, "to_list")
+
+
+def _columns(spec: Tensor, values: Any) -> Any:
+    """Turn records (structured numpy arrays, such as vector's, or Awkward ones) into columns; leave others alone."""
+    if isinstance(values, np.ndarray) and values.dtype.names:
+        return np.stack(_in_order(spec, values, values.dtype.names), axis=-1)
+    if _is_awkward(values):
+        import awkward
+
+        if awkward.fields(values):
+            return np.stack([awkward.to_numpy(c) for c in _in_order(spec, values, awkward.fields(values))], axis=-1)
+    return values
 
 
 def _from_awkward(spec: Tensor, values: Any) -> list[np.ndarray]:
     """Turn an Awkward array of records or of plain numbers into one array for each example."""
     import awkward
 
-    if awkward.fields(values):
-        found = _four_momenta(values) if tuple(spec.columns) == FOUR_MOMENTUM else {}
-        found |= {name: values[name] for name in spec.columns if name in awkward.fields(values)}
-        absent = [column for column in spec.columns if column not in found]
-        if absent:
-            there = ", ".join(awkward.fields(values))
-            raise DataError(f"{spec.name}: fields {', '.join(absent)} missing; found {there}")
-        values = awkward.concatenate([found[column][..., np.newaxis] for column in spec.columns], axis=-1)
+    fields = awkward.fields(values)
+    if fields and values.ndim == len(spec.axes) - 2:
+        values = values[np.newaxis]
+    if fields:
+        columns = [column[..., np.newaxis] for column in _in_order(spec, values, fields)]
+        values = awkward.concatenate(columns, axis=-1)
     width = spec.sizes[spec.axes[-1]]
     return [np.asarray(awkward.to_numpy(example), dtype=spec.dtype).reshape(-1, width) for example in values]
 
 
-def _four_momenta(values: Any) -> dict[str, Any]:
-    """Return E, px, py, pz of records with pt, eta, phi and a mass or an energy, under any of their usual names."""
-    import awkward
+def _in_order(spec: Tensor, records: Any, fields: Sequence[str]) -> list[Any]:
+    """Return the columns of the signature from records; four-momenta are worked out from other coordinates."""
+    found = _four_momenta(records, fields) if tuple(spec.columns) == FOUR_MOMENTUM else {}
+    found |= {name: records[name] for name in spec.columns if name in fields}
+    absent = [column for column in spec.columns if column not in found]
+    if absent:
+        raise DataError(f"{spec.name}: fields {', '.join(absent)} missing; found {', '.join(fields)}")
+    return [found[column] for column in spec.columns]
 
-    names = {name.lower(): name for name in reversed(awkward.fields(values))}
+
+def _four_momenta(records: Any, fields: Sequence[str]) -> dict[str, Any]:
+    """Return E, px, py, pz of records with pt, eta, phi and a mass or an energy, under any of their usual names."""
+    names = {name.lower(): name for name in reversed(fields)}
 
     def field(*known: str) -> Any:
-        return next((values[names[name]] for name in known if name in names), None)
+        return next((records[names[name]] for name in known if name in names), None)
 
     found = {"px": field("px", "x"), "py": field("py", "y"), "pz": field("pz", "z")}
     pt, eta, phi = field("pt", "rho"), field("eta"), field("phi")
@@ -68,6 +93,25 @@ def _four_momenta(values: Any) -> dict[str, Any]:
     if energy is None and mass is not None and len(known) == len(found):
         energy = np.sqrt(mass**2 + sum(momentum**2 for momentum in found.values()))
     return {**known, **({"E": energy} if energy is not None else {})}
+
+
+def outside(spec: Tensor, values: np.ndarray) -> str:
+    """Say in one line if values lie outside what the signature expects, a sign of other units; else nothing."""
+    if not values.size:
+        return ""
+    ranges: Sequence[tuple[float | None, float | None]] = spec.ranges or [spec.range]
+    columns = spec.columns if spec.ranges else [""]
+    flat = values.reshape(-1, len(ranges))
+    for column, bounds, least, most in zip(columns, ranges, flat.min(0), flat.max(0), strict=True):
+        low, high = (end if end is not None else free for end, free in zip(bounds, (-np.inf, np.inf), strict=True))
+        # Angles that were rounded are no other unit.
+        if least < low - 1e-3 or most > high + 1e-3:
+            name = f"{spec.name} ({column})" if column else spec.name
+            unit = spec.unit_of(column)
+            return (
+                f"{name}: values from {least:g} to {most:g}, expected {low:g} to {high:g} (unit {unit}): another unit?"
+            )
+    return ""
 
 
 def pad(spec: Tensor, values: Sequence[Any], *, first: int = 0) -> np.ndarray:

@@ -20,7 +20,7 @@ import numpy as np
 
 from .bundle import EXPLAINED, MODEL, Signature, Tensor, read_signature
 from .errors import BundleError, DataError, MissingStepError, ProjectError
-from .inputs import Weights, cuts, examples, pad
+from .inputs import Weights, cuts, examples, outside, pad
 from .session import session
 
 if TYPE_CHECKING:
@@ -256,17 +256,13 @@ class LoadedModel:
 
     def _check_ranges(self, piece: Mapping[str, np.ndarray]) -> None:
         """Warn once if values lie outside the range that the model was made for."""
+        if self._warned:
+            return
         for spec in self.signature.inputs:
-            low, high = spec.range
-            values = piece[spec.name]
-            outside = (low is not None and values.size and values.min() < low) or (
-                high is not None and values.size and values.max() > high
-            )
-            if outside and not self._warned:
+            if line := outside(spec, piece[spec.name]):
                 self._warned = True
-                warnings.warn(
-                    f"{spec.name}: values outside [{low}, {high}] {spec.unit}; are the units right?", stacklevel=4
-                )
+                warnings.warn(line, stacklevel=4)
+                return
 
 
 def _joined(spec: Tensor, pieces: list[np.ndarray]) -> np.ndarray:

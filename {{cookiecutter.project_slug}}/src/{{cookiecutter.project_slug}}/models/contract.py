@@ -49,8 +49,9 @@ class TensorSpec:
         May be left out by the caller (then the network derives it).
     positive
         Columns that are above 0 in every row that isn't padding.
-    ranges
-        Lowest and highest value of every column, where they differ; rules of explanation may need those of features.
+    range, ranges
+        Lowest and highest value of the whole, or of every column where they differ: a caller whose values lie outside
+        is warned, and rules of explanation may need those of features.
     allowed
         Columns that hold codes, with the values that a row that isn't padding may have there.
     limits

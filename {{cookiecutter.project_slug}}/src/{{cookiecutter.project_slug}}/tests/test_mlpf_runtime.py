@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,20 @@ def test_events_with_fewer_elements_than_neighbours_have_answers(
 
 def test_no_events_are_no_answers(model: LoadedModel) -> None:
     assert model.predict_each([]) == []
+
+
+def test_mev_in_the_place_of_gev_are_warned_about_once(bundled: Bundled, events: list[np.ndarray]) -> None:
+    model = load(bundled[0].bundle, threads=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict_each(events)
+    wrong = events[0].copy()
+    wrong[:, [1, 5]] *= 1000
+    with pytest.warns(UserWarning, match=r"elements \(p\w+\): .*expected 0 to 14000 \(unit GeV\): another unit\?"):
+        model.predict_each([wrong])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict_each([wrong])
 
 
 def _changed(column: int, value: float) -> Any:

@@ -14,6 +14,7 @@ import awkward
 import numpy as np
 import onnx
 import pytest
+import vector
 
 from .. import bundle
 from ..config import Config
@@ -183,15 +184,49 @@ def test_what_does_not_fit_is_one_line_that_says_where(model: LoadedModel, value
     assert "\n" not in str(caught.value)
 
 
-def test_values_outside_the_range_are_warned_about_once(bundled: Bundled, particles: np.ndarray) -> None:
+def test_mev_in_the_place_of_gev_are_warned_about_once(bundled: Bundled, particles: np.ndarray) -> None:
     model = load(bundled[0].bundle, threads=1)
-    (spec,) = model.signature.inputs
-    model.signature = model.signature.model_copy(update={"inputs": [spec.model_copy(update={"range": (None, 1.0)})]})
-    with pytest.warns(UserWarning, match="units"):
-        model.predict(particles)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.predict(particles)
+    with pytest.warns(
+        UserWarning, match=r"particles: values from .* expected -14000 to 14000 \(unit GeV\): another unit\?"
+    ):
+        model.predict(particles * 1000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict(particles * 1000)
+
+
+@pytest.mark.parametrize("names", [("px", "py", "pz", "E"), ("pt", "eta", "phi", "mass"), ("pt", "eta", "phi", "E")])
+def test_vectors_of_scikit_hep_are_four_momenta(
+    model: LoadedModel, particles: np.ndarray, stored: dict[str, np.ndarray], names: tuple[str, ...]
+) -> None:
+    plain = [
+        vector.array(dict(zip(("E", "px", "py", "pz"), jet.astype(np.float64).T, strict=True)))
+        for jet in ragged(particles)
+    ]
+    jets = [vector.array({name: getattr(jet, name) for name in names}) for jet in plain]
+    records = vector.zip({name: awkward.Array([getattr(jet, name) for jet in jets]) for name in names})
+    for given in (jets, records, list(records)):
+        assert np.abs(model.predict(given)["logits"] - stored["logits"]).max() < 2e-2
+    for single in (jets[0], records[0]):
+        found = model.predict(single)["logits"]
+        assert found.shape == (1, 2)
+        assert np.abs(found - stored["logits"][:1]).max() < 2e-2
+
+
+def test_structured_arrays_are_records_too(
+    model: LoadedModel, particles: np.ndarray, stored: dict[str, np.ndarray]
+) -> None:
+    kind = np.dtype([(name, "f4") for name in ("pz", "px", "py", "energy")])
+    padded = np.zeros(particles.shape[:2], kind)
+    for name, number in (("energy", 0), ("px", 1), ("py", 2), ("pz", 3)):
+        padded[name] = particles[..., number]
+    assert same(model.predict(padded), stored)
+    assert same(model.predict([jet[jet["energy"] > 0] for jet in padded]), stored)
+    with pytest.raises(DataError, match="fields E missing; found pz, px, py"):
+        model.predict(padded[["pz", "px", "py"]])
 
 
 def test_a_missing_bundle_and_a_damaged_graph_are_one_line(bundled: Bundled, tmp_path: Path) -> None:

@@ -129,6 +129,13 @@ def test_integers_are_numbers(server: Server) -> None:
         (b'{"inputs": [[[1, 2, NaN, 4]]]}', "particles[0][0, 2] (py): got nan, expected a finite number"),
         (b'{"inputs": [[[-1, 2, 3, 4]]]}', "particles[0][0, 0] (E): got -1.0, expected more than 0 GeV"),
         (b'{"inputs": [[[1, 2, 3]]]}', "expected [constituents, 4]: E, px, py, pz in GeV"),
+        (b'{"inputs": [[[0, 2, 3, 4]]]}', "particles[0][0, 0] (E): got 0.0, expected more than 0 GeV"),
+        (
+            b'{"inputs": [[' + b",".join([b"[5, 3, 0, 4]"] * 513) + b"]]}",
+            "particles[0]: got 513 constituents, expected at most 512",
+        ),
+        (b"", "JSON"),
+        (b"{}", "inputs"),
         (b'{"inputs": "jets"}', "Expected list"),
         (b'{"inputs": [[[5, 3, 0, 4]]], "params": {"explain": true, "top": -1}}', "params.top: got -1, expected 0"),
         (b'{"inputs": [[[5, 3, 0, 4]]], "params": {"explain": "why"}}', "explain"),
@@ -139,6 +146,7 @@ def test_a_wrong_request_gets_one_line_and_the_server_lives_on(server: Server, b
     assert status == 400
     assert line in answer["message"]
     assert "stack_trace" not in answer
+    assert "Traceback" not in json.dumps(answer)
     assert server.answers()
 
 

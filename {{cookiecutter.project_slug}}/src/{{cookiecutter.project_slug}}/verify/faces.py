@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Face", "faces", "load_network"]
 
+#: What PyTorch's face needs.
+TRAINED = ("torch", "safetensors")
+
 
 @dataclass(frozen=True)
 class Face:
@@ -52,7 +55,7 @@ def faces(url: str | None = None, image: str | None = None) -> tuple[Face, ...]:
         Name of an image to start; None: it isn't asked.
     """
     return (
-        Face("PyTorch", _pytorch, "" if importlib.util.find_spec("torch") else "not installed, not tried"),
+        Face("PyTorch", _pytorch, "" if all(map(importlib.util.find_spec, TRAINED)) else "not installed, not tried"),
         Face(OWN, _onnxruntime),
         Face("server", partial(_server, url or ""), "" if url else "not asked (--url URL)"),
         Face("image", partial(_image, image or ""), "" if image else "not asked (--image NAME)"),

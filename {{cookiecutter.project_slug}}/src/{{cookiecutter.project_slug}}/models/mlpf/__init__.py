@@ -67,6 +67,11 @@ class ParticleFlowModel(Model):
                 "sin_phi_outer_or_hcal": "1 (tracks) or GeV (towers)",
                 "charge": "e",
             },
+            # No momentum and no energy is above that of the collisions: who has MeV is.
+            ranges=(
+                (0.0, 2.0), (0.0, 14_000.0), (-10.0, 10.0), (-1.0, 1.0), (-1.0, 1.0), (0.0, 14_000.0),
+                (-10.0, 14_000.0), (-1.0, 14_000.0), (-1.0, 1.0), (-1.0, 1.0), (0.0, 1.0), (0.0, 1.0),
+            ),
             positive=("type",),
             allowed={"type": (1.0, 2.0)},
             # The graph compares all elements with each other: memory grows with the square.

@@ -47,6 +47,8 @@ class ParticleNetModel(Model):
             meaning="four-momenta of a jet's constituents in any order, zero-padded; a constituent is real where E > 0",
             columns=("E", "px", "py", "pz"),
             unit="GeV",
+            # The energy of the collisions: who has MeV is far above.
+            range=(-14_000.0, 14_000.0),
             positive=("E",),
             # Far more than any jet has; the graph itself has no limit.
             limits={"constituents": 512},

@@ -1,0 +1,54 @@
+"""Where a graph runs: on a GPU if there is one, in full single precision; else on the CPU, and one line says so."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from .. import bundle
+from ..config import Config
+from ..project import Project
+from ..runtime import load
+from ..session import GPU, _providers, session
+from ..stored import Stored
+
+Bundled = tuple[Project, Config]
+CPU = "CPUExecutionProvider"
+
+
+def test_a_gpu_comes_first_and_rounds_nothing_to_ten_bits() -> None:
+    assert _providers(["TensorrtExecutionProvider", GPU, CPU]) == [(GPU, {"use_tf32": "0"}), CPU]
+    assert _providers(["AzureExecutionProvider", CPU]) == [CPU]
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_runtime_for_gpus_without_one_computes_on_the_cpu_and_says_so(
+    bundled: Bundled, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = bundled[0].bundle / bundle.MODEL
+    with caplog.at_level(logging.WARNING):
+        assert CPU in session(path, threads=1).get_providers()
+        alone = list(caplog.messages)
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [GPU, CPU])
+        opened = session(path, threads=1)
+    if GPU not in opened.get_providers():
+        assert caplog.messages[len(alone) :] == ["no GPU can be used: computing on the CPU"]
+        assert opened.get_providers() == [CPU]
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_stored_answers_and_closes_the_ledger(bundled: Bundled) -> None:
+    model = load(bundled[0].bundle)
+    # What is offered says nothing, only what a session uses. No machine of ours has a GPU, so this isn't one of the
+    # things that `REQUIRE_ALL` asks for.
+    if GPU not in model.session.get_providers():
+        pytest.skip("no CUDA here: parity and ledger on a GPU are untested")
+    assert all(check.passed for check in model.verify())
+    for found in model.explain(Stored.read(bundled[0].bundle).inputs):
+        *taken, scale = found["ledger"]
+        total: Any = found["relevance"].astype(np.float64).sum() + np.sum(taken)
+        assert abs(found["explained"] - total) <= 1e-5 * scale
