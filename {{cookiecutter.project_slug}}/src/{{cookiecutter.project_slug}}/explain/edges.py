@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["edge_sums", "graphs_found", "share"]
+__all__ = ["edge_sums", "frozen_graphs", "graphs_found", "share"]
 
 
 def edge_sums(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -38,4 +38,26 @@ def graphs_found(modules: Iterable[nn.Module], graphs: list[Tensor]) -> Iterator
     with contextlib.ExitStack() as stack:
         for module in modules:
             stack.callback(module.register_forward_hook(note).remove)
+        yield
+
+
+@contextlib.contextmanager
+def frozen_graphs(modules: Iterable[nn.Module], graphs: Sequence[Tensor], kept: Tensor) -> Iterator[None]:
+    """Let modules find given graphs (as `graphs_found` notes them), less the edges of elements that aren't kept.
+
+    Parameters
+    ----------
+    modules
+        Modules that find graphs, each called once.
+    graphs
+        Neighbours ``[sets, elements, k]`` for each of them, -1 where there is none.
+    kept
+        Elements that stay ``[sets, elements]``.
+    """
+    with contextlib.ExitStack() as stack:
+        for module, graph in zip(modules, graphs, strict=True):
+            index = graph.clamp(min=0)
+            ends = kept[:, None, :].expand(-1, index.shape[1], -1).gather(2, index)
+            answer = (index, (graph >= 0) & ends & kept[..., None])
+            stack.callback(module.register_forward_hook(lambda *_, answer=answer: answer).remove)
         yield

@@ -11,11 +11,30 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["area_between", "cascade", "paired_bootstrap", "rank_correlation", "recommend", "removal_curves"]
+from .composites import COMPOSITES
+
+__all__ = [
+    "GRADIENT",
+    "RANDOM",
+    "area_between",
+    "cascade",
+    "mean",
+    "paired_bootstrap",
+    "rank_correlation",
+    "recommend",
+    "removal_curves",
+    "removal_table",
+]
+
+#: Rankings that aren't explanations.
+RANDOM, GRADIENT = "random order", "gradient x input"
+#: Deletion and insertion curves of every sample, each ``[samples, steps + 1]``.
+Curves = tuple[Tensor, Tensor]
 
 #: Score of every sample ``[samples]``, given which elements are kept ``[samples, elements]``.
 Score = Callable[[Tensor], Tensor]
@@ -55,6 +74,46 @@ def removal_curves(score: Score, relevance: Tensor, mask: Tensor, steps: int) ->
 def area_between(deletion: Tensor, insertion: Tensor) -> Tensor:
     """Return insertion minus deletion area of every sample ``[samples]``, in units of the score."""
     return torch.trapezoid(insertion - deletion, dx=1.0 / (deletion.shape[1] - 1), dim=1)
+
+
+def removal_table(curves: Mapping[str, Curves], frozen: Mapping[str, Curves], *, seed: int) -> dict[str, Any]:
+    """Return what removal curves say, and the composite that they recommend.
+
+    Parameters
+    ----------
+    curves
+        By ranking, on graphs that the network finds anew; `RANDOM` is one of them, composites go by their names.
+    frozen
+        The same on the graphs of the whole samples.
+    seed
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    table
+        JSON values. "removal": for every ranking the area between insertion and deletion with its error, the area on
+        frozen graphs, the difference to the random order and the mean curves. "recommended": the best composite.
+    """
+    scores = {name: area_between(*pair) for name, pair in curves.items()}
+    table: dict[str, Any] = {}
+    for name, values in scores.items():
+        difference, sigma = paired_bootstrap(values, scores[RANDOM], seed=seed)
+        table[name] = {
+            "area": float(values.mean()),
+            "area_error": float(values.std() / len(values) ** 0.5) if len(values) > 1 else 0.0,
+            "frozen_area": float(area_between(*frozen[name]).mean()),
+            "above_random": difference,
+            "above_random_error": sigma,
+            "deletion": curves[name][0].mean(0).tolist(),
+            "insertion": curves[name][1].mean(0).tolist(),
+        }
+    return {"removal": table, "recommended": recommend({name: scores[name] for name in COMPOSITES if name in scores})}
+
+
+def mean(values: Tensor) -> float | None:
+    """Return the mean of the values that aren't NaN; None if all are."""
+    found = float(values.nanmean())
+    return found if found == found else None  # noqa: PLR0124 - NaN isn't itself
 
 
 def paired_bootstrap(first: Tensor, second: Tensor, *, draws: int = 1000, seed: int = 0) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 from .. import models, provenance
@@ -45,7 +46,9 @@ def run(project: Project, config: Config) -> dict[str, Any]:
             half_written.unlink()
     model = models.get(project.model)
     datasets = {split: model.dataset(Store(stores / split), **config.data.options) for split in SPLITS}
-    found = {"network": _network(project, config), **model.study(network, datasets, config, folder)}
+    known = _network(project, config)
+    found = {"network": known, **model.study(network, datasets, config, folder)}
+    found["headline"] = [_named(known), *found.get("headline", [])]
     write_json(folder / "study.json", found)
     weights = project.run(config.name, "train") / WEIGHTS
     inputs = provenance.checksums(project.root, weights, *(stores / split / "store.json" for split in SPLITS))
@@ -66,5 +69,18 @@ def _network(project: Project, config: Config) -> dict[str, Any]:
     }
     metrics = project.run(config.name, "evaluate") / "metrics.json"
     if metrics.is_file():
-        known["metrics"] = read_json(metrics)["metrics"]
+        measured = read_json(metrics)
+        known |= {"metrics": measured["metrics"], "decisive": measured["decisive"]}
     return known
+
+
+def _named(known: Mapping[str, Any]) -> str:
+    """Say in one line which network is explained."""
+    name = " ".join(str(known[key]) for key in ("model", "preset") if key in known)
+    line = (
+        f"network: {name}, {known['parameters']} parameters, trained for {known['epochs']} epochs on "
+        f"{known['examples']} examples (source: {known['source']})"
+    )
+    if "decisive" not in known:
+        return f"{line}, not evaluated"
+    return f"{line}; {known['decisive'].replace('_', ' ')} {known['metrics'][known['decisive']]:.4f}"

@@ -60,6 +60,10 @@ def make_network(seed: int = 0) -> ParticleFlow:
     return ParticleFlow("compact", k=4).eval()
 
 
+def both(data: Dataset[Any]) -> dict[str, Dataset[Any]]:
+    return {"val": data, "test": data}
+
+
 def make_config(**explain: Any) -> Config:
     return Config.model_validate({"name": "tiny", "explain": {"size": 6, "figures": 1, **explain}})
 
@@ -205,22 +209,34 @@ def test_a_killed_explanation_goes_on(tmp_path: Path) -> None:
 
 
 def test_whole_study(tmp_path: Path) -> None:
-    options = {"elements": 5, "others": 2, "trust": 6, "interactive": False}
-    found = study(make_network(), Events(), make_config(options=options), tmp_path)
+    options = {"elements": 5, "others": 2, "trust": 6, "removal": 1, "removal_steps": 2, "interactive": False}
+    found = study(make_network(), both(Events()), make_config(options=options), tmp_path)
     json.dumps(found, allow_nan=False)
     assert found["ledger"]["largest_error"] < 1e-5
     assert set(found["outputs"]) == set(EXPLAINED)
     files = {path.name for path in tmp_path.iterdir()}
-    assert {"relevances.h5", "r_scores.png", "relevant_elements.png", "rmap_none.png", "rmaps_log_pt.png"} <= files
+    assert {
+        "removal.png",
+        "relevances.h5",
+        "r_scores.png",
+        "relevant_elements.png",
+        "rmap_none.png",
+        "rmaps_log_pt.png",
+    } <= files
     assert any(name.startswith("event_") for name in files)
     assert all(path.stat().st_size > 1000 for path in tmp_path.iterdir())
-    assert [row["stage"] for row in found["trust"]] == ["classify", "convolutions.1", "convolutions.0", "embed"]
+    assert [row["stage"] for row in found["trust"]["randomised"]] == [
+        "classify",
+        "convolutions.1",
+        "convolutions.0",
+        "embed",
+    ]
     assert any("largest ledger error" in line for line in found["headline"])
 
 
 def test_study_of_tiny_events(tmp_path: Path) -> None:
     config = make_config(size=2, precision="float64", options={"interactive": False, "trust": 3})
-    found = study(make_network(), Events(2, longest=1), config, tmp_path)
+    found = study(make_network(), both(Events(2, longest=1)), config, tmp_path)
     assert found["elements"]["explained"] == 2
     assert found["ledger"]["largest_error"] < 1e-10
     json.dumps(found, allow_nan=False)
@@ -264,7 +280,7 @@ def test_an_open_ledger_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(module, "explain_events", forgetful)
     with pytest.raises(ExplainError, match=r"ledger stays open by 2\.0e-05"):
-        study(network, data, make_config(figures=0, options={"elements": 2, "trust": 0}), tmp_path)
+        study(network, both(data), make_config(figures=0, options={"elements": 2, "trust": 0, "removal": 0}), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +294,7 @@ def test_an_open_ledger_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 )
 def test_bad_settings_are_refused(explain: dict[str, Any], error: type[Exception], words: str, tmp_path: Path) -> None:
     with pytest.raises(error, match=words):
-        study(make_network(), Events(), make_config(**explain), tmp_path)
+        study(make_network(), both(Events()), make_config(**explain), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -286,5 +302,5 @@ def test_events_without_elements_are_refused(tmp_path: Path) -> None:
     data = Events(3)
     data.batch = {name: torch.zeros_like(values) for name, values in data.batch.items()}
     with pytest.raises(ExplainError, match="none of the 3 events has an element"):
-        study(make_network(), data, make_config(), tmp_path)
+        study(make_network(), both(data), make_config(), tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 
 import h5py
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from .. import evaluate, models, train
+from .. import evaluate, models, provenance, train
 from ..data import batches
 from ..data import verb as data
 from ..data.store import Store
@@ -99,8 +100,14 @@ def test_outputs_do_not_depend_on_the_batch(project: Project) -> None:
 
 
 def test_explaining_writes_maps_of_every_class_with_closed_ledgers(project: Project) -> None:
-    result = explain.run(project, make_config(project))
     folder = project.run("quick", "explain")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / provenance.FILE).unlink(missing_ok=True)
+    left = folder / ".relevances-killed.h5"
+    left.write_bytes(b"half written by a killed run")
+    result = explain.run(project, make_config(project))
+    assert not left.exists()
+    assert re.match(r"network: mlpf .*parameters, trained for \d+ epochs on \d+ examples", result["headline"][0])
     assert result["ledger"]["largest_error"] < 1e-5
     with h5py.File(folder / "relevances.h5") as file:
         assert len(file) > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from torch.utils.data import Dataset
 
 from ..config import Config, ExplainConfig
 from ..errors import ConfigError, ExplainError
+from ..explain import COMPOSITES
 from ..models.particlenet import MODEL
 from ..models.particlenet import relevances as module
 from ..models.particlenet.edges import angle_and_mass, between_subjets, top_edges
@@ -29,6 +31,7 @@ from ..models.particlenet.relevances import (
     write_relevances,
 )
 from ..models.particlenet.study import study
+from ..models.particlenet.tables import Tables, average, spectrum
 
 TARGET = [-1.0, 1.0]
 #: Explanations and nothing else of the study.
@@ -101,6 +104,39 @@ def test_angle_and_mass_of_edges() -> None:
     part = one_jet()
     part.values["edge0/neighbour"] = np.array([[[-1, -1], [-1, -1], [3, -1], [-1, -1]]])
     assert angle_and_mass(part, 0, 1)[0][0, 0] == pytest.approx(2 * np.pi - 6.2)
+
+
+def test_spectrum_counts_edges_and_its_error_counts_jets() -> None:
+    values = np.array([[0.1, 0.1, np.nan], [0.3, 0.3, 9.0], [0.1, 0.3, 0.1]])
+    fraction, error = spectrum(values, np.array([0.0, 0.2, 0.4]))
+    assert fraction.tolist() == pytest.approx([4 / 8, 4 / 8])  # what lies above counts in the last bin
+    # By hand: counts less their expectation are 1, -1.5, 0.5 for edges 2, 3, 3.
+    assert error.tolist() == pytest.approx([np.sqrt((1 + 2.25 + 0.25) * 3 / 2) / 8] * 2)
+    assert np.isnan(spectrum(np.full((2, 2), np.nan), np.array([0.0, 1.0]))[0]).all()
+
+
+def test_average_over_networks_has_their_spread() -> None:
+    tables = []
+    for network in (0, 1):
+        one = Tables(1, top_edges=5, heavy_edges=2)
+        part = one_jet()
+        part.values |= {
+            "jet/label": np.array([network]),
+            "ledger/error": np.array([2e-6]),
+            "constituent/relevance": np.ones((1, 4, 7)),
+        }
+        one.add(part)
+        assert one.above(1e-6) == 1 and one.above(1e-5) == 0
+        tables.append(one.found(draws=0))
+    found = average([tables[1], tables[1]])
+    assert found["fractions"]["top"]["mean"] == pytest.approx([0, 1 / 2, 2 / 3, 3 / 4, 3 / 4])
+    assert found["fractions"]["top"]["error"] == [0.0] * 5
+    assert found["areas"]["mass"] == {"auc": None, "error": None}  # there is no QCD jet
+    changed = json.loads(json.dumps(tables[1]))
+    changed["fractions"]["trained"]["top"]["mean"][0] = 0.5
+    found = average([tables[1], changed])
+    assert found["fractions"]["top"]["mean"][0] == 0.25
+    assert found["fractions"]["top"]["error"][0] == pytest.approx(np.sqrt(0.125))
 
 
 def collect(network: Any, indices: list[int], **settings: Any) -> list[JetRelevances]:
@@ -248,7 +284,17 @@ def test_study_makes_tables_figures_and_one_file(network: Any, tmp_path: Path) -
     assert found["jets"]["top"] + found["jets"]["QCD"] == 23
     assert found["ledger"]["largest_error"] < 1e-5
     assert len(found["fractions"]["trained"]["top"]["mean"]) == 15
-    assert found["fractions"]["untrained"]["networks"] == 2
+    untrained = found["untrained"]
+    assert untrained["networks"] == 2 and untrained["jets"] == 23
+    assert len(untrained["fractions"]["QCD"]["mean"]) == 15
+    for name in ("delta_r", "mass"):
+        for area in (untrained["areas"][name], *found["areas"][name]):
+            assert 0 <= area["auc"] <= 1 and area["error"] > 0
+        for row in (*untrained["spectra"][name].values(), *found["spectra"][name].values()):
+            assert sum(row["mean"]) == pytest.approx(1.0)
+            assert len(row["error"]) == len(row["mean"]) and max(row["error"]) > 0
+    assert found["ledger"]["jets_above"] == 0 and found["ledger"]["tolerance"] == 1e-5
+    assert set(COMPOSITES) < set(found["trust"]["removal"])
     for shares in found["shares"]["feature"].values():
         assert sum(shares["mean"]) == pytest.approx(1.0, abs=1e-6)
     names = {path.name.partition("_")[0] for path in tmp_path.glob("*.png")}

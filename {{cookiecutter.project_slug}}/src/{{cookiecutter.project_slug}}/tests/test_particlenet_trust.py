@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from ..explain.edges import frozen_graphs, graphs_found
+from ..explain.trust import GRADIENT, RANDOM
 from ..models.particlenet import MODEL
-from ..models.particlenet.trust import GRADIENT, RANDOM, _frozen, _graphs, trust
+from ..models.particlenet.trust import trust
 
 
 @pytest.fixture(scope="module")
@@ -19,12 +21,14 @@ def network() -> Any:
 
 def test_a_frozen_graph_without_removals_changes_nothing(network: Any) -> None:
     inputs = network.features(**{name: MODEL.example(6, 0)[name] for name in ("particles", "axis")})
-    graphs = _graphs(network.body, inputs)
-    with torch.no_grad(), _frozen(network.body, graphs, inputs[2]):
+    graphs: list[torch.Tensor] = []
+    with graphs_found(network.body.graphs, graphs):
+        network.body(*inputs)
+    with torch.no_grad(), frozen_graphs(network.body.graphs, graphs, inputs[2]):
         frozen = network.body(*inputs)
     assert torch.equal(frozen, network.body(*inputs))
     kept = inputs[2] & (torch.arange(inputs[2].shape[1]) % 2 == 0)
-    with torch.no_grad(), _frozen(network.body, graphs, kept):
+    with torch.no_grad(), frozen_graphs(network.body.graphs, graphs, kept):
         halved = network.body(inputs[0], inputs[1], kept)
     assert not torch.allclose(halved, network.body(inputs[0], inputs[1], kept))
 

@@ -226,7 +226,7 @@ class ParticleFlowModel(Model):
         """Explain events: relevance maps of every class and momentum, and event displays."""
         from .study import study
 
-        return study(network, datasets["test"], config, folder)
+        return study(network, datasets, config, folder)
 
     def parts(self, evaluation: Path, explanation: Path) -> Sequence[Part]:
         """Return the interactive parts of the report."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...document import Table
+from ..removal_table import removal_rows
 
 if TYPE_CHECKING:
     from .evaluate import Row
@@ -44,6 +45,7 @@ CAPTIONS: Mapping[str, str] = {
     "rmaps_*": "R-maps of a component of the momentum, by class",
     "r_scores": "R-scores: each feature's share of the absolute relevance, by class",
     "relevant_elements": "Number of elements that carry most of the relevance, by class",
+    "removal": "Logit while the elements that it sees are removed or inserted by falling relevance, for every rule set",
     "event_*": "One event: all elements, and the share of relevance that they have for one of them",
 }
 
@@ -81,7 +83,11 @@ def study_tables(found: Mapping[str, Any]) -> Iterator[Table]:
             for kind, cell in classes.items()
         ),
     )
-    if found.get("trust"):
+    trust = found["trust"]
+    if "removal" in trust:
+        what = f"Elements that a class's logit sees removed by relevance, {trust['elements']} validation elements"
+        yield removal_rows(trust, found["explained"]["composite"], what)
+    if trust.get("randomised"):
         yield Table(
             "Weights made random from the output down: rank correlation with the trained network's relevances "
             "(near 0: they depend on what was learned)",
@@ -92,7 +98,7 @@ def study_tables(found: Mapping[str, Any]) -> Iterator[Table]:
                     "undefined" if row["correlation"] is None else _signed(row),
                     str(row["elements"]),
                 )
-                for row in found["trust"]
+                for row in trust["randomised"]
             ),
         )
 

@@ -18,6 +18,7 @@ from ...explain.ledger import TOLERANCE
 from ...explain.parts import weights_sha256
 from ...files import write_json
 from ...provenance import brief
+from ..removal_figure import draw_removal
 from .card import study_tables
 from .features import COLUMNS
 from .particles import CLASSES, MOMENTA
@@ -31,6 +32,7 @@ from .relevances import (
     relevance_key,
     write_relevances,
 )
+from .removal import removal
 from .rmap_figures import OUTPUT_LABELS, draw_counts, draw_r_maps, draw_scores
 from .tables import BINS, SHARE, Tables
 from .trust import randomised
@@ -52,19 +54,23 @@ class StudyOptions(Strict):
     )
     others: int = Field(5, ge=1, le=20, description="rows of an R-map below the element itself")
     trust: int = Field(60, ge=0, description="elements to compare with networks of random weights; 0: none")
+    removal: int = Field(
+        2, ge=0, description="elements of each class and outcome of the validation split to remove others for; 0: none"
+    )
+    removal_steps: int = Field(4, ge=2, description="steps in which others are removed")
     interactive: bool = Field(True, description="also make event displays to click on, with plotly")
     format: str = Field("png", pattern="^(png|pdf|svg)$", description="format of the figures")
 
 
-def study(network: nn.Module, dataset: Dataset[Any], config: Config, folder: Path) -> dict[str, Any]:
+def study(network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path) -> dict[str, Any]:
     """Explain elements of events of the test split; write relevances, figures and event displays.
 
     Parameters
     ----------
     network
         MLPF in evaluation mode.
-    dataset
-        The test split.
+    datasets
+        Elements of "test" are explained; on elements of "val" it is measured how far explanations can be trusted.
     config
         Configuration; ``explain`` and ``seed`` matter, ``explain.options`` is described by `StudyOptions`.
         ``explain.size`` counts events, ``explain.figures`` the events that are displayed. Each class and each component
@@ -84,7 +90,7 @@ def study(network: nn.Module, dataset: Dataset[Any], config: Config, folder: Pat
     """
     import torch
 
-    settings = config.explain
+    settings, dataset = config.explain, datasets["test"]
     options = validate(StudyOptions, settings.options, "explain.options")
     epsilon = check_settings(settings)
     network = converted(network, settings.precision)
@@ -116,8 +122,13 @@ def study(network: nn.Module, dataset: Dataset[Any], config: Config, folder: Pat
         "relevant_share": SHARE,
         "outputs": tables.found(),
     }
+    found["trust"] = {}
+    if options.removal:
+        found["trust"] |= _removal(network, datasets["val"], config, options, epsilon)
     if options.trust:
-        found["trust"] = randomised(network, dataset, choices, epsilon=epsilon, seed=config.seed, limit=options.trust)
+        found["trust"]["randomised"] = randomised(
+            network, dataset, choices, epsilon=epsilon, seed=config.seed, limit=options.trust
+        )
     found["tables"] = [table.as_dict() for table in study_tables(found)]
     _draw(found, folder, options.format)
     if settings.figures:
@@ -125,6 +136,22 @@ def study(network: nn.Module, dataset: Dataset[Any], config: Config, folder: Pat
         _display(network, dataset, shown, folder, epsilon=epsilon, options=options)
     found["headline"] = _headline(found, settings)
     return found
+
+
+def _removal(
+    network: Any, dataset: Dataset[Any], config: Config, options: StudyOptions, epsilon: float
+) -> dict[str, Any]:
+    order = np.random.default_rng([config.seed, 3]).permutation(len(dataset))[: config.explain.size]  # type: ignore[arg-type]
+    choices = choose(network, dataset, [int(index) for index in np.sort(order)], options.removal, config.seed)
+    return removal(
+        network,
+        dataset,
+        choices,
+        composite=config.explain.composite,
+        epsilon=epsilon,
+        steps=options.removal_steps,
+        seed=config.seed,
+    )
 
 
 def _draw(found: Mapping[str, Any], folder: Path, suffix: str) -> None:
@@ -139,6 +166,11 @@ def _draw(found: Mapping[str, Any], folder: Path, suffix: str) -> None:
             draw_r_maps(outputs[name], kinds, OUTPUT_LABELS[name], folder / f"rmaps_{name}.{suffix}")
     draw_scores(outputs["class"], folder / f"r_scores.{suffix}")
     draw_counts(outputs["class"], folder / f"relevant_elements.{suffix}")
+    if "removal" in found["trust"]:
+        examples = f"{found['trust']['elements']} validation elements"
+        draw_removal(
+            found["trust"], folder / f"removal.{suffix}", explained="logit of the true class", examples=examples
+        )
 
 
 def _display(
@@ -174,8 +206,16 @@ def _headline(found: Mapping[str, Any], settings: ExplainConfig) -> list[str]:
     ]
     if truth:
         lines.append(f"share of is_gen_muon and is_gen_electron, which come from the generator: {', '.join(truth)}")
-    if found.get("trust"):
-        last = found["trust"][-1]["correlation"]
+    trust = found["trust"]
+    if "removal" in trust:
+        rows = sorted(trust["removal"].items(), key=lambda item: -item[1]["area"])
+        areas = ", ".join(f"{name} {row['area']:.2f} ± {row['area_error']:.2f}" for name, row in rows)
+        lines.append(
+            f"insertion minus deletion area on {trust['elements']} validation elements: {areas}; "
+            f"recommended: {trust['recommended']}"
+        )
+    if "randomised" in trust:
+        last = trust["randomised"][-1]["correlation"]
         shown = "undefined" if last is None else f"{last:+.2f}"
         lines.append(f"all weights random: rank correlation {shown} with the trained network's relevances")
     return lines

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...document import Table
+from ..removal_table import removal_rows
 from ..tagging import WorkingPoint
 
 __all__ = ["CAPTIONS", "FACTORS", "MEASURES", "trust_tables", "working_point_table"]
@@ -57,23 +58,7 @@ def working_point_table(points: Sequence[WorkingPoint]) -> Table:
 
 def trust_tables(trust: Mapping[str, Any], composite: str) -> Iterator[Table]:
     """Give how well rankings by relevance find what matters, and what is left of them with random weights."""
-    rows = sorted(trust["removal"].items(), key=lambda item: -item[1]["area"])
-    agreement = trust["agreement"]
-    yield Table(
-        f"Constituents removed by relevance, {trust['jets']} validation jets: area between insertion and deletion "
-        f"(larger is better; recommended: {trust['recommended']})",
-        ("ranking by", "area", "above a random order", "area, graph kept", f"rank correlation with {composite}"),
-        tuple(
-            (
-                name,
-                f"{row['area']:.2f} ± {row['area_error']:.2f}",
-                f"{row['above_random']:+.2f} ± {row['above_random_error']:.2f}",
-                f"{row['frozen_area']:.2f}",
-                _signed(agreement.get(name)),
-            )
-            for name, row in rows
-        ),
-    )
+    yield removal_rows(trust, composite, f"Constituents removed by relevance, {trust['jets']} validation jets")
     yield Table(
         "Weights made random from the output down: rank correlation with the trained network's relevances "
         "(near 0: they depend on what was learned)",

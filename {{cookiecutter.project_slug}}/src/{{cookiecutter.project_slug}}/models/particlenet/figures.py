@@ -12,9 +12,9 @@ from ...figures import COLOURS, figure
 from ...files import new_file
 from .relevances import JetRelevances
 from .subjets import NONE
+from .tables import CLASSES, SPECTRA
 
 __all__ = [
-    "CLASSES",
     "FEATURE_LABELS",
     "draw_edge_graph",
     "draw_fractions",
@@ -23,7 +23,6 @@ __all__ = [
     "draw_where",
 ]
 
-CLASSES = ("QCD", "top")
 #: Features as formulas, in their order.
 FEATURE_LABELS = (
     r"$\Delta\eta$", r"$\Delta\phi$", r"$\log p_T$", r"$\log E$", r"$\log p_T/p_T^{jet}$", r"$\log E/E^{jet}$",
@@ -35,7 +34,7 @@ _CLASS_COLOURS = (COLOURS["blue"], COLOURS["orange"])
 _DRAWN = 150
 
 
-def draw_edge_graph(part: JetRelevances, jet: int, path: Path, composite: str) -> None:
+def draw_edge_graph(part: JetRelevances, jet: int, path: Path, composite: str, explained: str) -> None:
     """Draw one jet in (delta eta, delta phi), one panel for each EdgeConv block.
 
     Constituents are discs whose area grows with pT, coloured by subjet; edges are darker and wider the more relevance
@@ -49,6 +48,8 @@ def draw_edge_graph(part: JetRelevances, jet: int, path: Path, composite: str) -
         File to write; its suffix chooses the format.
     composite
         Rules that the relevances were made with.
+    explained
+        Name of what is explained.
     """
     values = part.values
     real = part.mask[jet]
@@ -68,7 +69,7 @@ def draw_edge_graph(part: JetRelevances, jet: int, path: Path, composite: str) -
         discs: list[Any] = list(picture.legend(handles, labels, **legend).legend_handles)
         for disc in discs:
             disc.set_sizes([60])
-        picture.supxlabel(_account(part, jet, composite), fontsize=11)
+        picture.supxlabel(_account(part, jet, composite, explained), fontsize=11)
         picture.savefig(name)
 
 
@@ -99,35 +100,41 @@ def draw_fractions(table: Mapping[str, Any], path: Path, title: str) -> None:
         picture.savefig(name)
 
 
-def draw_spectra(
-    spectra: Mapping[str, Mapping[str, np.ndarray]], areas: Mapping[str, tuple[float, float]], path: Path
-) -> None:
-    """Draw Delta R and mass of the five most relevant edges, for both classes.
+def draw_spectra(kinds: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Draw Delta R and mass of the five most relevant edges, for both classes and kinds of network.
 
     Parameters
     ----------
-    spectra
-        For "delta_r" and "mass" the values of all edges by class.
-    areas
-        For each of them AUC and its error as a discriminator.
+    kinds
+        For "trained" (and "untrained") the "spectra" ``{"mean", "error"}`` by quantity and class, and the "areas" with
+        AUC and error by quantity.
     path
         File to write.
     """
     panels = {
-        "delta_r": (r"$\Delta R$ of the five most relevant edges", np.linspace(0, 1.2, 31), "Edges / 0.04"),
-        "mass": (r"$m_{ij}$ of the five most relevant edges [GeV]", np.linspace(0, 120, 31), "Edges / 4 GeV"),
+        "delta_r": (r"$\Delta R$ of the most relevant edges", "Fraction of edges / 0.05", "linear"),
+        "mass": (r"$m_{ij}$ of the most relevant edges [GeV]", "Fraction of edges / 4 GeV", "log"),
     }
     with new_file(path) as name, figure(2) as (picture, axes):
-        for panel, (key, (label, bins, density)) in zip(axes, panels.items(), strict=True):
-            for number, kind in enumerate(CLASSES):
-                values = np.clip(spectra[key][kind], bins[0], bins[-1] * (1 - 1e-9))
-                weights = np.full(len(values), 1.0 / max(1, len(values)))
-                panel.hist(
-                    values, bins, weights=weights, histtype="step", lw=1.8, color=_CLASS_COLOURS[number], label=kind
-                )
-            area, error = areas[key]
-            panel.set(xlabel=label, ylabel=f"Fraction of {density[0].lower()}{density[1:]}", xlim=(bins[0], bins[-1]))
-            panel.legend(title=f"AUC {area:.3f} ± {error:.3f}\nlast bin: and above")
+        for panel, (key, (label, density, scale)) in zip(axes, panels.items(), strict=True):
+            edges = SPECTRA[key]
+            title = []
+            for kind, style in (("trained", "-"), ("untrained", "--")):
+                if kind not in kinds:
+                    continue
+                area = kinds[kind]["areas"][key]
+                if area["auc"] is not None:
+                    title.append(f"AUC {kind}: {area['auc']:.3f} ± {area['error']:.3f}")
+                for number, label_of in enumerate(CLASSES):
+                    row = kinds[kind]["spectra"][key][label_of]
+                    mean, error = (np.array(row[part], np.float64) for part in ("mean", "error"))
+                    line = {"color": _CLASS_COLOURS[number], "linestyle": style, "lw": 1.6, "baseline": None}
+                    panel.stairs(mean, edges, label=f"{label_of}, {kind}", **line)
+                    band = {"color": _CLASS_COLOURS[number], "alpha": 0.2, "lw": 0, "fill": True}
+                    panel.stairs(mean + error, edges, baseline=np.maximum(mean - error, 1e-9), **band)
+            panel.set(xlabel=label, ylabel=density, xlim=(edges[0], edges[-1]), yscale=scale)
+            panel.set_ylim(*((2e-4, 20) if scale == "log" else (0, 1.45 * panel.get_ylim()[1])))  # room for the legend
+            panel.legend(title="\n".join([*title, "last bin: and above"]), fontsize=10, title_fontsize=10, ncols=2)
         picture.savefig(name)
 
 
@@ -216,7 +223,7 @@ def _draw_constituents(panel: Any, angles: np.ndarray, momenta: np.ndarray, subj
             panel.scatter(angles[chosen, 0], angles[chosen, 1], s=size[chosen], label=label, **scatter)
 
 
-def _account(part: JetRelevances, jet: int, composite: str) -> str:
+def _account(part: JetRelevances, jet: int, composite: str, explained: str) -> str:
     values = {name: values[jet] for name, values in part.values.items() if name.startswith(("jet/", "ledger/"))}
     energy, px, py, pz = (float(value) for value in values["jet/axis"])
     pt, mass = np.hypot(px, py), np.sqrt(max(energy**2 - px**2 - py**2 - pz**2, 0.0))
@@ -224,6 +231,6 @@ def _account(part: JetRelevances, jet: int, composite: str) -> str:
     return (
         f"{CLASSES[int(values['jet/label'])]} jet, $p_T$ = {pt:.0f} GeV, m = {mass:.0f} GeV, "
         f"{int(values['jet/constituents'])} constituents; rules: {composite}\n"
-        rf"$z_{{top}} - z_{{QCD}}$ = {values['jet/explained']:+.4f} = $\Sigma R$ {values['ledger/inputs']:+.4f} "
+        rf"{explained} = {values['jet/explained']:+.4f} = $\Sigma R$ {values['ledger/inputs']:+.4f} "
         f"({taken}), error {values['ledger/error']:.0e}"
     )

@@ -15,16 +15,17 @@ from pydantic import Field
 from ...config import Config, ExplainConfig, Strict, validate
 from ...data.parallel import cores
 from ...errors import ExplainError
+from ...explain import COMPOSITES
+from ...explain.ledger import TOLERANCE
 from ...explain.parts import weights_sha256
 from ...provenance import brief
+from ..removal_figure import draw_removal
 from . import MODEL
 from .card import trust_tables
-from .edges import angle_and_mass, between_subjets
 from .features import FEATURES
-from .figures import CLASSES, draw_edge_graph, draw_fractions, draw_scores, draw_spectra, draw_where
+from .figures import draw_edge_graph, draw_fractions, draw_scores, draw_spectra, draw_where
 from .relevances import (
     LAYOUT,
-    JetRelevances,
     check_ledger,
     explain_jets,
     non_empty,
@@ -33,18 +34,14 @@ from .relevances import (
     write_relevances,
 )
 from .subjets import NONE
+from .tables import CLASSES, Tables, average
 from .trust import trust
-from .trust_figure import draw_removal
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.utils.data import Dataset
 
 __all__ = ["StudyOptions", "study"]
-
-_RANKS = 40
-#: Edges of the histograms of R-scores: a feature's signed part of a jet's sum of |R|.
-BINS = np.linspace(-1.0, 1.0, 41)
 
 
 class StudyOptions(Strict):
@@ -62,10 +59,13 @@ class StudyOptions(Strict):
     )
     trust_steps: int = Field(5, ge=2, description="steps in which constituents are removed")
     trust_composites: list[str] = Field(
-        ["lrp-0", "epsilon", "epsilon-gamma", "epsilon-plus", "epsilon-alpha2-beta1", "epsilon-gamma-box"],
-        description="composites to compare, the simplest first",
+        list(COMPOSITES), description="composites to compare, the simplest first; all there are by default"
     )
     format: str = Field("png", pattern="^(png|pdf|svg)$", description="format of the figures")
+
+    def tables(self, network: Any) -> Tables:
+        """Return empty tables for a network."""
+        return Tables(len(network.body.blocks), top_edges=self.top_edges, heavy_edges=self.heavy_edges)
 
     def share(self, jets: int) -> int:
         """Return the number of processes for so many jets: starting them takes seconds."""
@@ -91,6 +91,8 @@ def study(network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Conf
     found
         Tables as JSON values; ``headline`` are lines for a human.
     """
+    import torch
+
     settings, dataset = config.explain, datasets["test"]
     options = _options(config)
     target = list(MODEL.target()) if settings.target is None else settings.target
@@ -109,20 +111,21 @@ def study(network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Conf
         relevance_key(network, dataset, indices, settings, target),
         _attributes(network, config, target),
     )
-    body: Any = network.body
-    tables = _Tables(options, len(body.blocks))
+    tables = options.tables(network)
     for part in read_relevances(path):
         tables.add(part)
     check_ledger(tables.error, settings.precision)
     found = tables.found()
+    tolerance = TOLERANCE[getattr(torch, settings.precision)]
+    found["ledger"] |= {"tolerance": tolerance, "jets_above": tables.above(tolerance)}
     found["jets"] |= {"explained": len(indices), "without_constituents": empty}
     found["explained"] = {"target": dict(zip(CLASSES, target, strict=False)), **_plain(settings)}
     if options.controls:
-        found["fractions"]["untrained"] = _untrained(dataset, indices, target, config)
+        found["untrained"] = _untrained(dataset, indices, target, config, options)
     if options.trust:
         found["trust"] = _trust(network, datasets["val"], target, config)
         found["tables"] = [table.as_dict() for table in trust_tables(found["trust"], settings.composite)]
-    _draw(found, tables, path, settings)
+    _draw(found, path, settings, options.format)
     found["headline"] = _headline(found, settings)
     return found
 
@@ -131,115 +134,26 @@ def _options(config: Config) -> StudyOptions:
     return validate(StudyOptions, config.explain.options, "explain.options")
 
 
-class _Tables:
-    """What is known of the explained jets, gathered part by part."""
-
-    def __init__(self, options: StudyOptions, blocks: int) -> None:
-        self.options, self.blocks = options, blocks
-        self.labels: list[np.ndarray] = []
-        self.errors: list[np.ndarray] = []
-        self.declustered: list[np.ndarray] = []
-        self.fractions: list[list[np.ndarray]] = [[] for _ in range(blocks)]
-        self.angles: list[list[np.ndarray]] = [[] for _ in range(blocks)]
-        self.masses: list[list[np.ndarray]] = [[] for _ in range(blocks)]
-        self.shares: dict[str, list[np.ndarray]] = {"feature": [], "rank": [], "subjet": []}
-        self.signed: list[np.ndarray] = []
-        self.scores = {name: np.zeros((len(FEATURES), len(BINS) - 1)) for name in CLASSES}
-
-    @property
-    def error(self) -> float:
-        """Largest error of a jet's ledger."""
-        return float(max(errors.max() for errors in self.errors))
-
-    def add(self, part: JetRelevances) -> None:
-        """Take jets in."""
-        self.labels.append(part.values["jet/label"])
-        self.errors.append(part.values["ledger/error"])
-        subjet = part.values["constituent/subjet"]
-        self.declustered.append(subjet[:, 0] != NONE)
-        for block in range(self.blocks):
-            self.fractions[block].append(between_subjets(part, block, self.options.top_edges))
-            angle, mass = angle_and_mass(part, block, self.options.heavy_edges)
-            self.angles[block].append(angle)
-            self.masses[block].append(mass)
-        relevance = part.values["constituent/relevance"].astype(np.float64)
-        size = np.abs(relevance)
-        total = np.maximum(size.sum((1, 2)), 1e-300)[:, None]
-        self.signed.append(relevance.sum(1))
-        share = relevance.sum(1) / total
-        for number, name in enumerate(CLASSES):
-            chosen = share[part.values["jet/label"] == number]
-            self.scores[name] += np.stack([np.histogram(column, BINS)[0] for column in chosen.T])
-        self.shares["feature"].append(size.sum(1) / total)
-        ranks = size.sum(2)[:, :_RANKS]
-        self.shares["rank"].append(np.pad(ranks, [(0, 0), (0, _RANKS - ranks.shape[1])]) / total)
-        parts = [np.where(subjet == number, size.sum(2), 0.0).sum(1) for number in range(3)]
-        share = np.stack(parts, 1) / total
-        self.shares["subjet"].append(np.where((subjet[:, 0] != NONE)[:, None], share, np.nan))
-
-    def classes(self) -> dict[str, np.ndarray]:
-        """Return which jets are of which class."""
-        labels = np.concatenate(self.labels)
-        return {name: labels == number for number, name in enumerate(CLASSES)}
-
-    def found(self) -> dict[str, Any]:
-        """Return the tables as JSON values."""
-        chosen = self.classes()
-        declustered = np.concatenate(self.declustered)
-        errors = np.concatenate(self.errors)
-        by_block = [_by_class(np.concatenate(self.fractions[block]), chosen) for block in range(self.blocks)]
-        return {
-            "jets": {
-                **{name: int(rows.sum()) for name, rows in chosen.items()},
-                "not_declustered": {name: int((~declustered[rows]).sum()) for name, rows in chosen.items()},
-            },
-            "ledger": {"largest_error": float(errors.max()), "median_error": float(np.median(errors))},
-            "fractions": {"trained": by_block[-1], "blocks": by_block},
-            "areas": {
-                name: [_area(np.concatenate(values[block]), chosen) for block in range(self.blocks)]
-                for name, values in (("delta_r", self.angles), ("mass", self.masses))
-            },
-            "shares": {name: _by_class(np.concatenate(rows), chosen) for name, rows in self.shares.items()},
-            "signed": _by_class(np.concatenate(self.signed), chosen),
-            "r_scores": {"bins": BINS.tolist(), **{name: rows.tolist() for name, rows in self.scores.items()}},
-        }
-
-    def spectra(self) -> dict[str, dict[str, np.ndarray]]:
-        """Return Delta R and mass of the last block's edges by class."""
-        result = {}
-        for name, values in (("delta_r", self.angles), ("mass", self.masses)):
-            all_jets = np.concatenate(values[-1])
-            flat = {kind: all_jets[rows].ravel() for kind, rows in self.classes().items()}
-            result[name] = {kind: edges[np.isfinite(edges)] for kind, edges in flat.items()}
-        return result
-
-
-def _untrained(dataset: Any, indices: Sequence[int], target: Sequence[float], config: Config) -> dict[str, Any]:
-    """Return the fractions of networks with random weights: mean over networks, error from their spread."""
+def _untrained(
+    dataset: Any, indices: Sequence[int], target: Sequence[float], config: Config, options: StudyOptions
+) -> dict[str, Any]:
+    """Return the tables of networks with random weights: mean over networks, error from their spread."""
     import torch
 
-    options = _options(config)
     size = options.control_size or min(1000, len(indices))
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in CLASSES}
+    found = []
     for number in range(options.controls):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed + number)
-            control = MODEL.build(**config.model).eval()
-        fractions, labels = [], []
+            control: Any = MODEL.build(**config.model).eval()
+        tables = options.tables(control)
         progress = f"untrained {number + 1}/{options.controls}"
         work = (control, dataset, indices[:size], target, config.explain)
         for part in explain_jets(*work, progress=progress, processes=options.share(size)):
-            fractions.append(between_subjets(part, part.blocks - 1, options.top_edges))
-            labels.append(part.values["jet/label"])
-        found, label = np.concatenate(fractions), np.concatenate(labels)
-        for kind, name in enumerate(CLASSES):
-            rows[name].append(_mean(found[label == kind])[0])
-    result: dict[str, Any] = {}
-    for name, values in rows.items():
-        stacked = np.stack(values)
-        error = stacked.std(0, ddof=1) if len(stacked) > 1 else np.zeros(stacked.shape[1])
-        result[name] = {"mean": _finite(stacked.mean(0)), "error": _finite(error)}
-    return {**result, "networks": options.controls, "jets": size}
+            tables.add(part)
+        check_ledger(tables.error, config.explain.precision)
+        found.append(tables.found(draws=0))
+    return {**average(found), "networks": options.controls, "jets": size}
 
 
 def _trust(network: nn.Module, dataset: Any, target: Sequence[float], config: Config) -> dict[str, Any]:
@@ -257,8 +171,10 @@ def _trust(network: nn.Module, dataset: Any, target: Sequence[float], config: Co
     )
 
 
-def _draw(found: Mapping[str, Any], tables: _Tables, path: Path, settings: ExplainConfig) -> None:
-    folder, suffix = path.parent, tables.options.format
+def _draw(found: Mapping[str, Any], path: Path, settings: ExplainConfig, suffix: str) -> None:
+    folder = path.parent
+    usual = found["explained"]["target"] == dict(zip(CLASSES, MODEL.target(), strict=True))
+    explained = r"$z_{top} - z_{QCD}$" if usual else "explained output"
     left = dict.fromkeys(CLASSES, settings.figures)
     for part in read_relevances(path):
         for jet, label in enumerate(part.values["jet/label"]):
@@ -266,19 +182,23 @@ def _draw(found: Mapping[str, Any], tables: _Tables, path: Path, settings: Expla
             if left[kind] and part.values["constituent/subjet"][jet, 0] != NONE:
                 left[kind] -= 1
                 number = int(part.values["jet/index"][jet])
-                draw_edge_graph(part, jet, folder / f"edges_{kind}_{number}.{suffix}", settings.composite)
+                draw_edge_graph(part, jet, folder / f"edges_{kind}_{number}.{suffix}", settings.composite, explained)
         if not any(left.values()):
             break
     jets = found["jets"]
     title = f"last block, {jets['explained']} jets, {settings.composite}"
-    draw_fractions(found["fractions"], folder / f"edges_between_subjets.{suffix}", title)
-    areas = {name: (rows[-1]["auc"], rows[-1]["error"]) for name, rows in found["areas"].items()}
-    if all(None not in pair for pair in areas.values()):
-        draw_spectra(tables.spectra(), areas, folder / f"edge_spectra.{suffix}")
+    untrained = found.get("untrained")
+    fractions = {"trained": found["fractions"]["trained"], "untrained": untrained["fractions"] if untrained else {}}
+    draw_fractions(fractions, folder / f"edges_between_subjets.{suffix}", title)
+    areas = {name: rows[-1] for name, rows in found["areas"].items()}
+    kinds = {"trained": {"spectra": found["spectra"], "areas": areas}}
+    kinds |= {"untrained": untrained} if untrained else {}
+    draw_spectra(kinds, folder / f"edge_spectra.{suffix}")
     draw_where(found["shares"], folder / f"relevance_shares.{suffix}")
     draw_scores(found["r_scores"], folder / f"r_scores.{suffix}")
     if "trust" in found:
-        draw_removal(found["trust"], folder / f"removal.{suffix}")
+        examples = f"{found['trust']['jets']} validation jets"
+        draw_removal(found["trust"], folder / f"removal.{suffix}", explained=explained, examples=examples)
 
 
 def _headline(found: Mapping[str, Any], settings: ExplainConfig) -> list[str]:
@@ -286,10 +206,12 @@ def _headline(found: Mapping[str, Any], settings: ExplainConfig) -> list[str]:
     lost = sum(jets["not_declustered"].values())
     lines = [
         f"explained {jets['explained']} jets ({jets['top']} top, {jets['QCD']} QCD) by {settings.composite}: "
-        f"largest ledger error {ledger['largest_error']:.1e} in {settings.precision}",
+        f"largest ledger error {ledger['largest_error']:.1e} in {settings.precision}, "
+        f"{ledger['jets_above']} jets above {ledger['tolerance']:.0e}",
         f"{jets['without_constituents']} jets without constituents left out, {lost} not declustered into three subjets",
     ]
-    for kind, row in (("trained", found["fractions"]["trained"]), ("untrained", found["fractions"].get("untrained"))):
+    untrained = found.get("untrained", {})
+    for kind, row in (("trained", found["fractions"]["trained"]), ("untrained", untrained.get("fractions"))):
         if row is not None and all(row[name]["mean"] for name in CLASSES):
             at = min(5, len(row["top"]["mean"])) - 1
             if any(row[name]["mean"][at] is None for name in CLASSES):
@@ -302,10 +224,16 @@ def _headline(found: Mapping[str, Any], settings: ExplainConfig) -> list[str]:
     if area["auc"] is not None:
         lines.append(
             f"Delta R of the most relevant edges as a discriminator: AUC {area['auc']:.3f} ± {area['error']:.3f}"
+            + _control(untrained)
         )
     if "trust" in found:
         lines += _trust_lines(found["trust"], settings.composite)
     return lines
+
+
+def _control(untrained: Mapping[str, Any]) -> str:
+    area = untrained["areas"]["delta_r"] if untrained else {"auc": None}
+    return "" if area["auc"] is None else f", untrained {area['auc']:.3f} ± {area['error']:.3f}"
 
 
 def _trust_lines(table: Mapping[str, Any], composite: str) -> list[str]:
@@ -335,47 +263,3 @@ def _attributes(network: nn.Module, config: Config, target: Sequence[float]) -> 
 
 def _plain(settings: ExplainConfig) -> dict[str, Any]:
     return settings.model_dump(mode="json", include={"composite", "bias", "epsilon", "precision"})
-
-
-def _by_class(rows: np.ndarray, chosen: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return mean and its error over the jets of every class; jets with NaN don't count."""
-    result = {}
-    for name, jets in chosen.items():
-        mean, error = _mean(rows[jets])
-        result[name] = {"mean": _finite(mean), "error": _finite(error)}
-    return result
-
-
-def _mean(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    usable = rows[np.isfinite(rows).all(1)]
-    if len(usable) == 0:
-        return np.full(rows.shape[1], np.nan), np.full(rows.shape[1], np.nan)
-    spread = usable.std(0, ddof=1) if len(usable) > 1 else np.zeros(rows.shape[1])
-    return usable.mean(0), spread / np.sqrt(len(usable))
-
-
-def _finite(values: np.ndarray) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
-
-
-def _area(rows: np.ndarray, chosen: Mapping[str, np.ndarray], draws: int = 200) -> dict[str, float | None]:
-    """Return the area under the ROC curve of every edge's value, with a bootstrap error over jets."""
-    jets = {name: rows[which] for name, which in chosen.items()}
-    if any(not np.isfinite(values).any() for values in jets.values()):
-        return {"auc": None, "error": None}
-    generator = np.random.default_rng(0)
-    area = _rank_area(jets["top"], jets["QCD"])
-    drawn = [
-        _rank_area(*(jets[name][generator.integers(len(jets[name]), size=len(jets[name]))] for name in ("top", "QCD")))
-        for _ in range(draws)
-    ]
-    return {"auc": area, "error": float(np.nanstd(drawn, ddof=1))}
-
-
-def _rank_area(signal: np.ndarray, background: np.ndarray) -> float:
-    """Return the probability that a signal value is above a background value; ties count half."""
-    first, second = (np.sort(values[np.isfinite(values)]) for values in (signal, background))
-    if len(first) == 0 or len(second) == 0:
-        return float("nan")
-    below, up_to = np.searchsorted(second, first, "left"), np.searchsorted(second, first, "right")
-    return float((below + up_to).mean() / (2 * len(second)))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...explain import COMPOSITES, explain
-from ...explain.trust import area_between, cascade, paired_bootstrap, rank_correlation, recommend, removal_curves
+from ...explain import explain
+from ...explain.edges import frozen_graphs, graphs_found
+from ...explain.trust import GRADIENT, RANDOM, cascade, mean, rank_correlation, removal_curves, removal_table
 from .relevances import BOUNDS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 __all__ = ["trust"]
-
-#: Rankings that aren't explanations.
-RANDOM, GRADIENT = "random order", "gradient x input"
 
 
 def trust(
@@ -75,34 +72,23 @@ def trust(
         with torch.no_grad():
             return body(features, points, kept) @ weights
 
-    graphs = _graphs(body, (features, points, mask))
+    graphs: list[Tensor] = []
+    with torch.no_grad(), graphs_found(body.graphs, graphs):
+        body(features, points, mask)
 
     def frozen(kept: Tensor) -> Tensor:
-        with torch.no_grad(), _frozen(body, graphs, kept):
+        with torch.no_grad(), frozen_graphs(body.graphs, graphs, kept):
             return body(features, points, kept) @ weights
 
-    curves = {name: removal_curves(plain, ranking, mask, steps) for name, ranking in rankings.items()}
-    scores = {name: area_between(*pair) for name, pair in curves.items()}
-    beside = {name: area_between(*removal_curves(frozen, ranking, mask, steps)) for name, ranking in rankings.items()}
-    table: dict[str, Any] = {}
-    for name, values in scores.items():
-        difference, sigma = paired_bootstrap(values, scores[RANDOM], seed=seed)
-        table[name] = {
-            "area": float(values.mean()),
-            "area_error": float(values.std() / len(values) ** 0.5),
-            "frozen_area": float(beside[name].mean()),
-            "above_random": difference,
-            "above_random_error": sigma,
-            "deletion": curves[name][0].mean(0).tolist(),
-            "insertion": curves[name][1].mean(0).tolist(),
-        }
-    chosen = {name: scores[name] for name in COMPOSITES if name in scores}
-    agreement = {n: _mean(rank_correlation(rankings[composite], rankings[n], mask)) for n in rankings}
+    curves, beside = (
+        {name: removal_curves(score, ranking, mask, steps) for name, ranking in rankings.items()}
+        for score in (plain, frozen)
+    )
+    agreement = {n: mean(rank_correlation(rankings[composite], rankings[n], mask)) for n in rankings}
     return {
         "jets": len(mask),
         "steps": steps,
-        "removal": table,
-        "recommended": recommend(chosen),
+        **removal_table(curves, beside, seed=seed),
         "agreement": agreement,
         "randomised": _randomised(body, (features, points, mask), target, composite, seed),
     }
@@ -136,35 +122,5 @@ def _randomised(
     rows = []
     for stage, changed in cascade(body, ["classify", "hidden", *blocks], seed):
         found = _relevance(changed, inputs, target, composite)
-        rows.append({"down_to": stage, "correlation": _mean(rank_correlation(trained, found, inputs[2]))})
+        rows.append({"down_to": stage, "correlation": mean(rank_correlation(trained, found, inputs[2]))})
     return rows
-
-
-def _graphs(body: Any, inputs: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    import torch
-
-    found: list[tuple[Tensor, Tensor]] = []
-    hooks = [graph.register_forward_hook(lambda _, __, result: found.append(result)) for graph in body.graphs]
-    try:
-        with torch.no_grad():
-            body(*inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return found
-
-
-@contextlib.contextmanager
-def _frozen(body: Any, graphs: Sequence[tuple[Tensor, Tensor]], kept: Tensor) -> Iterator[None]:
-    """Let the network use given graphs, less the edges of constituents that aren't kept."""
-    with contextlib.ExitStack() as stack:
-        for module, (index, valid) in zip(body.graphs, graphs, strict=True):
-            ends = kept[:, None, :].expand(-1, index.shape[1], -1).gather(2, index)
-            answer = (index, valid & ends & kept[..., None])
-            stack.callback(module.register_forward_hook(lambda *_, answer=answer: answer).remove)
-        yield
-
-
-def _mean(values: Tensor) -> float | None:
-    mean = float(values.nanmean())
-    return mean if mean == mean else None  # noqa: PLR0124 - NaN isn't itself

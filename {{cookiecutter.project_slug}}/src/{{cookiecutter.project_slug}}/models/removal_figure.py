@@ -1,4 +1,4 @@
-"""Deletion and insertion curves: the explained output while the most relevant constituents go, or come."""
+"""Deletion and insertion curves: the explained output while the most relevant elements go, or come."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from ...figures import COLOURS, figure
-from ...files import new_file
-from .trust import GRADIENT, RANDOM
+from ..explain.trust import GRADIENT, RANDOM
+from ..figures import COLOURS, figure
+from ..files import new_file
 
 __all__ = ["draw_removal"]
 
 
-def draw_removal(table: Mapping[str, Any], path: Path) -> None:
+def draw_removal(table: Mapping[str, Any], path: Path, *, explained: str, examples: str) -> None:
     """Draw the mean curves of every ranking.
 
     Parameters
     ----------
     table
-        What `trust` measured.
+        "removal" and "recommended" of `explain.trust.removal_table`.
     path
         File to write.
+    explained
+        Name of what is explained, for the axis.
+    examples
+        Number and kind of the examples that were measured.
     """
     rows = table["removal"]
     colours = [colour for name, colour in COLOURS.items() if name != "grey"]
@@ -42,9 +46,8 @@ def draw_removal(table: Mapping[str, Any], path: Path) -> None:
                 best = " (recommended)" if ranking == table["recommended"] else ""
                 label = f"{ranking}{best}: {row['area']:.2f} ± {row['area_error']:.2f}"
                 panel.plot(fractions, row[kind], label=label, **styles[ranking])
-            panel.set(xlabel=f"Fraction {what}, most relevant first", xlim=(0, 1))
-        axes[0].set_ylabel(r"Mean $z_{top} - z_{QCD}$")
-        title = f"insertion $-$ deletion area, {table['jets']} jets"
+            panel.set(xlabel=f"Fraction {what}, most relevant first", ylabel=f"Mean {explained}", xlim=(0, 1))
+        title = f"insertion $-$ deletion area, {examples}"
         handles, labels = axes[0].get_legend_handles_labels()
         picture.legend(handles, labels, title=title, loc="outside right upper", fontsize=10, title_fontsize=10)
         picture.savefig(name)
