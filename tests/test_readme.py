@@ -14,6 +14,7 @@ import shutil
 import socket
 import stat
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ REPOSITORY = "https://github.com/FAIR4HEP/cookiecutter-fair-hep"
 SLUGS = {"particlenet": "top_tagger", "mlpf": "particle_flow"}
 PREAMBLE = """
 set -eo pipefail
+# A server that outlives a failing command would hold our end of the pipe open, and nobody would read of the failure.
+trap 'kill $(jobs -p) 2> /dev/null || true' EXIT
 # Where the reader makes an environment, the one that runs the tests stands in for it. How good the model gets is the
 # demo's matter, which isn't touched: in a project that is entered, the commands must work, and soon.
 cd() {
@@ -60,6 +63,14 @@ def script(text: str) -> str:
         body = block.text if block.language == "bash" else f"python - <<'END'\n{block.text}END\n"
         parts.append(f"date '+== block {number} at %T' >&2\n{body}")
     return "".join(parts)
+
+
+def test_a_failing_command_ends_what_runs_behind_it(tmp_path: Path) -> None:
+    text = "```bash\nsleep 300 &\nfalse\n```\n"
+    started = time.monotonic()
+    done = attempt("bash", "-c", script(text), cwd=tmp_path)
+    assert done.returncode == 1
+    assert time.monotonic() - started < 100
 
 
 @pytest.fixture(scope="module")
