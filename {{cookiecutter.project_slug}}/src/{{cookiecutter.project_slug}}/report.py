@@ -19,6 +19,7 @@ from .project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from .models.contract import Model, Part
 
@@ -59,15 +60,21 @@ def _parts(project: Project, config: Config, model: Model) -> Sequence[Part]:
     if not (evaluation / provenance.FILE).is_file():
         log.info("runs/%s/evaluate isn't here: the report gets no interactive parts", config.name)
         return ()
-    weights = sha256(project.bundle / bundle.WEIGHTS)
-    for folder in (evaluation, explanation):
-        path = folder / provenance.FILE
-        if path.is_file() and weights not in read_json(path)["inputs"].values():
-            raise BundleError(
-                f"runs/{config.name}/{folder.name} is of other weights than {project.bundle.name}: run `{folder.name}` "
-                "and `export` again, or give the configuration that the bundle was made with"
-            )
+    if not _of_bundle(project, evaluation):
+        raise BundleError(
+            f"runs/{config.name}/evaluate is of other weights than {project.bundle.name}: run `evaluate` and `export` "
+            "again, or give the configuration that the bundle was made with"
+        )
+    if not _of_bundle(project, explanation):
+        log.warning("runs/%s/explain isn't of the bundle's weights: run `explain` to see them explained", config.name)
+        return tuple(model.parts(evaluation, None))
     return tuple(model.parts(evaluation, explanation))
+
+
+def _of_bundle(project: Project, folder: Path) -> bool:
+    """Return whether a verb finished in a folder, with the weights that the bundle has."""
+    path = folder / provenance.FILE
+    return path.is_file() and sha256(project.bundle / bundle.WEIGHTS) in read_json(path)["inputs"].values()
 
 
 def _page(project: Project, model: Model, parts: Sequence[Part]) -> str:

@@ -258,9 +258,9 @@ class Model(ABC):
         """
 
     # -- the report ----------------------------------------------------------------------------------------------------
-    def parts(self, evaluation: Path, explanation: Path) -> Sequence[Part]:
+    def parts(self, evaluation: Path, explanation: Path | None) -> Sequence[Part]:
         """Return interactive parts of the report, from what `evaluate` and `study` left in their folders.
 
-        The explanation may be missing.
+        The explanation is None where the network at hand wasn't explained.
         """
         return ()

@@ -142,6 +142,18 @@ def test_runs_of_another_bundle_and_changed_bundles_are_refused(bundled: Bundled
         run(project.model_copy(update={"root": tmp_path / "empty"}), config)
 
 
+def test_an_explanation_of_other_weights_is_left_out(
+    bundled: Bundled, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    project, config = copy(bundled, tmp_path / "project")
+    folder = project.run(config.name, "explain")
+    folder.mkdir(exist_ok=True)
+    write_json(folder / "provenance.json", {"inputs": {"weights.safetensors": "0" * 64}})
+    alone = models.get(project.model).parts(project.run(config.name, "evaluate"), None)
+    assert run(project, config)["parts"] == [part.title for part in alone]
+    assert "explain isn't of the bundle's weights" in caplog.text
+
+
 def test_text_from_elsewhere_stays_text() -> None:
     evil = '<script>alert("x")</script> [here](javascript:alert(1)) "quoted" & `<b>`'
     sections = [
@@ -176,8 +188,8 @@ def test_a_request_would_be_seen(tmp_path: Path) -> None:
 
 def test_parts_are_what_the_contract_says(bundled: Bundled) -> None:
     project, config = bundled
-    folders = (project.run(config.name, "evaluate"), project.run(config.name, "explain"))
-    parts = models.get(project.model).parts(*folders)
+    parts = models.get(project.model).parts(project.run(config.name, "evaluate"), None)
+    assert parts
     assert all(isinstance(part, Part) for part in parts)
     assert all(
         json.dumps(part.data, allow_nan=False) and part.script.startswith("(root, data, tools) =>") for part in parts

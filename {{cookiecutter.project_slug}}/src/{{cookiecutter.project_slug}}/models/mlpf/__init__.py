@@ -228,7 +228,7 @@ class ParticleFlowModel(Model):
 
         return study(network, datasets, config, folder)
 
-    def parts(self, evaluation: Path, explanation: Path) -> Sequence[Part]:
+    def parts(self, evaluation: Path, explanation: Path | None) -> Sequence[Part]:
         """Return the interactive parts of the report."""
         from .report import parts
 

@@ -20,7 +20,7 @@ __all__ = ["parts"]
 POINTS = 200
 
 
-def parts(evaluation: Path, explanation: Path) -> Iterator[Part]:
+def parts(evaluation: Path, explanation: Path | None) -> Iterator[Part]:
     """Give efficiencies and fake rates; then the displayed events and the mean R-maps, if there are any."""
     with np.load(evaluation / "outputs.npz") as archive:
         arrays = {name: archive[name] for name in ("logits", "momenta", "gen", "cand", "offsets")}
@@ -31,6 +31,8 @@ def parts(evaluation: Path, explanation: Path) -> Iterator[Part]:
         {"classes": list(_classes(compare(arrays, arrays)))},
         _script("classes.js"),
     )
+    if explanation is None:
+        return
     events = sorted(explanation.glob("event_*.json"))
     if events:
         yield event_part([read_json(path) for path in events])

@@ -24,7 +24,7 @@ EDGES = 150
 _CLASSES = ("QCD", "top")
 
 
-def parts(evaluation: Path, explanation: Path) -> Iterator[Part]:
+def parts(evaluation: Path, explanation: Path | None) -> Iterator[Part]:
     """Give the ROC curve, and the first jets of both classes if they were explained."""
     with np.load(evaluation / "outputs.npz") as archive:
         score, labels = score_of({"logits": archive["logits"]}), archive["label"]
@@ -35,7 +35,7 @@ def parts(evaluation: Path, explanation: Path) -> Iterator[Part]:
         _roc(score, labels),
         _script("roc.js"),
     )
-    if (explanation / FILE).is_file():
+    if explanation and (explanation / FILE).is_file():
         found = list(_jets(explanation / FILE))
         yield Part(
             "Jets, and why they were tagged",
