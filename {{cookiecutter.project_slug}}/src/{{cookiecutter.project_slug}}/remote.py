@@ -12,15 +12,13 @@ import logging
 import os
 import re
 import ssl
-import stat
 import time
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Callable
 from http.client import HTTPException
-from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from .bundle import SUMS, check_files
@@ -28,8 +26,9 @@ from .data.record import Record, RecordFile, normalise, number_of, read_record
 from .data.web import readable, retry_after
 from .errors import BundleError, DataError
 from .files import new_folder, sha256
+from .unpack import unpack
 
-__all__ = ["cache", "fetch_bundle", "is_doi", "unpack"]
+__all__ = ["cache", "fetch_bundle", "is_doi"]
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +38,6 @@ _TRIES = 5
 _LONGEST_WAIT = 90.0
 _LARGEST_JSON = 16 * 2**20
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-#: An archive may not grow by more than this when it is unpacked, nor hold more files: weights hardly shrink.
-_GROWTH, _ALLOWANCE, _FILES = 50, 64 * 2**20, 10_000
 
 
 def is_doi(place: str) -> bool:
@@ -140,72 +137,6 @@ def _compare(path: Path, file: RecordFile, sums: str | None) -> None:
         f"{file.key}: its checksum isn't what the record says ({algorithm} {got}, expected {wanted}); "
         "what came was thrown away, load it again, and tell the record's authors if it stays so"
     )
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a bundle's archive: plain files below one top folder, which is left out.
-
-    Raises
-    ------
-    DataError
-        If it isn't a zip file, or holds a link, a name that leads elsewhere, a name twice, or far more than it weighs.
-    """
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            entries = [entry for entry in opened.infolist() if not entry.is_dir()]
-            _check_entries(archive, entries)
-            for entry in entries:
-                target = folder.joinpath(*PurePosixPath(entry.filename).parts[1:])
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with opened.open(entry) as stream, target.open("xb") as into:
-                    _copy(stream, into, entry.file_size, entry.filename)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, FileExistsError) as error:
-        raise DataError(
-            f"{archive.name}: can't be unpacked ({error}): the archive is damaged or not a bundle"
-        ) from error
-
-
-def _check_entries(archive: Path, entries: list[zipfile.ZipInfo]) -> None:
-    problem, size = None, archive.stat().st_size
-    names = [entry.filename for entry in entries]
-    unpacked = sum(entry.file_size for entry in entries)
-    tops = {PurePosixPath(name).parts[:1] for name in names}
-    if odd := next((name for name in names if not _plain(name)), None):
-        problem = f"the name {odd[:80]!r} leads elsewhere"
-    elif link := next((entry.filename for entry in entries if not _regular(entry)), None):
-        problem = f"{link[:80]!r} is a link or a device"
-    elif len({name.lower() for name in names}) != len(names):
-        problem = "a name is there twice"
-    elif len(tops) != 1:
-        problem = f"expected one top folder, got {len(tops)}"
-    elif len(names) > _FILES or unpacked > _GROWTH * size + _ALLOWANCE:
-        problem = f"{len(names)} files of {readable(unpacked)} in an archive of {readable(size)}"
-    if problem:
-        raise DataError(f"{archive.name}: {problem}: nothing was unpacked, don't trust it")
-
-
-def _plain(name: str) -> bool:
-    """Tell whether a name in an archive stays below its top folder, on every system."""
-    parts = name.split("/")
-    return (
-        len(parts) > 1
-        and not re.search(r'[\\:\x00-\x1f<>"|?*]', name)
-        and all(part and part not in (".", "..") for part in parts)
-        and not any(part.endswith((" ", ".")) for part in parts)
-    )
-
-
-def _regular(entry: zipfile.ZipInfo) -> bool:
-    kind = stat.S_IFMT(entry.external_attr >> 16)
-    return kind in (0, stat.S_IFREG) and not entry.flag_bits & 0x1
-
-
-def _copy(stream: IO[bytes], into: IO[bytes], size: int, name: str) -> None:
-    while chunk := stream.read(_CHUNK):
-        size -= len(chunk)
-        if size < 0:
-            raise DataError(f"{name[:80]}: larger than the archive says; don't trust it")
-        into.write(chunk)
 
 
 class _Reader:

@@ -118,13 +118,12 @@ class Deposit:
         ServiceError
             If the archive refuses, can't be reached, or holds other bytes in the end.
         """
-        names = [path.name for path in paths]
-        for key in self._entries(draft):
-            if key not in names:
-                self.service.asked("DELETE", self._file(draft, key))
-        sent = [path.name for path in paths if self._upload(draft, path)]
-        held = {key: (entry.get("checksum"), _size(entry)) for key, entry in self._entries(draft).items()}
         wanted = {path.name: (_md5(path), path.stat().st_size) for path in paths}
+        for key in self._entries(draft):
+            if key not in wanted:
+                self.service.asked("DELETE", self._file(draft, key))
+        sent = [path.name for path in paths if self._upload(draft, path, wanted[path.name][0])]
+        held = {key: (entry.get("checksum"), _size(entry)) for key, entry in self._entries(draft).items()}
         if held != wanted:
             differ = sorted({*held, *wanted} - {key for key in held if held[key] == wanted.get(key)})
             raise ServiceError(
@@ -147,9 +146,8 @@ class Deposit:
                 raise
             return record
 
-    def _upload(self, draft: Mapping[str, Any], path: Path) -> bool:
+    def _upload(self, draft: Mapping[str, Any], path: Path, checksum: str) -> bool:
         """Upload a file into a draft, unless it is there with the same checksum; return whether it was sent."""
-        checksum = _md5(path)
         entry = self._entries(draft).get(path.name)
         if entry is not None and entry.get("checksum") == checksum:
             return False

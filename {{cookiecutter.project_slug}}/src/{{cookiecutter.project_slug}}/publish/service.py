@@ -139,8 +139,8 @@ class Service:
             self._session = requests.Session()
             # Not as a plain header: requests would put a login from ~/.netrc in its place.
             self._session.auth = self._authorise
-            # requests knows no SSL_CERT_FILE; the downloads of this project honour it, so uploads do too.
-            self._session.verify = os.environ.get("SSL_CERT_FILE") or True
+        # requests knows no SSL_CERT_FILE; the downloads of this project honour it, so uploads do too.
+        trust = os.environ.get("SSL_CERT_FILE") or True
         headers = {"Accept": _ACCEPT}
         path: Path | None = content.pop("file", None)
         with contextlib.ExitStack() as stack:
@@ -148,7 +148,7 @@ class Service:
                 headers["Content-Type"] = "application/octet-stream"
                 content["data"] = stack.enter_context(path.open("rb"))
             return self._session.request(
-                method, address, headers=headers, timeout=_TIMEOUT, allow_redirects=False, **content
+                method, address, headers=headers, timeout=_TIMEOUT, verify=trust, allow_redirects=False, **content
             )
 
     def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -13,6 +13,7 @@ from ..project import Project
 from ..verify.verb import run as verify
 from . import zenodo
 from .archive import write_archive
+from .credentials import token
 from .doi import check_graphs
 from .zenodo import SANDBOX, TOKEN
 
@@ -65,6 +66,8 @@ def run(
         from . import dockerhub
 
         return dockerhub.run(project, to, send=send)
+    if target == "zenodo":
+        token(TOKEN, url)  # what is missing is said before anything takes its time
     _check(project)
     if target == "huggingface":
         from . import huggingface

@@ -25,7 +25,7 @@ from ..publish.archive import write_archive
 from .deposits import TOKEN, Deposits, add_deposits
 from .needs import require
 from .published import copy
-from .small import PACKAGE, environment
+from .small import PACKAGE, call, environment
 from .zenodo import Zenodo
 
 Bundled = tuple[Project, Config]
@@ -165,6 +165,16 @@ print(json.dumps([
     assert bundle.check_files(Path(folder)) == bundle.check_files(project.bundle)
     assert difference < 1e-3
     assert heavy == []
+
+
+def test_what_cannot_be_undone_is_asked_for(project: Project, drafts: Deposits, zenodo: Zenodo) -> None:
+    for options in (["zenodo", "--production"], ["reserve", "--production"], ["zenodo", "--release"]):
+        done = call(project, "publish", *options)
+        assert done.returncode == 1
+        assert "[y/N]" in done.stderr
+    assert not zenodo.requests
+    done = call(project, "publish", "reserve", "--json")
+    assert json.loads(done.stdout)["doi"] == load_project(project.root).doi == "10.5072/zenodo.100"
 
 
 def test_a_doi_goes_into_the_plain_files_and_the_rest_stays(project: Project, drafts: Deposits) -> None:

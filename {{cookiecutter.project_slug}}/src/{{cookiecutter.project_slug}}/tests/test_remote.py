@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import stat
 import time
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +12,7 @@ from ..config import Config
 from ..errors import BundleError, DataError
 from ..project import Project
 from ..publish.archive import write_archive
-from ..remote import cache, fetch_bundle, is_doi, unpack
+from ..remote import cache, fetch_bundle, is_doi
 from ..runtime import load
 from .published import copy
 from .standin import Answer, cut, instead
@@ -189,73 +185,6 @@ def test_a_bundle_that_differs_from_its_sums_is_not_used(
     with pytest.raises(BundleError, match=r"README\.md changed"):
         fetch_bundle(DOI, no_check)
     assert left(home) == []
-
-
-def _names(*names: str) -> Callable[[zipfile.ZipFile], None]:
-    def write(out: zipfile.ZipFile) -> None:
-        for name in names:
-            out.writestr(name, "x")
-
-    return write
-
-
-def _link(out: zipfile.ZipFile) -> None:
-    entry = zipfile.ZipInfo("model/link")
-    entry.create_system, entry.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
-    out.writestr(entry, "/etc/passwd")
-
-
-def _bomb(out: zipfile.ZipFile) -> None:
-    with out.open("model/zeros", "w") as stream:
-        for _ in range(80):
-            stream.write(bytes(2**20))
-
-
-HOSTILE: dict[str, tuple[Callable[[zipfile.ZipFile], None], str]] = {
-    "up": (_names("model/a", "model/../../up"), "leads elsewhere"),
-    "absolute": (_names("/etc/x"), "leads elsewhere"),
-    "drive": (_names("model/C:/x"), "leads elsewhere"),
-    "backslash": (_names("model\\..\\x"), "leads elsewhere"),
-    "control": (_names("model/a\nb"), "leads elsewhere"),
-    "dot": (_names("model/./a"), "leads elsewhere"),
-    "top": (_names("a"), "leads elsewhere"),
-    "twice": (_names("model/a", "model/A"), "a name is there twice"),
-    "two": (_names("model/a", "other/a"), "expected one top folder, got 2"),
-    "file and folder": (_names("model/a", "model/a/b"), "can't be unpacked"),
-    "link": (_link, "is a link or a device"),
-    "bomb": (_bomb, "in an archive of"),
-    "many": (_names(*(f"model/{number}" for number in range(10_001))), "10001 files of"),
-}
-
-
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-@pytest.mark.parametrize("kind", HOSTILE)
-def test_hostile_archives_are_refused(tmp_path: Path, kind: str) -> None:
-    write, match = HOSTILE[kind]
-    folder = tmp_path / "in" / "folder"
-    folder.mkdir(parents=True)
-    with zipfile.ZipFile(tmp_path / NAME, "w", zipfile.ZIP_DEFLATED) as out:
-        write(out)
-    with pytest.raises(DataError, match=match) as caught:
-        unpack(tmp_path / NAME, folder)
-    assert "\n" not in str(caught.value)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", NAME]
-    assert [path.name for path in (tmp_path / "in").iterdir()] == ["folder"]
-
-
-@pytest.mark.parametrize("damage", [b"", b"no zip at all", b"PK\x05\x06" + bytes(18)])
-def test_what_is_no_archive_is_refused(tmp_path: Path, damage: bytes) -> None:
-    (tmp_path / NAME).write_bytes(damage)
-    with pytest.raises(DataError):
-        unpack(tmp_path / NAME, tmp_path / "folder")
-
-
-def test_a_byte_changed_inside_an_archive_is_noticed(tmp_path: Path, archive: bytes) -> None:
-    middle = len(archive) // 2
-    (tmp_path / NAME).write_bytes(archive[:middle] + bytes([archive[middle] ^ 1]) + archive[middle + 1 :])
-    with contextlib.suppress(DataError):
-        unpack(tmp_path / NAME, tmp_path / "folder")
-        pytest.fail("the archive was unpacked as if nothing had changed")
 
 
 def test_the_cache_follows_the_standard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
