@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from ..errors import ExplainError
 from ..explain import explain
 from ..models.mlpf.example import events
-from ..models.mlpf.network import ParticleFlow
+from ..models.mlpf.network import PRESETS, ParticleFlow
+from ..models.mlpf.removal import RULES
 
 EPSILON = 1e-6
 
@@ -72,3 +73,47 @@ def test_weights_of_another_length_are_refused() -> None:
     network, values = _network()
     with pytest.raises(ExplainError, match=r"shape \(5,\)"):
         explain(network, values, [1.0] * 5)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", RULES)
+def test_ledger_closes_for_every_rule(preset: str, dtype: torch.dtype, name: str) -> None:
+    torch.manual_seed(0)
+    network = ParticleFlow(preset).to(dtype).eval()
+    features, mask = network.features(events(3, 1, longest=30)["elements"].to(dtype))
+    for output in (1, 7):
+        target = torch.zeros(*mask.shape, 12, dtype=dtype)
+        target[:, 0, output] = 1.0
+        found = explain(network.body, (features, mask), target, composite=name)
+        assert found.ledger.closes(dtype)
+        assert not bool(found.relevance[~mask].any())
+
+
+@pytest.mark.parametrize("name", ["epsilon-plus-flat", "epsilon-gamma-box"])
+def test_rules_for_inputs_are_refused_as_the_heads_read_the_features(name: str) -> None:
+    network = ParticleFlow().eval()
+    inputs = network.features(events(2, 1, longest=9)["elements"])
+    with pytest.raises(ExplainError, match="only linear layers"):
+        explain(network.body, inputs, 0, composite=name, bounds=(-5.0, 5.0))
+
+
+def test_a_class_flows_through_the_messages_of_every_layer() -> None:
+    torch.manual_seed(0)
+    network = ParticleFlow("explained").double().eval()
+    features, mask = network.features(events(2, 1, longest=30)["elements"].double())
+    target = torch.zeros(*mask.shape, 12, dtype=torch.float64)
+    target[:, 0, 2] = 1.0
+    place = "convolutions.0.messages"
+    found = explain(network.body, (features, mask), target, composite="lrp-0", places=[place])
+    through = found.places[place].reshape(len(mask), -1).sum(1)
+    # Nothing goes round the convolution: what doesn't pass is what the biases behind it took.
+    behind = [taken for name, taken in found.ledger.layers.items() if name.startswith(("convolutions", "classify"))]
+    before = [name for name in found.ledger.layers if name.startswith("embed")]
+    sent = found.ledger.layers["convolutions.0.propagate"]
+    assert before and float(through.abs().min()) > 0
+    torch.testing.assert_close(through + sum(behind) - sent, found.explained, rtol=1e-10, atol=1e-12)
+    two = ParticleFlow("compact").double().eval()
+    both = [f"convolutions.{number}.messages" for number in range(2)]
+    found = explain(two.body, (features, mask), target, places=both)
+    assert all(bool(found.places[name].any()) for name in both)

@@ -187,8 +187,8 @@ def test_ledger_closes_for_jets_of_every_size(preset: str, dtype: torch.dtype) -
     torch.manual_seed(0)
     network = randomised(ParticleNet(preset)).to(dtype)
     values = network.features(jets(6, 2)["particles"].to(dtype))
-    for name in ("epsilon", "epsilon-gamma", "epsilon-plus-flat"):
-        found = explain(network.body, values, [-1.0, 1.0], composite=name)
+    for name in COMPOSITES:
+        found = explain(network.body, values, [-1.0, 1.0], composite=name, bounds=(-5.0, 5.0))
         assert found.ledger.closes(dtype)
         assert not bool(found.relevance[~values[2]].any())
     assert torch.allclose(found.outputs, network.body(*values), atol=1e-4 if dtype == torch.float32 else 1e-9)
