@@ -26,6 +26,7 @@ _ABOUT = {
     "README.md": "Model card",
     "metrics.json": "What the evaluation and the explanation measured",
     "parity.json": "How ONNX Runtime compared with PyTorch",
+    "configuration.yaml": "The configuration that made the bundle",
     "provenance.json": "What the export was made from",
     bundle.EXAMPLES: "How closely the stored answers must be reproduced",
     bundle.REQUEST: "The first examples as a server is asked for them",

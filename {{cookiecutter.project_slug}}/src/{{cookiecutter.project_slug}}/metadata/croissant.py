@@ -96,16 +96,18 @@ def _raw(facts: Facts) -> dict[str, Any]:
 
 def _splits(facts: Facts) -> dict[str, Any]:
     """Return the record set that says which split is which, and from which files it comes."""
+    counted = all(split.examples is not None for split in facts.data.splits)
     rows = [
         {
             "splits/name": split.name,
             "splits/url": _SPLITS[split.name],
             "splits/files": " ".join(file.name.rpartition("/")[2] for file in split.files),
-            "splits/examples": split.examples or 0,
+            **({"splits/examples": split.examples} if counted else {}),
         }
         for split in facts.data.splits
     ]
-    fields = [("name", "sc:Text"), ("url", "sc:URL"), ("files", "sc:Text"), ("examples", "sc:Integer")]
+    fields = [("name", "sc:Text"), ("url", "sc:URL"), ("files", "sc:Text")]
+    fields += [("examples", "sc:Integer")] if counted else []
     return {
         "@type": "cr:RecordSet",
         "@id": "splits",

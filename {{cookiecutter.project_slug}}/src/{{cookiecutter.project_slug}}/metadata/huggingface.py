@@ -16,7 +16,7 @@ TASK = "graph-ml"
 TAGS = ("onnx", "layer-wise-relevance-propagation")
 
 
-def front_matter(project: Project, tags: list[str], folder: Path | None = None) -> str:
+def front_matter(project: Project, tags: list[str], folder: Path) -> str:
     """Return the head of the card, between its two lines of dashes.
 
     Parameters
@@ -24,18 +24,18 @@ def front_matter(project: Project, tags: list[str], folder: Path | None = None) 
     project, tags
         Identity, and the words to find the model by.
     folder
-        The bundle, whose figures then stand in the ``model-index``.
+        The bundle, whose figures stand in the ``model-index``.
     """
-    facts = gather(project, folder) if folder else None
-    measured = _measured(facts) if facts else {}
+    facts = gather(project, folder)
+    measured = _measured(facts)
     head = {
         "license": project.licenses.weights.lower(),
         "library_name": "onnx",
         "pipeline_tag": TASK,
         "tags": [*tags, *TAGS],
-        "datasets": [facts.data.doi] if facts and facts.data.doi else None,
+        "datasets": [facts.data.doi] if facts.data.doi else None,
         "metrics": list(measured),
-        "model-index": [_index(facts, measured)] if facts and measured else None,
+        "model-index": [_index(facts, measured)] if measured else None,
     }
     return f"---\n{as_yaml(head)}---\n"
 

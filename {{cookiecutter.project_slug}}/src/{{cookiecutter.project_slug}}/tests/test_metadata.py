@@ -303,6 +303,21 @@ def test_a_clean_commit_names_the_code(project: Project) -> None:
     assert metadata.fair4ml(gather(project))["isBasedOn"]["version"] == f"{commit}-dirty"
 
 
+def test_hugging_face_reads_the_head_of_the_card(project: Project) -> None:
+    installed("huggingface_hub")
+    from huggingface_hub import ModelCard, ModelCardData
+
+    card = ModelCard((project.bundle / "README.md").read_text(), ignore_metadata_errors=False)
+    assert isinstance(card.data, ModelCardData)
+    assert card.data.eval_results
+    assert card.data.license == "cc-by-4.0"
+    assert card.data.library_name == "onnx"
+    measured = read_json(project.bundle / "metrics.json")["metrics"]
+    results = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    assert results == {name: value for name, value in measured.items() if not name.endswith("_error")}
+    assert {result.dataset_name for result in card.data.eval_results} == {gather(project).data.title}
+
+
 # -- our own terms -----------------------------------------------------------------------------------------------------
 def test_every_term_of_ours_is_defined(project: Project) -> None:
     described = read_json(project.bundle / "fair4ml.json")
