@@ -9,9 +9,9 @@ import numpy as np
 
 from .bundle import Signature
 from .errors import DataError, ProjectError
-from .runtime import LoadedModel, load
+from .runtime import LoadedModel
 
-__all__ = ["PARAMETERS", "ProjectError", "answer", "load"]
+__all__ = ["PARAMETERS", "LoadedModel", "ProjectError", "answer"]
 
 #: What a request may ask for, and its default: relevances too, of how many elements (0: all), and of edges.
 PARAMETERS: Mapping[str, bool | int] = {"explain": False, "top": 0, "edges": False}

@@ -46,7 +46,8 @@ class BundleModel(PythonModel):
     def load_context(self, context: Any) -> None:
         """Load the bundle."""
         self.code = _runtime(Path(context.artifacts["runtime"]))
-        self.model = self.code.load(context.artifacts["bundle"])
+        # The bundle lies here: whatever fetches one by its DOI doesn't travel with the model.
+        self.model = self.code.LoadedModel(Path(context.artifacts["bundle"]))
 
     # MLflow checks a request against this hint only: what a wrong one gets is one line of ours, not a page of its own.
     def predict(
