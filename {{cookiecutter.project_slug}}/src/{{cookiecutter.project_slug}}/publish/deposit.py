@@ -21,6 +21,8 @@ __all__ = ["Deposit"]
 
 #: How much the clocks of the archive and of this machine may differ.
 _CLOCKS = datetime.timedelta(minutes=10)
+#: Seconds after which a new draft is surely in the list of its owner's drafts, which is a search index.
+_LISTED = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +62,7 @@ class Deposit:
                 return self.service.sent("POST", "/api/records", json=body, repeat=False)
             except Unclear as problem:
                 log.info("%s", problem)
-                # A new draft is found a moment after it was made.
-                time.sleep(self.service.first_wait * 2.0 ** (attempt - 1))
+                time.sleep(max(_LISTED, self.service.first_wait * 2.0 ** (attempt - 1)))
                 if found := self.made_since(begun, metadata):
                     return found
                 if attempt == self.service.tries:
