@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .composites import COMPOSITES, Composite, find_composite
 from .engine import Explainer, explain
+from .fold import folded
 from .ledger import Ledger
 from .maps import Affine, register_linear
 from .result import Explanation
@@ -18,6 +19,7 @@ __all__ = [
     "Ledger",
     "explain",
     "find_composite",
+    "folded",
     "register",
     "register_held",
     "register_linear",

@@ -11,16 +11,33 @@ from torch import Tensor, nn
 __all__ = ["edge_sums", "frozen_graphs", "graphs_found", "share"]
 
 
-def edge_sums(activation: Tensor, gradient: Tensor) -> Tensor:
-    """Sum |R| and R of edge messages ``[rows, k, channels]`` over channels: ``[2, rows, k]``.
+class _EdgeSums:
+    """Sum |R| and R of edge messages over channels: ``[2, rows, k]``.
 
     Signed sums add up to the relevance that flows through the edges. Sums of absolute values are what Mokhtar et al.
     (arXiv:2211.09912) rank edges by.
     """
-    product = activation * gradient
-    # Two plain sums: a norm over so short an axis takes several times as long.
-    signed = product.sum(-1)
-    return torch.stack([product.abs_().sum(-1), signed])
+
+    def __call__(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        """Sum the products of activations and gradients, each ``[rows, k, channels]``."""
+        product = activation * gradient
+        # Two plain sums: a norm over so short an axis takes several times as long.
+        signed = product.sum(-1)
+        return torch.stack([product.abs_().sum(-1), signed])
+
+    def weighted(self, activation: Tensor, gradient: Tensor, weights: Tensor, *, positive: bool) -> Tensor:
+        """Do the same where messages are summed with weights ``[rows, k]``, given the sum's gradient.
+
+        The gradient of a message is its weight times that of the sum ``[rows, channels]``, so that both sums over
+        channels are products. ``positive``: no activation is below 0.
+        """
+        if not positive:
+            return self(activation, weights[..., None] * gradient[:, None, :])
+        both = torch.stack([gradient.abs(), gradient], 1) @ activation.transpose(1, 2)
+        return (both * torch.stack([weights.abs(), weights], 1)).transpose(0, 1)
+
+
+edge_sums = _EdgeSums()
 
 
 def share(total: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ element-wise functions hand relevance on. Everything attached to the network is 
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -170,6 +171,14 @@ class Explainer:
             raise ExplainError("relevance isn't finite: raise epsilon, or explain in float64")
         return found
 
+    def study(self, values: Tensor, *context: Any) -> Plan:
+        """Find out what stands where, with one plain pass, and explain nothing."""
+        check_values(values, self.weights)
+        with torch.inference_mode(False), torch.enable_grad():
+            self._record(values.detach().clone().requires_grad_(True), context, {})
+        assert self.plan is not None
+        return self.plan
+
     def trace(self, values: Tensor, *context: Any, weights: Tensor) -> Explanation:
         """Explain without looking at any value, for a tracer that records tensor operations (such as an export).
 
@@ -231,7 +240,7 @@ class Explainer:
         book = Book(Groups(1))
         watch = Watch(book, None, absorb=self.absorb, epsilon=self.epsilon, judges=real)
         forwards = {module: trusting(self._ruled(module, book)) for module in self.ruled}
-        places: dict[str, tuple[Tensor, Tensor]] = {}
+        places: dict[str, Any] = {}
         with self._attached(forwards, watch), self._observed(places):
             start = leaf.clone()
             with watch:
@@ -246,7 +255,7 @@ class Explainer:
         missing = [name for name in self.reductions if name not in places]
         if missing:
             raise ExplainError(f"place {missing[0]!r} has no influence on what is explained")
-        reduced = {name: self.reductions[name](*places[name]) for name in self.reductions}
+        reduced = {name: places[name]() for name in self.reductions}
         return Explanation(relevance, output.detach(), explained, reduced, book.close(explained, relevance))
 
     # -- what is attached to modules -----------------------------------------------------------------------------------
@@ -318,16 +327,21 @@ class Explainer:
             yield
 
     @contextlib.contextmanager
-    def _observed(self, places: dict[str, tuple[Tensor, Tensor]]) -> Iterator[None]:
-        """Note activation and gradient at every place."""
+    def _observed(self, places: dict[str, Callable[[], Any]]) -> Iterator[None]:
+        """Note at every place how its relevance is worked out: from activation and gradient."""
         with contextlib.ExitStack() as stack:
-            for name in self.reductions:
+            for name, reduction in self.reductions.items():
 
-                def observe(_: nn.Module, __: Any, output: Tensor, name: str = name) -> None:
-                    activation = output.detach()
+                def observe(
+                    module: nn.Module, inputs: Any, output: Tensor, name: str = name, reduction: Any = reduction
+                ) -> None:
+                    if getattr(module, "weighs", False):
+                        act = functools.partial(_reduced_sum, reduction, *inputs)
+                    else:
+                        act = functools.partial(reduction, output.detach())
 
                     def note(gradient: Tensor) -> None:
-                        places[name] = (activation, gradient)
+                        places[name] = functools.partial(act, gradient)
 
                     on_gradient(output, note)
 
@@ -343,6 +357,15 @@ class Explainer:
         elif self.groups is not None:
             book.groups = Groups(int(self.groups[0].max()) + 1, self.groups)
         return book.groups.samples
+
+
+def _reduced_sum(reduction: Any, values: Tensor, weights: Tensor, gradient: Tensor) -> Any:
+    """Reduce activations and gradients of what a sum with weights sums, given the gradient of the sum."""
+    activation = values.detach().unflatten(0, weights.shape)
+    if hasattr(reduction, "weighted"):
+        positive = getattr(values, "_fair_hep_rectified", False)
+        return reduction.weighted(activation, gradient, weights, positive=positive)
+    return reduction(activation, weights[..., None] * gradient[:, None, :])
 
 
 def _first_input(values: Tensor, *_: Any) -> Tensor:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import ModelError
+from ..errors import ExplainError, ModelError
+from ..explain import folded
 from ..models.contract import Model, TensorSpec
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def export_graph(
     published = Published(model, network).eval()
     inputs = graph_inputs(model)
     arguments = tuple(batch[spec.name] for spec in inputs)
-    with _frozen(network):
+    with _frozen(network), _folded(network, dict(zip((spec.name for spec in inputs), arguments, strict=True))):
         write_graph(published, arguments, (inputs, graph_outputs(model)), path, opset=opset, metadata=metadata)
 
 
@@ -203,6 +204,19 @@ def _frozen(network: nn.Module) -> Iterator[None]:
     finally:
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(wanted[name])
+
+
+@contextlib.contextmanager
+def _folded(network: nn.Module, arguments: Mapping[str, Tensor]) -> Iterator[None]:
+    """Fold batch norms for a while; a network that the engine doesn't know is written as it is."""
+    parts = dict(network.named_children())
+    with contextlib.ExitStack() as stack:
+        if {"features", "body"} <= parts.keys():
+            with torch.no_grad():
+                values = parts["features"](**arguments)
+            with contextlib.suppress(ExplainError):
+                stack.enter_context(folded(parts["body"], values if isinstance(values, tuple) else (values,)))
+        yield
 
 
 @contextlib.contextmanager

@@ -15,7 +15,17 @@ from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import get_proxy_mode
 from torch.nn import functional
 
-__all__ = ["EdgeConv", "EdgeLinear", "MaskedBatchNorm", "Neighbours", "Place", "Rows", "nearest", "nearest_set_by_set"]
+__all__ = [
+    "EdgeConv",
+    "EdgeLinear",
+    "MaskedBatchNorm",
+    "Neighbours",
+    "Place",
+    "Rows",
+    "WeightedSum",
+    "nearest",
+    "nearest_set_by_set",
+]
 
 
 #: Dimensions up to which distances are summed directly: exact where it matters, and as fast.
@@ -29,6 +39,20 @@ LARGE = 256
 
 class Place(nn.Identity):
     """A named place in a network where relevance can be read off; it changes nothing."""
+
+
+class WeightedSum(nn.Module):
+    """The sum over neighbours with weights, as one product: it reads the edges once and writes nothing of their size.
+
+    It is a `Place` as well: what is read off it is the relevance of what it sums.
+    """
+
+    #: Explanations read relevance off the first input, whose weights in the output the second input is.
+    weighs = True
+
+    def forward(self, edges: Tensor, weights: Tensor) -> Tensor:
+        """Sum edges ``[rows * k, columns]``, in the order of weights ``[rows, k]``, to ``[rows, columns]``."""
+        return torch.bmm(weights[:, None, :], edges.unflatten(0, weights.shape)).squeeze(1)
 
 
 def nearest(points: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -302,7 +326,7 @@ class EdgeConv(nn.Module):
         self.linears = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairs)
         self.norms = nn.ModuleList(MaskedBatchNorm(c) for c in channels)
         self.activations = nn.ModuleList(nn.ReLU() for _ in channels)
-        self.messages = Place()
+        self.messages = WeightedSum()
         self.shortcut = nn.Linear(inputs, channels[-1], bias=False)
         self.shortcut_norm = MaskedBatchNorm(channels[-1])
         self.activation = nn.ReLU()
@@ -310,10 +334,10 @@ class EdgeConv(nn.Module):
     def forward(self, rows: Tensor, mask: Tensor, neighbours: Tensor, valid: Tensor) -> Tensor:
         """Map rows ``[rows, inputs]`` to ``[rows, channels[-1]]`` over the edges ``[rows, k]`` that are ``valid``."""
         edges = self.edge(rows, neighbours)
-        edges = self.activations[0](self.norms[0](edges, valid))
+        # One list of edges: an exported graph has nothing between a linear map and its ReLU, and can fuse them.
+        edges, exists = self.activations[0](self.norms[0](edges, valid)).flatten(0, 1), valid.flatten()
         for linear, norm, activation in zip(self.linears, self.norms[1:], self.activations[1:], strict=True):
-            edges = activation(norm(linear(edges), valid))
-        edges = self.messages(edges)
+            edges = activation(norm(linear(edges), exists))
         real = valid.to(edges.dtype)
-        mean = (edges * real[..., None]).sum(1) / real.sum(1, keepdim=True).clamp(min=1.0)
+        mean = self.messages(edges, real / real.sum(1, keepdim=True).clamp(min=1.0))
         return self.activation(mean + self.shortcut_norm(self.shortcut(rows), mask))

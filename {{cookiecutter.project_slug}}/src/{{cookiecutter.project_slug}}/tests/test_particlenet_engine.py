@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ExplainError
-from ..explain import Explainer, explain
+from ..explain import Explainer, explain, folded
+from ..explain.edges import edge_sums
 from ..models.particlenet.example import jets
 from ..models.particlenet.network import ParticleNet
 
@@ -146,3 +147,30 @@ def test_an_explainer_serves_many_batches() -> None:
             alone = explain(network.body, tuple(part[jet : jet + 1] for part in inputs), [-1.0, 1.0])
             assert torch.equal(one.relevance, alone.relevance)
             assert one.ledger.closes(torch.float32)
+
+
+def test_a_folded_network_answers_the_same_without_its_norms_and_comes_back() -> None:
+    network, inputs = particlenet()
+    network.train()(jets(32, 1)["particles"])
+    body = network.eval().body
+    plain = body(*inputs)
+    ran: list[nn.Module] = []
+    with folded(body, inputs):
+        for norm in (part for part in body.modules() if isinstance(part, nn.BatchNorm1d)):
+            assert norm(plain) is plain
+            ran.append(norm)
+        assert torch.allclose(body(*inputs), plain, atol=1e-5)
+    assert len(ran) == 9
+    assert torch.equal(body(*inputs), plain)
+    assert not any("forward" in part.__dict__ for part in body.modules())
+
+
+@pytest.mark.parametrize("positive", [True, False])
+def test_edges_of_a_weighted_sum_are_those_of_their_own_gradients(positive: bool) -> None:
+    draw = torch.Generator().manual_seed(3)
+    edges, gradient = (torch.randn(shape, generator=draw, dtype=torch.float64) for shape in ((6, 4, 5), (6, 5)))
+    weights = torch.randn(6, 4, generator=draw, dtype=torch.float64)
+    edges = edges.relu() if positive else edges
+    found = edge_sums.weighted(edges, gradient, weights, positive=positive)
+    wanted = edge_sums(edges, weights[..., None] * gradient[:, None, :])
+    assert torch.allclose(found, wanted, rtol=1e-12, atol=1e-12)

@@ -119,6 +119,10 @@ def test_nothing_in_the_bundle_tells_a_path_of_this_machine(bundled: Bundled) ->
             assert not [name for name in own if name.encode() in content], path
 
 
+def test_batch_norms_are_part_of_their_neighbours(graph: Path) -> None:
+    assert "BatchNormalization" not in {node.op_type for node in onnx.load(graph).graph.node}
+
+
 @pytest.mark.slow
 def test_exporting_twice_gives_the_same_graph(bundled: Bundled, published: Published, tmp_path: Path) -> None:
     model = models.get("particlenet")

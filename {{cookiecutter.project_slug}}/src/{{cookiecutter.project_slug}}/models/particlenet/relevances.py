@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...data.parallel import in_processes
+from ...data.parallel import in_processes, keep_freed_memory
 from ...errors import ExplainError
 from ...explain.parts import KEY, collect, fingerprint, forget, is_finished
 from ...files import new_file
@@ -269,9 +269,11 @@ def _work_on(task: tuple[_Work, list[int]]) -> dict[str, np.ndarray]:
 
 
 def _use_one_thread() -> None:
+    """Prepare a process: one thread, and memory that is freed stays with it."""
     import torch
 
     torch.set_num_threads(1)
+    keep_freed_memory()
 
 
 def _explain_batch(
