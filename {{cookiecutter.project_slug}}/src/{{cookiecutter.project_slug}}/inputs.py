@@ -10,10 +10,11 @@ import numpy as np
 from .bundle import Tensor
 from .errors import DataError
 
-__all__ = ["PAIRS", "Weights", "cut", "cuts", "examples", "outside", "pad"]
+__all__ = ["ELEMENTS", "Weights", "cut", "cuts", "examples", "outside", "pad"]
 
-#: A graph network may compare all elements of a set with each other: so many pairs in one pass, if it is more than one.
-PAIRS = 2**23
+#: Elements in one pass, if it has more than one example: the values of a layer stay in the caches, and the pairs that a
+#: graph network compares stay few. ParticleNet's passes of 400 elements take 0.7 of the time of those of 800.
+ELEMENTS = 400
 
 #: Columns that can be worked out from other coordinates.
 FOUR_MOMENTUM = ("E", "px", "py", "pz")
@@ -114,7 +115,7 @@ def outside(spec: Tensor, values: np.ndarray) -> str:
     return ""
 
 
-def pad(spec: Tensor, values: Sequence[Any], *, first: int = 0) -> np.ndarray:
+def pad(spec: Tensor, values: Sequence[Any], numbers: Sequence[int] | None = None) -> np.ndarray:
     """Pad examples with zeros to one array.
 
     Parameters
@@ -123,15 +124,16 @@ def pad(spec: Tensor, values: Sequence[Any], *, first: int = 0) -> np.ndarray:
         Input that they are for.
     values
         One array for each example, of any length along the dynamic axis.
-    first
-        Number of the first example, for messages.
+    numbers
+        Number of every example, for messages; by default they count from 0.
 
     Raises
     ------
     DataError
         If an example isn't numbers, has another shape, or holds values that aren't finite.
     """
-    rows = [_example(spec, example, number) for number, example in enumerate(values, start=first)]
+    numbers = range(len(values)) if numbers is None else numbers
+    rows = [_example(spec, example, number) for number, example in zip(numbers, values, strict=True)]
     shape = [max((row.shape[axis] for row in rows), default=0) for axis in range(len(spec.axes) - 1)]
     padded = np.zeros((len(rows), *shape), dtype=spec.dtype)
     for row, target in zip(rows, padded, strict=True):
@@ -140,12 +142,12 @@ def pad(spec: Tensor, values: Sequence[Any], *, first: int = 0) -> np.ndarray:
 
 
 def cuts(sizes: Sequence[int], batch: int) -> Iterator[tuple[int, int]]:
-    """Cut examples of given sizes into passes of at most ``batch`` examples and `PAIRS` pairs of elements."""
+    """Cut examples of given sizes into passes of at most ``batch`` examples and, with padding, `ELEMENTS` elements."""
     start, longest = 0, 0
     for number, size in enumerate(sizes):
         longest = max(longest, size)
         count = number + 1 - start
-        if count > 1 and (count > batch or count * longest**2 > PAIRS):
+        if count > 1 and (count > batch or count * longest > ELEMENTS):
             yield start, number
             start, longest = number, size
     if start < len(sizes):
@@ -235,16 +237,16 @@ class Weights:
         self.each = isinstance(target, list) and bool(target) and np.ndim(target[0]) > 0
         self.target = target if target is not None else default
 
-    def __call__(self, done: int, lengths: Sequence[int], shape: Sequence[int]) -> np.ndarray:
-        """Return weights for the next examples, padded as these are: ``[examples, ..., outputs]``."""
+    def __call__(self, numbers: Sequence[int], lengths: Sequence[int], shape: Sequence[int]) -> np.ndarray:
+        """Return weights for examples with these numbers, padded as they are: ``[examples, ..., outputs]``."""
         inner = (shape[1], self.width) if self.spec.set_axis else (self.width,)
         weights = np.zeros((len(lengths), *inner), dtype=self.spec.dtype)
-        for number, length in enumerate(lengths):
-            wanted = self._wanted(done + number, length)
+        for row, (number, length) in enumerate(zip(numbers, lengths, strict=True)):
+            wanted = self._wanted(number, length)
             if self.spec.set_axis:
-                weights[number, :length] = wanted
+                weights[row, :length] = wanted
             else:
-                weights[number] = wanted
+                weights[row] = wanted
         return weights
 
     def _wanted(self, number: int, length: int) -> np.ndarray:

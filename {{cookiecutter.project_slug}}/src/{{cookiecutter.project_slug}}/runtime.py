@@ -113,30 +113,31 @@ class LoadedModel:
             If the values don't fit the signature; the line says where.
         """
         pieces: dict[str, list[np.ndarray]] = {spec.name: [] for spec in self.signature.outputs}
-        for piece, _ in self._pieces(inputs, batch, 0):
+        numbers: list[int] = []
+        for piece, _, some in self._pieces(inputs, batch, 0):
+            numbers += some
             for name, values in self.run(piece).items():
                 pieces[name].append(values)
-        return {spec.name: _joined(spec, pieces[spec.name]) for spec in self.signature.outputs}
+        back = np.argsort(numbers)
+        return {spec.name: _joined(spec, pieces[spec.name])[back] for spec in self.signature.outputs}
 
     def predict_each(self, inputs: Any, *, batch: int = BATCH, first: int = 0) -> list[dict[str, np.ndarray]]:
         """Score examples; return the outputs of each one by itself, cut to its own length where an output has one.
 
         The parameters are those of `predict`; ``first`` is the number of the first example in messages.
         """
-        results: list[dict[str, np.ndarray]] = []
+        results: dict[int, dict[str, np.ndarray]] = {}
         element = next(
             (axis for axis in self.signature.inputs[0].axes[1:] if axis in self.signature.inputs[0].dynamic), None
         )
-        for piece, lengths in self._pieces(inputs, batch, first):
+        for piece, lengths, numbers in self._pieces(inputs, batch, first):
             outputs = self.run(piece)
-            for row, length in enumerate(lengths):
-                results.append(
-                    {
-                        spec.name: outputs[spec.name][row][:length] if element in spec.axes else outputs[spec.name][row]
-                        for spec in self.signature.outputs
-                    }
-                )
-        return results
+            for row, (number, length) in enumerate(zip(numbers, lengths, strict=True)):
+                results[number] = {
+                    spec.name: outputs[spec.name][row][:length] if element in spec.axes else outputs[spec.name][row]
+                    for spec in self.signature.outputs
+                }
+        return [results[number] for number in sorted(results)]
 
     def explain(
         self, inputs: Any, target: Any = None, *, batch: int = EXPLAINED_BATCH, first: int = 0
@@ -177,21 +178,21 @@ class LoadedModel:
             self._explained = session(self.folder / EXPLAINED, threads=self._threads)
         names = [spec.name for spec in known.outputs]
         weigh = Weights(known.inputs[-1], known.how.target, target)
-        results: list[dict[str, np.ndarray]] = []
-        for piece, lengths in self._pieces(inputs, batch, first):
+        results: dict[int, dict[str, np.ndarray]] = {}
+        for piece, lengths, numbers in self._pieces(inputs, batch, first):
             shape = next(iter(piece.values())).shape
-            weights = weigh(len(results), lengths, shape)
+            weights = weigh([number - first for number in numbers], lengths, shape)
             given = self._explained.run(names, {**piece, known.inputs[-1].name: weights})
             values = dict(zip(names, given, strict=True))
-            for row, length in enumerate(lengths):
+            for row, (number, length) in enumerate(zip(numbers, lengths, strict=True)):
                 one = {
                     spec.name: values[spec.name][row][:length] if spec.set_axis else values[spec.name][row]
                     for spec in known.outputs
                 }
                 raw = np.concatenate([values[spec.name][row] for spec in self.signature.outputs if spec.raw], -1)
                 one["explained"] = np.asarray((raw.astype(np.float64) * weights[row]).sum())
-                results.append(one)
-        return results
+                results[number] = one
+        return [results[number] for number in sorted(results)]
 
     def verify(self) -> list[Check]:
         """Check that the bundle is whole, and that this machine gives its stored answers and relevances.
@@ -234,8 +235,10 @@ class LoadedModel:
         names = [spec.name for spec in self.signature.outputs]
         return dict(zip(names, self.session.run(names, dict(arrays)), strict=True))
 
-    def _pieces(self, inputs: Any, batch: int, first: int) -> Iterator[tuple[dict[str, np.ndarray], list[int]]]:
-        """Give padded batches with the true lengths of their examples."""
+    def _pieces(
+        self, inputs: Any, batch: int, first: int
+    ) -> Iterator[tuple[dict[str, np.ndarray], list[int], list[int]]]:
+        """Give padded batches with lengths and numbers of their examples, those of like length together."""
         specs = self.signature.inputs
         named = inputs if isinstance(inputs, Mapping) else {specs[0].name: inputs}
         if set(named) != {spec.name for spec in specs}:
@@ -247,12 +250,14 @@ class LoadedModel:
         if len(set(counts.values())) != 1:
             raise DataError(f"inputs: got different numbers of {specs[0].axes[0]}: {counts}")
         sizes = [len(example) if hasattr(example, "__len__") else 1 for example in columns[specs[0].name]]
-        for start, stop in cuts(sizes if specs[0].set_axis else [1] * len(sizes), batch):
-            cut = {name: values[start:stop] for name, values in columns.items()}
-            lengths = sizes[start:stop]
-            piece = {spec.name: pad(spec, cut[spec.name], first=first + start) for spec in specs}
+        order = np.argsort(sizes, kind="stable").tolist()
+        lengths = [sizes[place] for place in order]
+        for start, stop in cuts(lengths if specs[0].set_axis else [1] * len(sizes), batch):
+            places = order[start:stop]
+            numbers = [first + place for place in places]
+            piece = {spec.name: pad(spec, [columns[spec.name][p] for p in places], numbers) for spec in specs}
             self._check_ranges(piece)
-            yield piece, lengths
+            yield piece, lengths[start:stop], numbers
 
     def _check_ranges(self, piece: Mapping[str, np.ndarray]) -> None:
         """Warn once if values lie outside the range that the model was made for."""

@@ -130,6 +130,15 @@ def test_each_gives_examples_one_by_one(
     assert same({name: np.stack([one[name] for one in each]) for name in stored}, stored)
 
 
+def test_answers_come_in_the_order_of_the_examples(model: LoadedModel, particles: np.ndarray) -> None:
+    jets = [jet[: 3 + 2 * (number % 7)] for number, jet in enumerate(ragged(particles))]
+    alone = [model.predict([jet])["logits"][0] for jet in jets]
+    assert np.allclose(model.predict(jets, batch=4)["logits"], alone, atol=1e-4)
+    explained = model.explain(jets, batch=4)
+    assert [len(one["relevance"]) for one in explained] == [len(jet) for jet in jets]
+    assert np.allclose([one["logits"] for one in explained], alone, atol=1e-4)
+
+
 def test_inputs_are_not_changed(model: LoadedModel, particles: np.ndarray) -> None:
     before = particles.copy()
     model.predict(particles)

@@ -9,7 +9,7 @@ import pytest
 
 from ..bundle import Tensor
 from ..errors import DataError
-from ..inputs import PAIRS, cut, cuts, outside, pad
+from ..inputs import ELEMENTS, cut, cuts, outside, pad
 
 SPEC = Tensor(
     name="elements",
@@ -45,21 +45,21 @@ def test_codes_and_lengths_that_are_allowed_are_padded() -> None:
 )
 def test_what_no_element_can_be_is_one_line_that_says_where(example: Any, words: str) -> None:
     with pytest.raises(DataError, match=words) as caught:
-        pad(SPEC, [example], first=7)
+        pad(SPEC, [example], [7])
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 100])
 def test_passes_hold_every_example_once_and_stay_small(batch: int) -> None:
-    sizes = np.random.default_rng(0).integers(0, 3000, 60).tolist()
+    sizes = np.random.default_rng(0).integers(0, 300, 60).tolist()
     found = list(cuts(sizes, batch))
     assert [number for start, stop in found for number in range(start, stop)] == list(range(60))
     for start, stop in found:
         assert stop - start <= batch
-        assert stop - start == 1 or (stop - start) * max(sizes[start:stop]) ** 2 <= PAIRS
+        assert stop - start == 1 or (stop - start) * max(sizes[start:stop]) <= ELEMENTS
     # A pass ends only where the next example doesn't fit.
     for start, stop in found[:-1]:
-        assert stop - start == batch or (stop + 1 - start) * max(sizes[start : stop + 1]) ** 2 > PAIRS
+        assert stop - start == batch or (stop + 1 - start) * max(sizes[start : stop + 1]) > ELEMENTS
 
 
 def test_no_examples_are_no_pass() -> None:
