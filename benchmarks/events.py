@@ -14,6 +14,7 @@ import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,31 @@ from in_place import load
 
 load()
 
-from runtimes import compare  # noqa: E402
 from template_package.export.graph import Published, export_graph  # noqa: E402
 from template_package.models import get  # noqa: E402
 from template_package.models.mlpf.example import events  # noqa: E402
 from template_package.runtime import session  # noqa: E402
+
+#: Shortest time of one measurement in seconds: a run is repeated until it is reached.
+LONG_ENOUGH = 0.2
+
+
+def seconds(run: Callable[[], object], repeats: int) -> float:
+    """Return the time of one run, averaged over some."""
+    start = time.perf_counter()
+    for _ in range(repeats):
+        run()
+    return (time.perf_counter() - start) / repeats
+
+
+def compare(torch_run: Callable[[], object], onnx_run: Callable[[], object], pairs: int) -> tuple[float, float, float]:
+    """Return the median times of both and the median of their ratios, measured in turn."""
+    for run in (torch_run, onnx_run):
+        run()
+    repeats = [max(1, round(LONG_ENOUGH / seconds(run, 1))) for run in (torch_run, onnx_run)]
+    times = [(seconds(torch_run, repeats[0]), seconds(onnx_run, repeats[1])) for _ in range(pairs)]
+    eager, graph = (statistics.median(column) for column in zip(*times, strict=True))
+    return eager, graph, statistics.median(a / b for a, b in times)
 
 
 def event(elements: int) -> dict[str, torch.Tensor]:
