@@ -76,6 +76,14 @@ def test_a_published_record_is_a_source_and_is_fetched_once(project: Project, ze
     assert result["source"] == "doi"
     assert all(split["jets"] > 0 for split in result["splits"].values())
     assert not zenodo.seen("*readme.txt*")
+    noted = read_json(project.data / "doi" / "train" / "provenance.json")["dataset"]
+    assert noted == {
+        "title": "Jets",
+        "license": "cc-by-4.0",
+        "doi": project.dataset.doi,
+        "files": "https://zenodo.org/records/2603256/files",
+        "bytes": {"train.h5": len(published["train.h5"])},
+    }
     asked = len(zenodo.seen())
     assert data.run(project, config) == result
     assert len(zenodo.seen()) == asked
