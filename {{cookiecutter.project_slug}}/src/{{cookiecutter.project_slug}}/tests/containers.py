@@ -46,7 +46,8 @@ class Engine:
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         settings = {
             "containers.conf": f'[containers]\ndefault_ulimits = ["nofile={files}:{files}", "nproc=30000:30000"]\n'
-            '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n',
+            '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+            f'tmp_dir = "{folder}/tmp"\n',
             "storage.conf": f'[storage]\ndriver = "overlay"\nrunroot = "{folder}/run"\ngraphroot = "{folder}/root"\n',
         }
         for name, text in settings.items():
