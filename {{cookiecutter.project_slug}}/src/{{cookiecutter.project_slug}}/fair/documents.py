@@ -8,10 +8,12 @@ from typing import Any
 
 from .evidence import Case, Failure
 
-__all__ = ["CITATION", "CODEMETA", "described", "in_bundle", "read_object"]
+__all__ = ["BUNDLED", "CITATION", "CODEMETA", "described", "in_bundle", "read_object"]
 
 CITATION = "CITATION.cff"
 CODEMETA = "codemeta.json"
+#: Documents of the bundle that name the model itself.
+BUNDLED = ("datacite.json", "fair4ml.json", "ro-crate-metadata.json")
 
 
 def described(case: Case, name: str) -> list[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..bundle import SIGNATURE, read_signature
 from ..config import load_yaml
-from .documents import CITATION, CODEMETA, described, read_object
+from .documents import BUNDLED, CITATION, CODEMETA, described, read_object
 from .evidence import Case, Failure, Unpublished
 
 __all__ = [
@@ -110,17 +110,18 @@ def identifier(case: Case) -> str:
 
 
 def identifier_in_metadata(case: Case) -> str:
-    """Look for the model's DOI in what describes it."""
+    """Look for the model's DOI in everything that describes it."""
     identifier(case)
     doi = str(case.project.doi)
-    texts = {path: path.read_text(encoding="utf-8") for name in (CITATION, CODEMETA) for path in described(case, name)}
-    missing = [_short(case, path) for path, text in texts.items() if doi not in text]
-    if missing or not texts:
+    places = [path for name in (CITATION, CODEMETA) for path in described(case, name)]
+    places += [path for name in BUNDLED if (path := case.project.bundle / name).is_file()]
+    missing = [_short(case, path) for path in places if doi not in path.read_text(encoding="utf-8")]
+    if missing:
         raise Failure(
-            f"{', '.join(missing) or 'CITATION.cff'} doesn't hold {doi}",
+            f"{', '.join(missing)} without {doi}",
             "run `publish`, and copy CITATION.cff and codemeta.json from dist/ into the project",
         )
-    return f"{doi} stands in {', '.join(_short(case, path) for path in texts)}"
+    return f"{doi} stands in {', '.join(_short(case, path) for path in places)}"
 
 
 def version(case: Case) -> str:

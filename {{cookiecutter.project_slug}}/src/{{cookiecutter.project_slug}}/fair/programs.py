@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import shutil
 import subprocess
@@ -12,10 +13,11 @@ from pathlib import Path
 
 from .evidence import Failure
 
-__all__ = ["needs", "program", "said"]
+__all__ = ["asked", "needs", "said"]
 
 REMEDY = "pip install '.[fair]'"
-_TIMEOUT = 120.0
+_TIMEOUT = 300.0
+_ANSWERS: dict[tuple[str, str], tuple[subprocess.CompletedProcess[str], str]] = {}
 
 
 def needs(module: str, package: str) -> None:
@@ -30,19 +32,40 @@ def needs(module: str, package: str) -> None:
         raise Failure(f"{package} isn't installed, so nothing was checked", REMEDY)
 
 
-def program(name: str, arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def asked(
+    name: str, arguments: Sequence[str], folder: Path, document: bytes, report: Path | None = None
+) -> tuple[subprocess.CompletedProcess[str], str]:
     """Run a validator by the name of its command: the one beside this Python first, then the one on the path.
+
+    Parameters
+    ----------
+    name, arguments, folder
+        The command, and where it runs.
+    document
+        What its answer depends on: a document that occurs twice is validated once.
+    report
+        File that it writes its report to.
+
+    Returns
+    -------
+    done, written
+        How it ended, and what the report holds.
 
     Raises
     ------
     Failure
         If it isn't installed, or doesn't end in time.
     """
-    command = [*_command(name), *arguments]
-    try:
-        return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise Failure(f"{name} gave no answer in {_TIMEOUT:.0f} s", f"run `{name}` by hand") from error
+    key = (name, hashlib.sha256(document).hexdigest())
+    if key not in _ANSWERS:
+        try:
+            done = subprocess.run(
+                [*_command(name), *arguments], cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Failure(f"{name} gave no answer in {_TIMEOUT:.0f} s", f"run `{name}` by hand") from error
+        _ANSWERS[key] = done, report.read_text(encoding="utf-8") if report and report.is_file() else ""
+    return _ANSWERS[key]
 
 
 def _command(name: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from ..config import Config
 from ..errors import ConfigError
 from ..project import Project
-from . import contents, descriptions, history, identity, licences, links, practice
+from . import contents, crates, descriptions, history, identity, licences, links, practice
 from .badge import write_badge
 from .evidence import Case, Check, Evidence, State, perform
 from .principles import Principle, load_principles
@@ -25,7 +25,8 @@ CHECKS: Mapping[str, Check] = {
         identity.description, identity.people, identity.identifier, identity.identifier_in_metadata,
         identity.version, identity.data_identifier,
         licences.licences, licences.licence_text,
-        descriptions.citation, descriptions.codemeta,
+        descriptions.citation, descriptions.codemeta, descriptions.card, descriptions.datacite,
+        descriptions.croissant, descriptions.fair4ml, crates.ro_crate,
         contents.checksums, contents.formats, contents.paths, contents.graph, contents.graph_metadata,
         contents.signature, contents.examples,
         history.provenance, history.data_provenance, history.training, history.evaluation, history.software,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
@@ -21,9 +20,10 @@ from ..fair.badge import write_badge
 from ..fair.evidence import Case, Evidence, Failure, State, perform
 from ..fair.identity import is_doi, orcid_is_valid
 from ..fair.principles import load_principles
-from ..fair.programs import program
+from ..fair.programs import asked
 from ..fair.verb import CHECKS, judge
-from ..files import read_json, sha256, write_json
+from ..files import read_json, write_json
+from ..metadata import refresh
 from ..project import Project, load_project
 from .complete import complete
 from .published import copy
@@ -171,6 +171,11 @@ def _list(root: Path, name: str, listed: bool) -> None:
         bundle.write_sums(root / "bundle")
 
 
+def root_of(crate: dict[str, Any]) -> dict[str, Any]:
+    """Return the entity that is the crate."""
+    return next(entity for entity in crate["@graph"] if entity["@id"] == "./")
+
+
 DATE = "date-released: '2026-35-11/22/26'\ntitle:"
 DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
     "a wrong digit in an ORCID": (
@@ -247,7 +252,37 @@ DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
         "F1", "'doi:zenodo/1'",
     ),
     "a DOI that the metadata don't hold": (
-        identity(doi="10.5281/zenodo.1"), {"identifier_in_metadata"}, "F3", "doesn't hold 10.5281/zenodo.1",
+        identity(doi="10.5281/zenodo.1"), {"identifier_in_metadata"}, "F3", "without 10.5281/zenodo.1",
+    ),
+    "a crate without a name": (
+        values("bundle/ro-crate-metadata.json", lambda crate: root_of(crate).pop("name")),
+        {"ro_crate"}, "RDA-R1.2-02M", "roc-validator, ro-crate-1.2: ",
+    ),
+    "a crate of a run without a program": (
+        values("bundle/ro-crate-metadata.json", lambda crate: [e.pop("instrument", None) for e in crate["@graph"]]),
+        {"ro_crate"}, "F1.1", "roc-validator, process-run-crate-0.5: ",
+    ),
+    "a Croissant without checksums": (
+        values("bundle/croissant.json", lambda data: [file.pop("sha256", None) for file in data["distribution"]]),
+        {"croissant"}, "ML-R1.4-01M", "mlcroissant refuses bundle/croissant.json",
+    ),
+    "a record without creators": (
+        values("bundle/datacite.json", lambda record: record.pop("creators")),
+        {"datacite"}, "ML-A1-01M", "'creators' is a required property",
+    ),
+    "a model that learned from nothing": (
+        values("bundle/fair4ml.json", lambda model: model.pop("fair4ml:trainedOn")),
+        {"fair4ml"}, "ML-R3-01M", "expected trainedOn",
+    ),
+    "a term that FAIR4ML hasn't": (
+        values("bundle/fair4ml.json", lambda model: model.update({"fair4ml:explainedBy": "LRP"})),
+        {"fair4ml"}, "I2", "fair4ml:explainedBy is no term",
+    ),
+    "a card under another licence": (
+        text("bundle/README.md", "license: cc-by-4.0", "license: mit"), {"card"}, "R1", "not that of the weights",
+    ),
+    "a card without limits": (
+        text("bundle/README.md", "## Limits", "## Strengths"), {"card"}, "F2", "says nothing about: limits",
     ),
     "no workflow": (gone(".github/workflows/ci.yml"), {"practice"}, "R3", "a workflow that runs `make test`"),
 }  # fmt: skip
@@ -273,7 +308,6 @@ def test_weights_that_were_not_evaluated_are_found(whole: Bundled, tmp_path: Pat
         "bundle/provenance/evaluate.json", lambda made: made["inputs"].update(dict.fromkeys(made["inputs"], "0" * 64))
     )
     damage(project.root)
-    assert sha256(project.bundle / bundle.WEIGHTS)
     assert perform(CHECKS["provenance"], Case(project)).did.startswith("`evaluate` was made from other weights")
 
 
@@ -325,8 +359,7 @@ def online(whole: Bundled, tmp_path: Path) -> Project:
     identity(doi=DOI, repository="https://code.example.org/tiny")(project.root)
     values("bundle/provenance.json", lambda made: made.update(git_commit="c0ffee" * 6 + "c0ff"))(project.root)
     project = complete(load_project(project.root))
-    shutil.copyfile(project.root / "CITATION.cff", project.bundle / "CITATION.cff")
-    bundle.write_sums(project.bundle)
+    refresh(project)
     return project
 
 
@@ -361,7 +394,15 @@ def test_without_a_network_online_fails_in_one_line(online: Project, monkeypatch
 
 @pytest.mark.parametrize(
     ("module", "check"),
-    [("pyshacl", "codemeta"), ("license_expression", "licences"), ("onnx", "graph")],
+    [
+        ("pyshacl", "codemeta"),
+        ("pyshacl", "fair4ml"),
+        ("license_expression", "licences"),
+        ("onnx", "graph"),
+        ("datacite", "datacite"),
+        ("rocrate_validator", "ro_crate"),
+        ("rocrate", "ro_crate"),
+    ],
 )
 def test_a_validator_that_is_not_installed_is_a_failure_never_a_pass(
     whole: Bundled, monkeypatch: pytest.MonkeyPatch, module: str, check: str
@@ -374,7 +415,7 @@ def test_a_validator_that_is_not_installed_is_a_failure_never_a_pass(
 
 def test_a_program_that_is_not_installed_is_a_failure_too(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="no-such-validator isn't installed, so nothing was checked") as found:
-        program("no-such-validator", [], tmp_path)
+        asked("no-such-validator", [], tmp_path, b"")
     assert found.value.remedy == "pip install '.[fair]'"
 
 
