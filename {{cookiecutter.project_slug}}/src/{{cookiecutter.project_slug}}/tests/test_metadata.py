@@ -188,7 +188,7 @@ def test_cffconvert_accepts_the_citation_in_the_bundle(project: Project, tmp_pat
 
 def test_datacite_accepts_the_record(project: Project) -> None:
     installed("datacite")
-    from datacite import schema45  # type: ignore[import-untyped]
+    from datacite import schema45
 
     metadata.refresh(project.model_copy(update={"doi": "10.5281/zenodo.11"}))
     record = read_json(project.bundle / "datacite.json")
