@@ -189,7 +189,7 @@ DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
     ),
     "a licence that SPDX doesn't list": (
         identity(licenses={"code": "MIT", "weights": "CC-BY-4", "data": "CC-BY-4.0"}),
-        {"licences", "graph_metadata"}, "RDA-R1.1-02M", "licenses.weights is 'CC-BY-4'",
+        {"card", "datacite", "graph_metadata", "licences"}, "RDA-R1.1-02M", "licenses.weights is 'CC-BY-4'",
     ),
     "two licences for one thing": (
         text("CITATION.cff", "license: MIT", "license: BSD-3-Clause"), {"licences"},
@@ -218,7 +218,7 @@ DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
         "F4", "not JSON",
     ),
     "a step without provenance": (
-        gone("bundle/provenance/train.json"), {"provenance", "training"},
+        gone("bundle/provenance/train.json"), {"provenance", "ro_crate", "training"},
         "ML-R1.2-01M", "provenance/train.json is missing",
     ),
     "data without checksums": (
@@ -227,14 +227,15 @@ DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
     ),
     "figures of another test set": (
         values("bundle/metrics.json", lambda made: made["test_set"].update(files={"test.h5": "0" * 64})),
-        {"data_provenance"}, "R1.2", "measured on other files",
+        {"croissant", "data_provenance"}, "R1.2", "measured on other files",
     ),
     "figures without errors": (
         values("bundle/metrics.json", lambda made: made.update(metrics={"auc": 0.99})),
         {"evaluation"}, "ML-R1.7-02M", "no figures with errors",
     ),
     "no stored examples": (
-        gone("bundle/examples/outputs.npz", listed=False), {"checksums", "examples"}, "R3", "outputs.npz is missing",
+        gone("bundle/examples/outputs.npz", listed=False), {"checksums", "examples", "ro_crate"},
+        "R3", "outputs.npz is missing",
     ),
     "a pickle in the bundle": (
         holds("bundle/figures/cache.json", b"\x80\x04K\x01."), {"formats"}, "RDA-R1.3-01D", "cache.json is a pickle",
