@@ -196,7 +196,7 @@ DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
         "R1.1", "CITATION.cff says BSD-3-Clause",
     ),
     "a changed file": (
-        text("bundle/README.md", "## Factors", "## No factors", listed=False), {"checksums"}, "R1", "README.md changed",
+        text("bundle/README.md", "How to cite", "How to quote", listed=False), {"checksums"}, "R1", "README.md changed",
     ),
     "an absolute path": (
         text("bundle/README.md", "## Factors", f"Made in {HOME}/models.\n\n## Factors"),
@@ -282,8 +282,9 @@ DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
     "a card under another licence": (
         text("bundle/README.md", "license: cc-by-4.0", "license: mit"), {"card"}, "R1", "not that of the weights",
     ),
-    "a card without limits": (
-        text("bundle/README.md", "## Limits", "## Strengths"), {"card"}, "F2", "says nothing about: limits",
+    "a card without caveats": (
+        text("bundle/README.md", "## Caveats and recommendations", "## Strengths"),
+        {"card"}, "F2", "no section on: caveats and recommendations",
     ),
     "no workflow": (gone(".github/workflows/ci.yml"), {"practice"}, "R3", "a workflow that runs `make test`"),
 }  # fmt: skip
