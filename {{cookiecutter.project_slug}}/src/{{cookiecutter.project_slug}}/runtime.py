@@ -57,12 +57,10 @@ def load(place: str | Path, *, threads: int = 0) -> LoadedModel:
     BundleError
         If the bundle is damaged, its graph doesn't fit its signature, or a fetched one gives other answers.
     """
-    # A copy of the core in a registry has the bundle beside it, and no module that fetches one.
-    if not Path(place).is_dir():
-        from .remote import fetch_bundle, is_doi
+    from .remote import fetch_bundle, is_doi
 
-        if is_doi(str(place)):
-            place = fetch_bundle(str(place), lambda folder: LoadedModel(folder, threads=threads).verify())
+    if is_doi(str(place)):
+        place = fetch_bundle(str(place), lambda folder: LoadedModel(folder, threads=threads).verify())
     return LoadedModel(Path(place), threads=threads)
 
 
