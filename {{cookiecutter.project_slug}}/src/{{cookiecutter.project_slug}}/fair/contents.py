@@ -16,10 +16,11 @@ TEXT = frozenset((".json", ".jsonld", ".yaml", ".cff", ".csv", ".md", ".txt", ".
 #: Formats that are documented openly and hold no code to run; files without a suffix are text.
 OPEN = TEXT | {".onnx", ".safetensors", ".npz", ".parquet", ".h5", ".png", ".pdf"}
 _PICKLE = re.compile(rb"^\x80[\x02-\x05]")
-#: A path of somebody's machine: a home, a scratch or a system folder, a drive, or an address of a file.
+#: A path of somebody's machine: a home, a scratch or a system folder, a drive with two folders (weights hold the bytes
+#: of a shorter one by chance), or an address of a file.
 _ABSOLUTE = re.compile(
     rb"(?<![\w./:~-])(?:/(?:home|root|Users|tmp|var|mnt|scratch|afs|eos|cvmfs|data\d*|work|opt|usr|etc|srv|media)/[\w.~-]+"
-    rb"|[A-Za-z]:\\{1,2}[\w.~-]+|file://[\w/.~-]+)"
+    rb"|[A-Za-z]:(?:\\{1,2}[\w.~-]{2,}){2}|file://[\w/.~-]+)"
 )
 _METADATA = ("title", "version", "model_license", "model_author", "weights_sha256", "architecture_doi")
 
