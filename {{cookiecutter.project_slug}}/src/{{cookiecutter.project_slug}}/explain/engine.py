@@ -335,8 +335,10 @@ class Explainer:
                 def observe(
                     module: nn.Module, inputs: Any, output: Tensor, name: str = name, reduction: Any = reduction
                 ) -> None:
+                    # Detached: a hook that kept its own graph would never be freed, nor would the graph.
                     if getattr(module, "weighs", False):
-                        act = functools.partial(_reduced_sum, reduction, *inputs)
+                        positive = getattr(inputs[0], "_fair_hep_rectified", False)
+                        act = functools.partial(_reduced_sum, reduction, positive, *(part.detach() for part in inputs))
                     else:
                         act = functools.partial(reduction, output.detach())
 
@@ -359,11 +361,10 @@ class Explainer:
         return book.groups.samples
 
 
-def _reduced_sum(reduction: Any, values: Tensor, weights: Tensor, gradient: Tensor) -> Any:
+def _reduced_sum(reduction: Any, positive: bool, values: Tensor, weights: Tensor, gradient: Tensor) -> Any:
     """Reduce activations and gradients of what a sum with weights sums, given the gradient of the sum."""
-    activation = values.detach().unflatten(0, weights.shape)
+    activation = values.unflatten(0, weights.shape)
     if hasattr(reduction, "weighted"):
-        positive = getattr(values, "_fair_hep_rectified", False)
         return reduction.weighted(activation, gradient, weights, positive=positive)
     return reduction(activation, weights[..., None] * gradient[:, None, :])
 

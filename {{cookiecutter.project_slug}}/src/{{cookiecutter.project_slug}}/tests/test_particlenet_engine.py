@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -174,3 +176,18 @@ def test_edges_of_a_weighted_sum_are_those_of_their_own_gradients(positive: bool
     found = edge_sums.weighted(edges, gradient, weights, positive=positive)
     wanted = edge_sums(edges, weights[..., None] * gradient[:, None, :])
     assert torch.allclose(found, wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_nothing_of_a_pass_is_kept_after_it() -> None:
+    network, inputs = particlenet()
+    kept: list[weakref.ref[Tensor]] = []
+    names = ["blocks.0.messages", "blocks.1.messages"]
+    for name in names:
+        place = network.body.get_submodule(name)
+        place.register_forward_hook(lambda _, given, __: kept.append(weakref.ref(given[0])))
+    with Explainer(network.body, places=dict.fromkeys(names, edge_sums)) as explainer:
+        for _ in range(3):
+            explainer(*inputs, target=0)
+    gc.collect()
+    assert len(kept) == 2 * 4  # the first batch is recorded once more
+    assert not [edges for edges in kept if edges() is not None]
