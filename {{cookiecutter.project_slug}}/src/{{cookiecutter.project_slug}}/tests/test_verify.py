@@ -82,7 +82,8 @@ def _weights(project: Project) -> None:
 def _graph(project: Project) -> None:
     path = project.bundle / bundle.MODEL
     proto = onnx.load(path)
-    tensor = next(t for t in proto.graph.initializer if t.name.endswith(f"{HEAD}.bias"))
+    # The layer's bias, whatever folding has made of its name.
+    (tensor,) = (t for t in proto.graph.initializer if f".{HEAD}." in t.name and len(t.dims) == 1)
     tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(0.01), tensor.name))
     onnx.save(proto, path)
 
