@@ -6,7 +6,6 @@ import importlib.util
 import json
 import re
 import sys
-import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -247,15 +246,6 @@ def test_command_line_starts_everywhere(bake: Bake) -> None:
 
 def test_make_lists_its_targets(project: Path) -> None:
     assert "make quick" in run("make", "help", cwd=project)
-
-
-def test_time_of_generation(bake: Bake, record_testsuite_property: Any) -> None:
-    started = time.perf_counter()
-    bake()
-    seconds = time.perf_counter() - started
-    # Reported and not asserted: how fast it is depends on what else the machine does.
-    record_testsuite_property("seconds to generate a project", seconds)
-    print(f"a project is generated in {seconds:.2f} s")
 
 
 def need_packages() -> None:
