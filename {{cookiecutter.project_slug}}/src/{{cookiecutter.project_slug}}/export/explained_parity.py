@@ -106,13 +106,16 @@ def default_target(model: Model, target: Sequence[float], values: np.ndarray) ->
 
 def ledger_error(outputs: Arrays, weights: np.ndarray, names: Sequence[str]) -> float:
     """Return the largest relative error of the ledgers of a batch, from what a graph gave."""
-    count = len(weights)
     raw = np.concatenate([outputs[name] for name in names], -1).astype(np.float64)
-    explained = (raw * weights).reshape(count, -1).sum(1)
-    inputs = outputs[RELEVANCE].astype(np.float64).reshape(count, -1).sum(1)
+    explained = _per_example(raw * weights)
+    inputs = _per_example(outputs[RELEVANCE].astype(np.float64))
     *taken, scale = outputs[LEDGER].T
     missing = np.abs(explained - inputs - np.sum(taken, axis=0))
     return float((missing / np.maximum(scale, np.finfo(np.float64).tiny)).max(initial=0.0))
+
+
+def _per_example(values: np.ndarray) -> np.ndarray:
+    return values.sum(axis=tuple(range(1, values.ndim)))
 
 
 def by_pair(index: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

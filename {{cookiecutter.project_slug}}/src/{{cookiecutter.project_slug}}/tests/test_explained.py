@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -179,12 +180,22 @@ def test_other_rules_can_be_written_too(
 def test_another_networks_graph_is_caught(
     bundled: Bundled, model: LoadedModel, network: torch.nn.Module, values: np.ndarray
 ) -> None:
-    torch.manual_seed(99)
-    other = MODEL.build(**model.signature.hyperparameters).eval()
+    # Near the bundle's own, so that single precision determines its relevances as well.
+    other, generator = deepcopy(network), torch.Generator().manual_seed(99)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(1 + 0.1 * torch.randn(parameter.shape, generator=generator))
+    graph, arrays = bundled[0].bundle / bundle.EXPLAINED, {MODEL.inputs[0].name: values[:12]}
     with pytest.raises(BundleError, match="relevances differ from PyTorch's"):
-        compare_explained(
-            MODEL, other, bundled[0].bundle / bundle.EXPLAINED, model.signature, {MODEL.inputs[0].name: values[:3]}
-        )
+        compare_explained(MODEL, other, graph, model.signature, arrays)
+
+
+def test_the_ledger_of_no_example_is_closed(model: LoadedModel) -> None:
+    known = model.signature.explained
+    assert known is not None
+    empty = {spec.name: np.zeros([0, *(spec.sizes.get(axis, 1) for axis in spec.axes[1:])]) for spec in known.outputs}
+    weights = np.zeros([0, *empty[MODEL.outputs[0].name].shape[1:]])
+    assert ledger_error(empty, weights, [MODEL.outputs[0].name]) == 0.0
 
 
 def test_a_bundle_without_the_graph_says_what_to_run(bundled: Bundled, tmp_path: Path, values: np.ndarray) -> None:
