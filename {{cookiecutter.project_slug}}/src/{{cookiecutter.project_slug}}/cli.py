@@ -217,7 +217,7 @@ def predict(file: Path, output: Path, explained: bool) -> dict[str, Any]:
     return {"file": file, "output": output, "explain": explained}
 
 
-@_verb("check", "Try every promise that the model makes.", module=".models.checks")
+@_verb("check", "Try every promise that the model makes.", module=".check.verb")
 def check() -> dict[str, Any]:
     """Take no options."""
     return {}

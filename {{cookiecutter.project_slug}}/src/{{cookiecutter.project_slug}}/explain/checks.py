@@ -9,8 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ExplainError
+from .maps import find_affine
+from .treatments import find_treatment
 
-__all__ = ["Target", "check_module", "check_output", "check_values", "is_plain_leaf", "joined", "target_weights"]
+__all__ = [
+    "Target",
+    "check_module",
+    "check_output",
+    "check_values",
+    "is_plain_leaf",
+    "joined",
+    "target_weights",
+    "without_rule",
+]
 
 Target: TypeAlias = Tensor | Sequence[float] | int
 
@@ -78,6 +89,18 @@ def joined(output: Any) -> Any:
 def is_plain_leaf(module: nn.Module) -> bool:
     """Say whether a module has neither parts nor anything that needs a rule."""
     return not any(module.children()) and not _needs_rule(module)
+
+
+def without_rule(network: nn.Module) -> list[tuple[nn.Module, str]]:
+    """Return the modules of a network that need a rule and have none, with their names."""
+    return [
+        (module, name)
+        for name, module in network.named_modules()
+        if not any(module.children())
+        and _needs_rule(module)
+        and find_treatment(module) is None
+        and find_affine(module, "") is None
+    ]
 
 
 def _needs_rule(module: nn.Module) -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..errors import ExplainError, ModelError
 from ..explain.edges import edge_sums, graphs_found, share
 from ..models.contract import Model, TensorSpec
-from .graph import graph_inputs, graph_outputs, write_graph
+from .graph import graph_inputs, graph_outputs, quiet, why, write_graph
 from .relevance import bounds
 
 if TYPE_CHECKING:
@@ -208,12 +208,12 @@ def export_explained(
         try:
             found = explained(*arguments)
             # Weights are constants of the recorded graph.
-            graph = make_fx(explained.recorded, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*arguments)
+            with quiet():
+                graph = make_fx(explained.recorded, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*arguments)
         except ExplainError:
             raise
         except Exception as error:  # whatever torch's tracer stumbles over
-            line = " ".join(str(error).split())[:200]
-            raise ModelError(f"{path.name}: {how.composite} can't be recorded: {line}") from error
+            raise ModelError(f"{path.name}: {how.composite} can't be recorded: {why(error)}") from error
     edges = [spec.shape[-1] for spec in found[len(found) - 3 * len(explained.edges) :: 3]] if explained.edges else []
     outputs = explained_outputs(model, edges)
     write_graph(graph, arguments, (explained_inputs(model), outputs), path, opset=opset, metadata=metadata)

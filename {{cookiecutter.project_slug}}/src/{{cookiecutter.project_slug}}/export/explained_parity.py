@@ -25,7 +25,7 @@ from .explained import LEDGER, RELEVANCE, TARGET, Explained, explained_inputs, e
 from .parity import Parity, difference, double_precision, shapes
 
 if TYPE_CHECKING:
-    from ..bundle import Relevance, Signature
+    from ..bundle import Relevance, Tensor
     from ..models.contract import Model
 
 __all__ = ["by_pair", "compare_explained", "default_target", "ledger_error", "unsteady"]
@@ -37,7 +37,7 @@ ROUNDINGS = 4
 
 
 def compare_explained(
-    model: Model, network: nn.Module, graph: Path, signature: Signature, arrays: Arrays
+    model: Model, network: nn.Module, graph: Path, arrays: Arrays, *, inputs: Sequence[Tensor], how: Relevance
 ) -> list[Parity]:
     """Compare relevances of nodes and edges at several shapes, and close the ledger of every example.
 
@@ -47,23 +47,23 @@ def compare_explained(
         What is explained, in PyTorch.
     graph
         The explained graph.
-    signature
-        Inputs, and how relevances are made: rules, target, tolerance.
     arrays
         Real examples.
+    inputs
+        What the graph takes, but for the target.
+    how
+        How relevances are made: rules, target, tolerance.
 
     Raises
     ------
     BundleError
         If relevances differ by more, or a ledger stays open.
     """
-    assert signature.explained is not None
-    how = signature.explained.how
     opened = session(graph)
     names = [value.name for value in opened.get_outputs()]
     exact, roundings = copy.deepcopy(network).double(), _roundings(network)
     found = []
-    for case, batch in shapes(signature.inputs, arrays):
+    for case, batch in shapes(inputs, arrays):
         weights = default_target(model, how.target, next(iter(batch.values())))
         given = {**batch, TARGET: weights}
         theirs = dict(zip(names, opened.run(names, given), strict=True))

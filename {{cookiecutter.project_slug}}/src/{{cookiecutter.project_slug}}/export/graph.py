@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx
 
-__all__ = ["Published", "export_graph", "graph_inputs", "graph_outputs", "write_graph"]
+__all__ = ["Published", "export_graph", "graph_inputs", "graph_outputs", "quiet", "why", "write_graph"]
 
 LOGITS = "logits"
 PROBABILITIES = "probabilities"
+NOISY = ("torch.onnx", "torch.fx.experimental.symbolic_shapes", "onnxscript", "onnx_ir")
 
 
 def graph_inputs(model: Model) -> tuple[TensorSpec, ...]:
@@ -146,7 +148,7 @@ def write_graph(
 
     inputs, outputs = specs
     name = path.name
-    with _quiet():
+    with quiet():
         try:
             program = torch.onnx.export(
                 module,
@@ -159,7 +161,7 @@ def write_graph(
                 verbose=False,
             )
         except (torch.onnx.OnnxExporterError, torch._dynamo.exc.TorchDynamoException) as error:
-            raise ModelError(f"{name}: doesn't export to ONNX: {' '.join(str(error).split())[:300]}") from error
+            raise ModelError(f"{name}: doesn't export to ONNX: {why(error)}") from error
     proto = program.model_proto  # type: ignore[union-attr]
     _tidy(proto, outputs, metadata)
     try:
@@ -167,6 +169,17 @@ def write_graph(
     except Exception as error:  # the checker's errors have no common public base
         raise ModelError(f"{name}: doesn't pass ONNX's check: {' '.join(str(error).split())[:300]}") from error
     onnx.save_model(proto, path)
+
+
+def why(error: BaseException) -> str:
+    """Say in one line what an exporter stumbled over, and in which line of the network if it knows."""
+    text = str(error.__cause__ or error)
+    first = " ".join(next(iter(text.strip().split("\n\n")), "").split())[:300]
+    places = re.findall(r'File "([^"]+)", line (\d+), in \w+\n\s+(.+)', text)
+    if not places:
+        return first
+    path, line, code = places[-1]
+    return f"{first} ({Path(path).name}:{line}: {code.strip()})"
 
 
 def _free_axes(module: nn.Module, inputs: Sequence[TensorSpec]) -> Any:
@@ -220,15 +233,17 @@ def _folded(network: nn.Module, arguments: Mapping[str, Tensor]) -> Iterator[Non
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the exporter's notes about its own dependencies away from the user; errors still come through."""
-    loggers: dict[logging.Logger, Any] = {
-        logging.getLogger(name): logging.getLogger(name).level for name in ("torch.onnx", "onnxscript", "onnx_ir")
-    }
+    loggers: dict[logging.Logger, Any] = {logging.getLogger(name): logging.getLogger(name).level for name in NOISY}
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

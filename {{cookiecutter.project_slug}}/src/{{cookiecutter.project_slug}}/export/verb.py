@@ -190,7 +190,7 @@ def _explained_graph(
         how=how,
     )
     signature = signature.model_copy(update={"explained": described})
-    found = compare_explained(source.model, source.network, path, signature, source.arrays)
+    found = compare_explained(source.model, source.network, path, source.arrays, inputs=signature.inputs, how=how)
     return signature, [parity.as_dict() for parity in found]
 
 

@@ -1,7 +1,7 @@
 """What a model must offer so that every verb of the project works with it.
 
 A model is a folder ``models/<name>/`` whose ``__init__.py`` offers ``MODEL``, an instance of a subclass of `Model`.
-Nothing outside that folder names the model. `check_model` (``checks.py``) tries every promise made here.
+Nothing outside that folder names the model. ``check`` tries every promise made here.
 """
 
 from __future__ import annotations

@@ -186,8 +186,10 @@ def test_another_networks_graph_is_caught(
         for parameter in other.parameters():
             parameter.mul_(1 + 0.1 * torch.randn(parameter.shape, generator=generator))
     graph, arrays = bundled[0].bundle / bundle.EXPLAINED, {MODEL.inputs[0].name: values[:12]}
+    known = model.signature.explained
+    assert known is not None
     with pytest.raises(BundleError, match="relevances differ from PyTorch's"):
-        compare_explained(MODEL, other, graph, model.signature, arrays)
+        compare_explained(MODEL, other, graph, arrays, inputs=model.signature.inputs, how=known.how)
 
 
 def test_the_ledger_of_no_example_is_closed(model: LoadedModel) -> None:

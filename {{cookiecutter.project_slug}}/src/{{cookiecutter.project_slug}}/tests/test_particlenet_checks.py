@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ..check import CHECKS, check_model
+from ..config import Config
 from ..errors import ModelError
-from ..models.checks import CHECKS, check_model
 from ..models.particlenet import ParticleNetModel
 from ..models.particlenet.network import ParticleNet
 
@@ -74,7 +75,7 @@ class _Unsplit(nn.Module):
         (_Counting, "padding_ignored", "padding changes"),
         (_Ordered, "order_ignored", "order of the elements"),
         (_FixedSize, "any_size", "with 1 elements"),
-        (_Idle, "one_step_lowers_loss", "body.forgotten"),
+        (_Idle, "every_parameter_learns", "body.forgotten"),
         (_Hidden, "state_round_trip", "same weights"),
         (_Unsplit, "features_learn_nothing", "no features and no body"),
     ],
@@ -86,8 +87,8 @@ def test_broken_promise_is_caught_by_name(network: type[nn.Module], check: str, 
 
     with pytest.raises(ModelError, match=words):
         CHECKS[check](Broken(), {"preset": "lite"})
-    outcomes = {outcome.name: outcome.reason for outcome in check_model(Broken(), {"preset": "lite"})}
-    assert words in outcomes[check]
+    (outcome,) = check_model(Broken(), Config(name="check", model={"preset": "lite"}), names=[check])
+    assert words in outcome.reason
 
 
 def test_unvalidated_hyperparameters_are_caught() -> None:
@@ -95,7 +96,7 @@ def test_unvalidated_hyperparameters_are_caught() -> None:
         def build(self, **hyperparameters: Any) -> nn.Module:
             return ParticleNet("lite")
 
-    with pytest.raises(ModelError, match="accepts no_such_hyperparameter"):
+    with pytest.raises(ModelError, match="accepts no_such_option"):
         CHECKS["unknown_hyperparameter_refused"](Lax(), {})
 
 

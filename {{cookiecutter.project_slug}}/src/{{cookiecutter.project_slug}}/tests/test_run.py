@@ -12,7 +12,7 @@ from .. import __name__ as package
 from ..cli import command
 from ..run import CHAIN
 
-ALONE = {"serve": ".serve", "publish": ".publish", "predict": ".predict.verb", "check": ".models.checks", "run": ".run"}
+ALONE = {"serve": ".serve", "publish": ".publish", "predict": ".predict.verb", "check": ".check.verb", "run": ".run"}
 PAGES = {"report": ".report", "index": ".index", "fair": ".fair.verb"}
 VERBS = {**CHAIN, **ALONE, **PAGES, "simulate": ".data.simulate"}
 
@@ -27,6 +27,6 @@ def test_there_are_no_other_commands() -> None:
     assert set(command.commands) == set(VERBS)
 
 
-@pytest.mark.parametrize("verb", [*CHAIN, "serve", "publish", "predict", *PAGES])
+@pytest.mark.parametrize("verb", [*CHAIN, "serve", "publish", "predict", "check", *PAGES])
 def test_a_verb_has_a_test_file(verb: str) -> None:
     assert list(Path(__file__).parent.glob(f"test_*{verb}*.py"))
