@@ -22,7 +22,8 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from .bundle import SUMS, check_files
-from .data.record import Record, RecordFile, normalise, number_of, read_record
+from .data.archives.zenodo import number_of, read_record
+from .data.record import Record, RecordFile, normalise
 from .data.web import readable, retry_after
 from .errors import BundleError, DataError
 from .files import new_folder, sha256

@@ -1,4 +1,4 @@
-"""Choose among the names of a record's files."""
+"""Choose among a record's files."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from ..errors import DataError
+from .record import RecordFile
 
-__all__ = ["Choice", "chosen"]
+__all__ = ["Choice", "check_fetchable", "chosen"]
 
 Choice: TypeAlias = Callable[[Sequence[str]], Sequence[str]] | Sequence[str]
 
@@ -34,3 +35,20 @@ def chosen(names: Sequence[str], choose: Choice) -> list[str]:
     if not wanted:
         raise DataError(f"record: none of its files is chosen; it has {shown}")
     return list(dict.fromkeys(wanted))
+
+
+def check_fetchable(files: Sequence[RecordFile], names: Sequence[str]) -> None:
+    """Refuse chosen files that can't be fetched, and names that don't tell files apart.
+
+    Raises
+    ------
+    DataError
+        If there is one.
+    """
+    wanted = [file for file in files if file.key in set(names)]
+    for file in wanted:
+        if file.barred is not None:
+            raise DataError(f"{file.key[:80]!r}: {file.barred}; choose other files (data.files)")
+    keys = [file.key for file in wanted]
+    if twice := next((key for key in keys if keys.count(key) > 1), None):
+        raise DataError(f"record: has {keys.count(twice)} files named {twice[:80]!r}; choose other files (data.files)")

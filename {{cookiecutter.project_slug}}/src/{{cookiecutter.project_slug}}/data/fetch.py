@@ -7,18 +7,19 @@ named after the checksum that they must reach. Everything outside that room is w
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError
-from .choice import Choice, chosen
+from .archives import find_record, token_for
+from .choice import Choice, check_fetchable, chosen
 from .manifest import ROOM, Entry, Manifest, describe, digests, intact, load_manifest, safe_paths, save_manifest
-from .record import Record, RecordFile, find_record, normalise
+from .record import Record, RecordFile, normalise
 from .transfer import download, writing
 from .web import Client, Patience, readable
 
@@ -65,6 +66,8 @@ class FetchResult:
         The DOI that was asked for.
     record, record_doi
         Number and DOI of the record; a DOI that stands for all versions leads to the newest one.
+    version
+        Version of the record, where versions share a DOI or a number (Dataverse, figshare).
     title, license
         As the record says; None if it doesn't.
     files
@@ -80,6 +83,7 @@ class FetchResult:
     license: str | None
     files: tuple[FetchedFile, ...]
     downloaded: int
+    version: str | None = None
 
 
 def fetch(
@@ -94,12 +98,13 @@ def fetch(
 
     A second call finds everything there and needs no network. A call that was stopped, even by a power cut, continues
     inside the file that it was at. Two calls on one folder wait for each other. ``ZENODO_TOKEN`` in the environment
-    opens restricted records; ``HTTPS_PROXY`` and ``SSL_CERT_FILE`` are honoured.
+    opens restricted records of Zenodo; ``HTTPS_PROXY`` and ``SSL_CERT_FILE`` are honoured.
 
     Parameters
     ----------
     doi
-        DOI of a record of Zenodo, best of one version; a 10.5072 one is looked up in the sandbox.
+        DOI of a record of Zenodo, CERN Open Data, figshare or a Dataverse, best of one version; a 10.5072 one is
+        looked up in Zenodo's sandbox.
     folder
         Where the files go; one folder for each DOI.
     choose
@@ -119,7 +124,8 @@ def fetch(
     --------
     >>> fetch("10.5281/zenodo.2603256", Path("data/raw/top"), choose=["test.h5"])  # doctest: +SKIP
     """
-    doi, folder, token = normalise(doi), Path(folder), _token()
+    doi, folder = normalise(doi), Path(folder)
+    token = token_for(doi)
     with _locked(folder):
         manifest = load_manifest(folder, doi)
         if manifest and (known := _all_there(folder, manifest, choose)):
@@ -128,6 +134,7 @@ def fetch(
             log.info("asking for the record of DOI %s", doi)
             record = find_record(client, doi, direct=token is not None)
             names = chosen([file.key for file in record.files], choose)
+            check_fetchable(record.files, names)
             paths = safe_paths(folder, names)
             manifest, missing = _adopted(folder, _begun(doi, record, manifest), record, paths)
             _check_space(folder, missing)
@@ -184,13 +191,6 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _token() -> str | None:
-    token = os.environ.get("ZENODO_TOKEN", "").strip()
-    if token and not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise DataError("ZENODO_TOKEN: holds a blank or a character that no token has; copy it again")
-    return token or None
-
-
 def _all_there(folder: Path, manifest: Manifest, choose: Choice) -> Manifest | None:
     """Return the manifest if every chosen file is there and unchanged, None if not."""
     checked = manifest
@@ -207,14 +207,16 @@ def _all_there(folder: Path, manifest: Manifest, choose: Choice) -> Manifest | N
 
 def _begun(doi: str, record: Record, manifest: Manifest | None) -> Manifest:
     """Return the manifest to go on with: the one at hand if it is of the same record, else a new one."""
-    if manifest is not None and manifest.record == record.number:
+    found = (record.number, record.doi, record.version)
+    if manifest is not None and (manifest.record, manifest.record_doi, manifest.version) == found:
         return manifest
     if record.doi.lower() != doi.lower():
         log.warning("DOI %s stands for all versions: fetching %s; name that one to stay with it", doi, record.doi)
     names = [file.key for file in record.files]
     return Manifest(
-        doi=doi, record=record.number, record_doi=record.doi, title=record.title, license=record.license, names=names
-    )
+        doi=doi, record=record.number, record_doi=record.doi, title=record.title, license=record.license, names=names,
+        version=record.version, page=record.page,
+    )  # fmt: skip
 
 
 def _adopted(
@@ -237,7 +239,11 @@ def _adopted(
 
 def _part(folder: Path, file: RecordFile) -> Path:
     """Return the name of the unfinished file: it follows from the content, so two versions never mix."""
-    return folder / ROOM / f"{file.checksum.replace(':', '-')}.part"
+    name = file.checksum.replace(":", "-")
+    if name.startswith("adler32"):
+        # 32 bits don't tell all files apart.
+        name += f"-{hashlib.sha256(file.link.encode()).hexdigest()[:16]}"
+    return folder / ROOM / f"{name}.part"
 
 
 def _to_come(folder: Path, files: Sequence[RecordFile]) -> int:
@@ -258,7 +264,7 @@ def _fetch_file(client: Client, file: RecordFile, part: Path, path: Path, meter:
     """Transfer one file, verify it and put it in its place."""
     algorithm = file.checksum.partition(":")[0]
     while True:
-        pieced = download(client, file.link, part, file.size, what=file.key, advance=meter)
+        pieced = download(client, file.link, part, file.size, what=file.key, advance=meter, elsewhere=file.elsewhere)
         checksum, sha256 = digests(part, algorithm)
         if checksum == file.checksum:
             break
@@ -288,5 +294,5 @@ def _result(manifest: Manifest, folder: Path, names: Sequence[str], downloaded: 
     )
     return FetchResult(
         doi=manifest.doi, record=manifest.record, record_doi=manifest.record_doi, title=manifest.title,
-        license=manifest.license, files=files, downloaded=downloaded,
+        license=manifest.license, files=files, downloaded=downloaded, version=manifest.version,
     )  # fmt: skip

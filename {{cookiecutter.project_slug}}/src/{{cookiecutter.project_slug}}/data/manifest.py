@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import re
+import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -45,11 +46,15 @@ class Manifest(BaseModel):
     title: str | None
     license: str | None
     names: list[str]
+    version: str | None = None
+    page: str | None = None
     files: dict[str, Entry] = {}
 
     @property
     def address(self) -> str:
-        """Where the record shows its files; 10.5072 is the prefix of the sandbox."""
+        """Where the record shows its files; who wrote no page down fetched from Zenodo (10.5072: its sandbox)."""
+        if self.page is not None:
+            return self.page
         host = "sandbox.zenodo.org" if self.record_doi.startswith("10.5072/") else "zenodo.org"
         return f"https://{host}/records/{self.record}/files"
 
@@ -88,12 +93,25 @@ def save_manifest(folder: Path, manifest: Manifest) -> None:
 def digests(path: Path, algorithm: str) -> tuple[str, str]:
     """Return a file's checksum by an algorithm, as a record writes it, and its SHA-256; the file is read once."""
     sha256 = hashlib.sha256()
-    other = hashlib.new(algorithm, usedforsecurity=False)
+    other = _Adler32() if algorithm == "adler32" else hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK):
             sha256.update(block)
             other.update(block)
     return f"{algorithm}:{other.hexdigest()}", sha256.hexdigest()
+
+
+class _Adler32:
+    """Adler-32, as hashlib would have it."""
+
+    def __init__(self) -> None:
+        self._value = zlib.adler32(b"")
+
+    def update(self, block: bytes) -> None:
+        self._value = zlib.adler32(block, self._value)
+
+    def hexdigest(self) -> str:
+        return f"{self._value:08x}"
 
 
 def describe(path: Path, checksum: str) -> Entry | None:

@@ -1,42 +1,50 @@
-"""From a DOI to the files of its record: zenodo-get finds the record, the record says what its files must be.
-
-zenodo-get (AGPL-3.0) runs as a program of its own and is never imported. It resolves the DOI and lists the addresses of
-the files; sizes, checksums, title and licence come from the record that these addresses belong to.
-"""
+"""What a record of an archive says of its files, whichever archive it is, and how a DOI is written."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import re
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, AliasPath, BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from ..errors import DataError
-from .web import Client, Patience
 
-__all__ = ["HOSTS", "Record", "RecordFile", "find_record", "normalise", "number_of", "read_record"]
+__all__ = ["ReadsJson", "Record", "RecordFile", "creative_commons", "normalise", "validated"]
 
-#: DataCite prefixes of Zenodo; 10.5072 is the test prefix, which only the sandbox uses and doi.org doesn't know.
-HOSTS = {"10.5281": "zenodo.org", "10.5072": "sandbox.zenodo.org"}
+T = TypeVar("T", bound=BaseModel)
+
 _DOI = re.compile(r"10\.\d{4,9}/[-._;()/:A-Za-z0-9]+")
-_LINK = re.compile(r"/(?:api/)?records/(\d+)/files/.+")
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_HEXADECIMAL = {"adler32": 8, "md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
+_CHECKSUM = "|".join(f"{name}:[0-9a-f]{{{length}}}" for name, length in _HEXADECIMAL.items())
+_LICENCE = re.compile(r"/(?:licenses/([a-z-]+)|publicdomain/zero)/(\d\.\d)(?:/|$)")
 
 
 class RecordFile(BaseModel):
-    """A file as its record describes it: the key is its name, the checksum is ``algorithm:hexadecimal``."""
+    """A file as its record describes it: the key is its name, the checksum is ``algorithm:hexadecimal``.
+
+    ``barred`` says why it can't be fetched, and ``elsewhere`` whether its archive may send us to another host for it.
+    """
 
     key: str
     size: int = Field(ge=0)
-    checksum: str = Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$")
-    link: str = Field(validation_alias=AliasPath("links", "self"))
+    checksum: str = Field(pattern=rf"^({_CHECKSUM})$")
+    link: str
+    barred: str | None = None
+    elsewhere: bool = False
+
+
+class Record(BaseModel):
+    """A record, with its own DOI; ``version`` is there where versions share a DOI or a number."""
+
+    number: int
+    doi: str
+    version: str | None = None
+    title: str | None = None
+    license: str | None = None
+    page: str | None = None
+    files: Sequence[RecordFile] = ()
 
 
 class ReadsJson(Protocol):
@@ -45,23 +53,6 @@ class ReadsJson(Protocol):
     def read_json(self, url: str, what: str) -> Any:
         """Return it."""
         ...
-
-
-class Record(BaseModel):
-    """A record of Zenodo: what of its description is needed here."""
-
-    number: int = Field(validation_alias="id")
-    doi: str = Field(validation_alias=AliasChoices("doi", AliasPath("metadata", "doi")))
-    concept: int | None = Field(None, validation_alias="conceptrecid")
-    title: str | None = Field(None, validation_alias=AliasPath("metadata", "title"))
-    license: str | None = Field(None, validation_alias=AliasPath("metadata", "license", "id"))
-    files: list[RecordFile] = []
-
-    def answers_to(self, doi: str) -> bool:
-        """Tell whether a DOI means this version of the record, or all its versions."""
-        prefix = self.doi.partition("/")[0]
-        own = {self.doi.lower()} | ({f"{prefix}/zenodo.{self.concept}"} if self.concept else set())
-        return doi.lower() in own
 
 
 def normalise(doi: str) -> str:
@@ -83,56 +74,16 @@ def normalise(doi: str) -> str:
     return bare
 
 
-def find_record(client: Client, doi: str, *, direct: bool) -> Record:
-    """Find the record of a DOI.
-
-    Parameters
-    ----------
-    doi
-        A bare DOI.
-    direct
-        Ask the archive for the number in the DOI, without zenodo-get: that program takes a token only as an argument,
-        which every user of the machine can read.
+def validated(kind: type[T], answer: Any, doi: str) -> T:
+    """Read what an archive answered.
 
     Raises
     ------
     DataError
-        If the DOI isn't known, leads to something else, or the record can't be read or points to another host.
+        If it isn't a record.
     """
-    host = HOSTS.get(doi.partition("/")[0], "zenodo.org")
-    return read_record(client, doi, number_of(doi) if direct else _ask_zenodo_get(doi, host, client.patience))
-
-
-def read_record(client: ReadsJson, doi: str, number: str) -> Record:
-    """Read a record of Zenodo and check that it is the one of a DOI; the same errors as `find_record`."""
-    host = HOSTS.get(doi.partition("/")[0], "zenodo.org")
-    record = _parse(client.read_json(f"https://{host}/api/records/{number}", f"DOI {doi}"), doi)
-    if not record.answers_to(doi):
-        raise DataError(f"DOI {doi} leads to record {record.number}, whose own DOI is {record.doi}; check the DOI")
-    if not record.files:
-        raise DataError(f"DOI {doi}: record {record.number} shows no files; if they are restricted, set ZENODO_TOKEN")
-    for file in record.files:
-        _check_link(file.link, host, doi)
-    return record
-
-
-def number_of(doi: str) -> str:
-    """Return the number of the record that a DOI of Zenodo names.
-
-    Raises
-    ------
-    DataError
-        If it is one of another archive.
-    """
-    found = re.fullmatch(r"10\.(?:5281|5072)/zenodo\.(\d+)", doi, flags=re.IGNORECASE)
-    if found is None:
-        raise DataError(f"DOI: got {doi}, expected one of Zenodo (10.5281/zenodo.NUMBER)")
-    return found[1]
-
-
-def _parse(answer: Any, doi: str) -> Record:
     try:
-        return Record.model_validate(answer)
+        return kind.model_validate(answer)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in problem["loc"])
@@ -142,68 +93,14 @@ def _parse(answer: Any, doi: str) -> Record:
         ) from error
 
 
-def _check_link(link: str, host: str, doi: str) -> str:
-    """Return the number of the record that a link to a file belongs to.
+def creative_commons(address: str | None, name: str | None) -> str | None:
+    """Return the SPDX identifier of a Creative Commons licence, from its address; else the name.
 
-    Raises
-    ------
-    DataError
-        If it leads to another host, or isn't https.
+    Examples
+    --------
+    >>> creative_commons("https://creativecommons.org/licenses/by/4.0/", "CC BY 4.0")
+    'CC-BY-4.0'
     """
-    parts = urlsplit(link)
-    found = _LINK.fullmatch(parts.path)
-    if parts.scheme != "https" or parts.netloc != host or found is None:
-        raise DataError(f"DOI {doi}: a file of the record lies at {link[:80]!r}, not on https://{host}; don't trust it")
-    return found[1]
-
-
-def _ask_zenodo_get(doi: str, host: str, patience: Patience) -> str:
-    """Return the number of the record to which zenodo-get resolves a DOI."""
-    if importlib.util.find_spec("zenodo_get") is None:
-        raise DataError("zenodo-get is missing: install the project with its extra [train]")
-    wanted = ["-d", doi] if host == "zenodo.org" else ["-s", "-r", number_of(doi)]
-    command = [
-        sys.executable, "-P", "-m", "zenodo_get", *wanted, "-w", "links.txt", "-v", "1", "-t", f"{patience.timeout:g}",
-        "--max-http-retries", str(patience.tries - 1), "--backoff-factor", f"{patience.first_wait:g}",
-    ]  # fmt: skip
-    longest = 2 * patience.tries * (patience.timeout + 120)
-    with tempfile.TemporaryDirectory(prefix="zenodo-get-") as folder:
-        # The program names files by what the record says, so it gets a folder of its own, and only lists.
-        try:
-            done = subprocess.run(
-                [*command, "-o", folder], cwd=folder, env=_environment(), capture_output=True, text=True, check=False,
-                errors="replace", timeout=longest,
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise DataError(f"DOI {doi}: zenodo-get doesn't end or start: {error}; try again later") from error
-        listed = Path(folder) / "links.txt"
-        links = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
-    if done.returncode != 0 or not links:
-        raise DataError(f"DOI {doi}: {_reason(done.stdout + done.stderr)}")
-    return _check_link(links[0], host, doi)
-
-
-def _environment() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key != "ZENODO_TOKEN"} | {"NO_COLOR": "1"}
-
-
-def _reason(output: str) -> str:
-    """Say in our words why zenodo-get stopped."""
-    lines = [line.strip() for line in _COLOUR.sub("", output).splitlines() if line.strip()] or ["it says nothing"]
-    errors = [line.partition("ERROR: ")[2] for line in lines if "ERROR: " in line]
-    said = " ".join((errors or lines)[-1].split())
-    if status := re.search(r"HTTP error (resolving|fetching)[^:]*.*?: (\d{3}) - ", said):
-        host = "doi.org" if status[1] == "resolving" else "zenodo.org"
-        meaning = {
-            "403": "it is restricted, or this address is blocked for a while; set ZENODO_TOKEN, or try again later",
-            "404": "unknown there; check the DOI, which must be one of Zenodo",
-            "410": "the record was withdrawn",
-        }.get(status[2], "busy or down; try again later")
-        return f"{host} answered {status[2]}: {meaning}"
-    if said.startswith("Timeout"):
-        return "no answer in time; check the network, or try again later"
-    if said.startswith(("Error resolving", "Error fetching")):
-        return "no connection to doi.org and zenodo.org; check the network and HTTPS_PROXY"
-    if "No files found" in said:
-        return "the record shows no files; if they are restricted, set ZENODO_TOKEN"
-    return f"zenodo-get can't read the record ({said[:160]}); try again later"
+    parts = urlsplit(address or "")
+    found = _LICENCE.match(parts.path) if (parts.hostname or "").endswith("creativecommons.org") else None
+    return f"CC-{(found[1] or '0').upper()}-{found[2]}".replace("CC-0-", "CC0-") if found else name

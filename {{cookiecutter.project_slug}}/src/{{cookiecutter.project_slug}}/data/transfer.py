@@ -20,7 +20,10 @@ __all__ = ["download", "writing"]
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def download(client: Client, url: str, part: Path, size: int, *, what: str, advance: Callable[[int], object]) -> bool:
+def download(
+    client: Client, url: str, part: Path, size: int, *, what: str, advance: Callable[[int], object],
+    elsewhere: bool = False,
+) -> bool:  # fmt: skip
     """Bring a file to its full size, beginning with what ``part`` holds already.
 
     Parameters
@@ -31,6 +34,8 @@ def download(client: Client, url: str, part: Path, size: int, *, what: str, adva
         Bytes of the whole file.
     advance
         Told the number of new bytes (negative if some had to be dropped).
+    elsewhere
+        Whether the server may send us to another host.
 
     Returns
     -------
@@ -51,7 +56,7 @@ def download(client: Client, url: str, part: Path, size: int, *, what: str, adva
             continue
         pieced = pieced or have > 0
         try:
-            _transfer(client, url, part, size, what=what, advance=advance)
+            _transfer(client, url, part, size, what=what, advance=advance, elsewhere=elsewhere)
         except InterruptedTransfer as problem:
             now = part.stat().st_size
             failures = 1 if now > have else failures + 1
@@ -60,9 +65,11 @@ def download(client: Client, url: str, part: Path, size: int, *, what: str, adva
     return pieced
 
 
-def _transfer(client: Client, url: str, part: Path, size: int, *, what: str, advance: Callable[[int], object]) -> None:
+def _transfer(
+    client: Client, url: str, part: Path, size: int, *, what: str, advance: Callable[[int], object], elsewhere: bool
+) -> None:
     have = part.stat().st_size
-    with client.get(url, what, {"Range": f"bytes={have}-"} if have else {}) as response:
+    with client.get(url, what, {"Range": f"bytes={have}-"} if have else {}, elsewhere=elsewhere) as response:
         if have and not _continues(response, have, size):
             # Some servers ignore ranges: what follows is the file from its first byte.
             _drop(part, advance)

@@ -108,13 +108,13 @@ def _converted(project: Project, config: Config, model: Model, files: Sequence[P
 
 
 def _described(project: Project, config: Config, files: Sequence[Path]) -> dict[str, str]:
-    """Return title, licence, DOI and address of the data set, as far as they are written down beside its files."""
+    """Return what is written down beside the files of the data set: title, licence, version, DOI, address."""
     folder = files[0].parent
     said: dict[str, str | None] = {}
     if config.data.source == "doi" and project.dataset.doi:
         found = load_manifest(folder, project.dataset.doi)
-        said = {**(found.model_dump(include={"title", "license"}) if found else {}), "doi": project.dataset.doi}
-        said["files"] = found.address if found else None
+        said = found.model_dump(include={"title", "license", "version"}) if found else {}
+        said |= {"doi": project.dataset.doi, "files": found.address if found else None}
     elif config.data.source == "sample":
         said = {key: value for key, value in read_json(folder / provenance.FILE).items() if key in ("title", "license")}
     return {key: value for key, value in said.items() if value}

@@ -1,7 +1,8 @@
 """Requests to an archive that is busy, slow or down: what may pass is tried again, what won't is one clear line.
 
 `Client.get` sends one request and judges the answer; `Client.wait` decides whether and when to try again. A redirect is
-followed only within the same host and scheme.
+followed only within the same host and scheme, unless the caller expects that the bytes lie elsewhere, as some archives
+keep them at a cloud's storage: then to any public host over https, without a token.
 """
 
 from __future__ import annotations
@@ -105,6 +106,7 @@ class Client:
 
     def __init__(self, token: str | None = None, patience: Patience | None = None) -> None:
         self.patience = patience or Patience()
+        self._token = token
         self._session = _open_session(token)
 
     def __enter__(self) -> Client:
@@ -114,7 +116,9 @@ class Client:
         self._session.close()
 
     @contextlib.contextmanager
-    def get(self, url: str, what: str, headers: Mapping[str, str] | None = None) -> Iterator[requests.Response]:
+    def get(
+        self, url: str, what: str, headers: Mapping[str, str] | None = None, *, elsewhere: bool = False
+    ) -> Iterator[requests.Response]:
         """Send one request and give its answer: 200, 206 or 416.
 
         Raises
@@ -127,13 +131,13 @@ class Client:
         import requests
 
         try:
-            with self._follow(url, what, headers or {}) as response:
+            with self._follow(url, what, headers or {}, elsewhere) as response:
                 _judge(response, what, self.patience)
                 yield response
         except requests.RequestException as error:
             raise _translated(error, url, what, self.patience) from error
 
-    def _follow(self, url: str, what: str, headers: Mapping[str, str]) -> requests.Response:
+    def _follow(self, url: str, what: str, headers: Mapping[str, str], elsewhere: bool) -> requests.Response:
         for _ in range(_REDIRECTS):
             response = self._session.get(
                 url, headers=dict(headers), timeout=self.patience.timeout, stream=True, allow_redirects=False
@@ -142,7 +146,8 @@ class Client:
                 return response
             target = urljoin(url, response.headers["location"])
             response.close()
-            if urlsplit(target)[:2] != urlsplit(url)[:2]:
+            away = urlsplit(target)[:2] != urlsplit(url)[:2]
+            if away and not (elsewhere and self._token is None and _is_public(target)):
                 raise DataError(
                     f"{what}: {host_of(url)} redirects to {urlsplit(target).scheme}://{host_of(target)}, "
                     "which isn't followed; fetch the file by hand if you trust that place"
@@ -224,7 +229,8 @@ def _judge(response: requests.Response, what: str, patience: Patience) -> None:
         raise InterruptedTransfer(f"{host} answered {status}", asked)
     meaning = {
         401: "the token in ZENODO_TOKEN isn't valid",
-        403: "the files are restricted, or this address is blocked for a while; set ZENODO_TOKEN, or try again later",
+        403: "the files are restricted, or this address is blocked for a while; "
+        + ("set ZENODO_TOKEN, or try again later" if host.endswith("zenodo.org") else "look at the record's page"),
         404: "it doesn't exist; check the DOI",
         410: "it was withdrawn; look at the record's page",
     }.get(status, "expected 200; try again later")
@@ -250,6 +256,12 @@ def _translated(error: requests.RequestException, url: str, what: str, patience:
     if isinstance(error, known.ConnectionError):
         return InterruptedTransfer(f"no connection to {host}")
     return DataError(f"{what}: {host} can't be asked: {type(error).__name__}; check HTTPS_PROXY and the link")
+
+
+def _is_public(url: str) -> bool:
+    """Tell whether an address is https at a host with a name that the whole world may ask."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" and re.fullmatch(r"([a-z0-9-]+\.)+[a-z]{2,}", parts.netloc.lower()) is not None
 
 
 def host_of(url: str) -> str:

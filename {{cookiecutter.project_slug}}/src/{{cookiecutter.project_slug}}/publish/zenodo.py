@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..data.record import HOSTS
+from ..data.archives.zenodo import HOSTS
 from ..errors import MissingStepError, ServiceError
 from ..files import read_json, write_json
 from ..metadata import inveniordm

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from ..config import Config
 from ..project import Project
 from . import needs
+from .archives import Archives
+from .standin import StandIn
 from .zenodo import Zenodo
 
 _PROXY = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -25,14 +26,25 @@ def require() -> Callable[[object, str], None]:
 @pytest.fixture
 def zenodo(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Zenodo]:
     """Run a stand-in for Zenodo, which programs with this environment take for the real one."""
+    with Zenodo(tmp_path_factory.mktemp("zenodo")) as standin:
+        _lead_to(standin, monkeypatch)
+        yield standin
+
+
+@pytest.fixture
+def archives(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archives]:
+    """Run stand-ins for all archives that data may come from, likewise."""
+    with Archives(tmp_path_factory.mktemp("archives")) as standin:
+        _lead_to(standin, monkeypatch)
+        yield standin
+
+
+def _lead_to(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*_PROXY, *_TRUST, "ZENODO_TOKEN"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    folder: Path = tmp_path_factory.mktemp("zenodo")
-    with Zenodo(folder) as standin:
-        for name, value in standin.environment.items():
-            monkeypatch.setenv(name, value)
-        yield standin
+    for name, value in standin.environment.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,11 +81,12 @@ class StoredRecord:
 class Zenodo(StandIn):
     """The stand-in; records are added with `add`, further parts of the API with `route`."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__([ZENODO, SANDBOX, "doi.org", "www.doi.org"], folder)
+    def __init__(self, folder: Path, hosts: Iterable[str] = ()) -> None:
+        super().__init__([ZENODO, SANDBOX, "doi.org", "www.doi.org", *hosts], folder)
         self.records: dict[tuple[str, int], StoredRecord] = {}
         self.dois: dict[str, str] = {}
         self.route("GET", "doi.org", r"/(10\..+)", self._resolve)
+        self.route("GET", "doi.org", r"/api/handles/(10\..+)", self._handle)
         for host in (ZENODO, SANDBOX):
             self.route("GET", host, r"/records/(\d+)", self._page)
             self.route("GET", host, r"/api/records/(\d+)", self.read)
@@ -108,6 +109,14 @@ class Zenodo(StandIn):
     def _resolve(self, request: Request, match: re.Match[str]) -> Answer:
         target = self.dois.get(match[1].lower())
         return Answer.redirect(target) if target else Answer.json({"message": "DOI Not Found"}, 404)
+
+    def _handle(self, request: Request, match: re.Match[str]) -> Answer:
+        """Answer as the interface of doi.org does, which doesn't redirect."""
+        target = self.dois.get(match[1].lower())
+        if target is None:
+            return Answer.json({"responseCode": 100, "handle": match[1]}, 404)
+        value = {"index": 1, "type": "URL", "data": {"format": "string", "value": target}, "ttl": 86400}
+        return Answer.json({"responseCode": 1, "handle": match[1], "values": [value]})
 
     def _find(self, request: Request, match: re.Match[str]) -> StoredRecord | Answer:
         """Return a record, or a redirect from a concept to its newest version."""
