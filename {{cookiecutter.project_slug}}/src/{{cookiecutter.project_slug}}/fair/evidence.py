@@ -11,7 +11,7 @@ from typing import TypeAlias
 from ..errors import ProjectError
 from ..project import Project
 
-__all__ = ["Case", "Check", "Evidence", "Failure", "NeedsBundle", "State", "Unpublished", "perform"]
+__all__ = ["Case", "Check", "Evidence", "Failure", "NeedsBundle", "State", "Unpublished", "Wanting", "perform"]
 
 
 class State(StrEnum):
@@ -21,6 +21,7 @@ class State(StrEnum):
     PASSED = "passed"
     PUBLISH = "needs the network or a published DOI"
     EXPORT = "run `export` first"
+    WARNING = "passed with a warning"
     FAILED = "failed"
 
     @property
@@ -42,7 +43,7 @@ class Evidence:
     did
         What was done and found, in one line.
     remedy
-        What to do, if something failed or is missing.
+        What to do, if something failed, is missing or could be better.
     """
 
     check: str
@@ -58,6 +59,22 @@ class Failure(Exception):  # noqa: N818 (a finding, not an error of the program)
     ----------
     found
         What was found, and what was expected.
+    remedy
+        What to do.
+    """
+
+    def __init__(self, found: str, remedy: str) -> None:
+        super().__init__(found)
+        self.remedy = remedy
+
+
+class Wanting(Exception):  # noqa: N818
+    """A check found what isn't wrong, but should be better: a warning, which fails nothing.
+
+    Parameters
+    ----------
+    found
+        What was found, and what would be better.
     remedy
         What to do.
     """
@@ -120,6 +137,8 @@ def perform(check: Check, case: Case) -> Evidence:
         return Evidence(name, State.PASSED, check(case))
     except Failure as found:
         return Evidence(name, State.FAILED, str(found), found.remedy)
+    except Wanting as found:
+        return Evidence(name, State.WARNING, str(found), found.remedy)
     except NeedsBundle as missing:
         return Evidence(name, State.EXPORT, str(missing), "run `export` (`make quick` does all of it)")
     except Unpublished as missing:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..bundle import SIGNATURE, read_signature
 from ..config import load_yaml
 from .documents import BUNDLED, CITATION, CODEMETA, described, read_object
-from .evidence import Case, Failure, Unpublished
+from .evidence import Case, Failure, Unpublished, Wanting
 
 __all__ = [
     "data_identifier",
@@ -159,9 +159,10 @@ def data_identifier(case: Case) -> str:
     """Look for the DOI of the data set, and for where the metadata say that the model learned from it."""
     doi = case.project.dataset.doi
     if not doi:
-        raise Failure(
-            "project.yaml has no DOI of the data set",
-            "write dataset.doi into project.yaml; data of your own get one from an archive such as Zenodo",
+        raise Wanting(
+            "project.yaml has no DOI of the data set, so nobody can find what the model learned from",
+            "deposit the data at an archive (Zenodo, a Dataverse, figshare, CERN Open Data), write its DOI into "
+            "project.yaml as dataset.doi, then run `publish` and copy dist/codemeta.json into the project",
         )
     if not is_doi(doi):
         raise Failure(f"project.yaml: dataset.doi is {doi!r}", "write it as 10.5281/zenodo.1234567 into project.yaml")

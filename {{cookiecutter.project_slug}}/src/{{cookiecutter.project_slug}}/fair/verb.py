@@ -55,7 +55,7 @@ def run(
     Returns
     -------
     result
-        Counts, evidence and principles; ``problem`` is there if anything failed.
+        Counts, evidence and principles; ``problem`` is there if anything failed, which a warning doesn't.
     """
     table = load_principles()
     asked = {name for principle in table for name in principle.checks}
@@ -107,9 +107,10 @@ def _lines(
     lines += [
         f"  {name.ljust(width)}  {evidence[name].state}: {evidence[name].did}" for name in CHECKS if name in evidence
     ]
-    failed = [one for one in evidence.values() if one.state is State.FAILED]
-    if failed:
-        lines += ["", "what to do:", *(f"  {one.check}: {one.remedy}" for one in failed)]
+    for state, title in ((State.FAILED, "what to do:"), (State.WARNING, "warnings, which fail nothing:")):
+        found = [one for one in evidence.values() if one.state is state]
+        if found:
+            lines += ["", title, *(f"  {one.check}: {one.remedy}" for one in found)]
     counts = Counter(states.values())
     said = "; ".join(f"{counts[state]} {state}" for state in State if counts[state])
     return [*lines, "", f"{len(states)} principles: {said}"]

@@ -66,7 +66,7 @@ def test_every_statement_is_checked_or_says_why_not() -> None:
 
 def test_a_principle_is_as_good_as_its_worst_check() -> None:
     row = next(row for row in load_principles() if len(row.checks) > 1)
-    for worst in (State.PASSED, State.PUBLISH, State.EXPORT, State.FAILED):
+    for worst in (State.PASSED, State.PUBLISH, State.EXPORT, State.WARNING, State.FAILED):
         found = {name: Evidence(name, State.PASSED, "") for name in row.checks}
         found[row.checks[-1]] = Evidence(row.checks[-1], worst, "")
         assert judge(row, found) is worst
@@ -202,7 +202,6 @@ DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
         text("bundle/README.md", "## Factors", f"Made in {HOME}/models.\n\n## Factors"),
         {"paths"}, "R1.2", f"bundle/README.md holds {HOME}",
     ),
-    "no DOI of the data": (identity(dataset=None), {"data_identifier"}, "I2", "no DOI of the data set"),
     "a DOI of the data that is none": (
         identity(dataset={"doi": "zenodo.2603256"}), {"data_identifier", "graph_metadata"},
         "RDA-I3-02M", "'zenodo.2603256'",
@@ -302,6 +301,49 @@ def test_a_damage_is_found_by_the_checks_meant_for_it(whole: Bundled, tmp_path: 
     assert any(words in row["did"] for row in failed.values()), failed
     assert all(row["remedy"] for row in failed.values())
     assert result["problem"].endswith(", ".join(key for key, state in states(result).items() if state == State.FAILED))
+
+
+def without_data_doi(whole: Bundled, folder: Path) -> Project:
+    project, _ = copy(whole, folder)
+    identity(dataset=None)(project.root)
+    project = load_project(project.root)
+    refresh(project)
+    return project
+
+
+def test_data_without_a_doi_are_a_warning_and_no_failure(whole: Bundled, tmp_path: Path) -> None:
+    result = run(without_data_doi(whole, tmp_path / "project"), badge=tmp_path / "fair.svg")
+    assert "problem" not in result
+    warned = [key for key, state in states(result).items() if state == State.WARNING]
+    assert warned == [row.id for row in load_principles() if "data_identifier" in row.checks]
+    counts = result["counts"]
+    assert (counts[State.WARNING], counts[State.FAILED]) == (len(warned), 0)
+    found = by_check(result)["data_identifier"]
+    assert found["state"] == State.WARNING
+    assert "write its DOI into project.yaml as dataset.doi" in found["remedy"]
+    lines = result["headline"]
+    assert "what to do:" not in lines
+    place = lines.index("warnings, which fail nothing:")
+    assert lines[place + 1].startswith("  data_identifier: deposit the data")
+    assert f"{len(warned)} passed with a warning" in lines[-1]
+    badge = (tmp_path / "fair.svg").read_text()
+    assert "failed" not in badge
+    assert "#2e7d32" not in badge, "green is for projects without a warning"
+
+
+def test_a_failure_beside_a_warning_is_still_a_failure(whole: Bundled, tmp_path: Path) -> None:
+    project = without_data_doi(whole, tmp_path / "project")
+    identity(authors=[{"name": "Lovelace, Ada", "orcid": "0000-0002-1825-0098"}])(project.root)
+    result = run(load_project(project.root))
+    assert states(result)["I2"] == State.FAILED
+    assert {"what to do:", "warnings, which fail nothing:"} <= set(result["headline"])
+
+
+def test_a_warning_ends_the_command_with_0(whole: Bundled, tmp_path: Path) -> None:
+    project = without_data_doi(whole, tmp_path / "project")
+    done = call(project, "fair", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["counts"][State.WARNING] > 0
 
 
 def test_weights_that_were_not_evaluated_are_found(whole: Bundled, tmp_path: Path) -> None:
