@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..errors import ExplainError, ModelError
 from ..explain.edges import edge_sums, graphs_found, share
 from ..models.contract import Model, TensorSpec
-from .graph import graph_inputs, graph_outputs, quiet, why, write_graph
+from .graph import frozen, graph_inputs, graph_outputs, quiet, why, write_graph
 from .relevance import bounds
 
 if TYPE_CHECKING:
@@ -216,7 +216,9 @@ def export_explained(
             raise ModelError(f"{path.name}: {how.composite} can't be recorded: {why(error)}") from error
     edges = [spec.shape[-1] for spec in found[len(found) - 3 * len(explained.edges) :: 3]] if explained.edges else []
     outputs = explained_outputs(model, edges)
-    write_graph(graph, arguments, (explained_inputs(model), outputs), path, opset=opset, metadata=metadata)
+    # A parameter that joins activations outside a layer, such as a token, stands in the graph as it is.
+    with frozen(network):
+        write_graph(graph, arguments, (explained_inputs(model), outputs), path, opset=opset, metadata=metadata)
     return outputs
 
 

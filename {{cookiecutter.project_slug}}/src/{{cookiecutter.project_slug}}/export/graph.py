@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx
 
-__all__ = ["Published", "export_graph", "graph_inputs", "graph_outputs", "quiet", "why", "write_graph"]
+__all__ = ["Published", "export_graph", "frozen", "graph_inputs", "graph_outputs", "quiet", "why", "write_graph"]
 
 LOGITS = "logits"
 PROBABILITIES = "probabilities"
@@ -115,7 +115,7 @@ def export_graph(
     published = Published(model, network).eval()
     inputs = graph_inputs(model)
     arguments = tuple(batch[spec.name] for spec in inputs)
-    with _frozen(network), _folded(network, dict(zip((spec.name for spec in inputs), arguments, strict=True))):
+    with frozen(network), _folded(network, dict(zip((spec.name for spec in inputs), arguments, strict=True))):
         write_graph(published, arguments, (inputs, graph_outputs(model)), path, opset=opset, metadata=metadata)
 
 
@@ -208,7 +208,7 @@ def _tidy(proto: onnx.ModelProto, outputs: Sequence[TensorSpec], metadata: Mappi
 
 
 @contextlib.contextmanager
-def _frozen(network: nn.Module) -> Iterator[None]:
+def frozen(network: nn.Module) -> Iterator[None]:
     """Switch off the gradients of the parameters for a while."""
     wanted = {name: parameter.requires_grad for name, parameter in network.named_parameters()}
     network.requires_grad_(False)
