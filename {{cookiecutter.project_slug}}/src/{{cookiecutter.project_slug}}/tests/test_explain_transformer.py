@@ -6,6 +6,7 @@ The formulas are those of Ali et al. (arXiv:2202.07304): attention weights and t
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from ..errors import ExplainError
 from ..explain import COMPOSITES, Explanation, explain
 from . import oracle
-from .particle_transformer import Attention, Body, ParticleTransformer
+from .particle_transformer import Attention, ParticleTransformer
 
 TARGET = torch.tensor([[-1.0, 1.0]], dtype=torch.float64)
 #: Composites without a rule for bounded inputs.
@@ -43,7 +44,7 @@ def jets(sizes: tuple[int, ...] = (1, 5, 9, 3), seed: int = 1) -> Tensor:
     return torch.where(real[..., None], momenta, 0.0)
 
 
-def explained(net: ParticleTransformer, particles: Tensor, composite: str = "epsilon", **options: float) -> Explanation:
+def explained(net: ParticleTransformer, particles: Tensor, composite: str = "epsilon", **options: Any) -> Explanation:
     return explain(net.body, net.features(particles), TARGET.to(particles.dtype), composite=composite, **options)
 
 
@@ -101,7 +102,7 @@ def test_a_jet_without_particles_has_an_answer_and_no_relevance() -> None:
 class Explicit:
     """Relevance of `Body` by formula, layer by layer from the logits down, for the particles of one jet."""
 
-    def __init__(self, body: Body, rule: str) -> None:
+    def __init__(self, body: Any, rule: str) -> None:
         self.body, self.rule = body, rule
 
     def __call__(self, features: Tensor, pairs: Tensor) -> Tensor:
@@ -181,7 +182,7 @@ class Explicit:
                 shares[:, columns] += sends * (relevance[query, columns] / mixed[query, columns])[None]
         return self.linear(layer.value, values, shares, self.rule)
 
-    def block(self, block: nn.Module, values: Tensor, known: Tensor, relevance: Tensor) -> Tensor:
+    def block(self, block: Any, values: Tensor, known: Tensor, relevance: Tensor) -> Tensor:
         normal = block.before(values).detach()
         received, _ = self.attended(block.attention, normal, normal, known)
         sent = block.after(received).detach()

@@ -85,9 +85,10 @@ def read_record(client: ReadsJson, doi: str, number: str) -> Record:
         raise DataError(f"DOI {doi} leads to record {record.number}, whose own DOI is {record.doi}; check the DOI")
     if not record.files:
         raise DataError(f"DOI {doi}: record {record.number} shows no files; if they are restricted, set ZENODO_TOKEN")
-    for file in record.files:
+    found = validated(Record, {**record.model_dump(), "page": f"https://{host}/records/{record.number}/files"}, doi)
+    for file in found.files:
         _check_link(file.link, host, doi)
-    return validated(Record, {**record.model_dump(), "page": f"https://{host}/records/{record.number}/files"}, doi)
+    return found
 
 
 def number_of(doi: str) -> str:
