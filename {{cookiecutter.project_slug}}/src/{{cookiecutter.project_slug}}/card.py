@@ -15,6 +15,7 @@ from . import bundle, energy
 from .card_data import evaluation_data, source_of, training_data
 from .document import Block, Code, Items, Paragraph, Picture, Section, Table, markdown
 from .files import read_json
+from .imported.about import NAME, trained_elsewhere
 from .metadata import authors, front_matter
 from .metadata.facts import gather, learned_from
 from .project import Project
@@ -57,7 +58,7 @@ def card_sections(folder: Path, project: Project, model: Model) -> list[Section]
         Section("Training data", training_data(gather(project, folder))),
         Section("Quantitative analyses", sections=_analyses(folder, metrics, model)),
         Section("Ethical considerations", _ethics(folder, model)),
-        Section("Caveats and recommendations", _caveats(metrics, model)),
+        Section("Caveats and recommendations", _caveats(folder, metrics, model)),
         Section("How to reproduce", _reproduce(folder, project)),
         Section("How to cite", _cite(folder, project, model)),
     ]
@@ -76,7 +77,7 @@ def _caption(path: Path, model: Model) -> str:
 
 def _details(folder: Path, project: Project, model: Model) -> Items:
     signature = bundle.read_signature(folder)
-    trained = _trained(folder)
+    trained, elsewhere = _trained(folder), trained_elsewhere(folder)
     made = read_json(folder / "provenance.json")
     chosen = ", ".join(f"{key}={value}" for key, value in signature.hyperparameters.items())
     licences = {"code": project.licenses.code, "weights": project.licenses.weights}
@@ -85,6 +86,7 @@ def _details(folder: Path, project: Project, model: Model) -> Items:
         "DOI": _doi(project.doi),
         "Network": signature.title + (f" ({chosen})" if chosen else ""),
         "Parameters": f"{trained['parameters']:,}" if "parameters" in trained else None,
+        "Training": elsewhere.sentence() if elsewhere else None,
         "Architecture": f"{model.citation['authors']}, {model.citation['title']}, {_doi(model.citation['doi'])}",
         "Authors": "; ".join(author.name for author in authors(project)),
         "Licences": ", ".join(f"{what} {licence}" for what, licence in licences.items() if licence),
@@ -217,23 +219,25 @@ def _checked(folder: Path) -> Section:
 
 def _ethics(folder: Path, model: Model) -> tuple[Block, ...]:
     spent = energy.cost(_trained(folder))
+    unknown = "The network was trained elsewhere; what that cost isn't known."
     inputs = "; ".join(spec.meaning for spec in model.inputs)
     lines = [
         f"The network sees no data of persons. Its inputs are: {inputs}.",
         "An answer is a number for statistical analyses; no decision about a person was meant to hang on it.",
-        *([spent.sentence()] if spent else []),
+        *([spent.sentence()] if spent else [unknown] if trained_elsewhere(folder) else []),
     ]
     return (Items(tuple(lines)),)
 
 
-def _caveats(metrics: Mapping[str, Any], model: Model) -> tuple[Block, ...]:
+def _caveats(folder: Path, metrics: Mapping[str, Any], model: Model) -> tuple[Block, ...]:
     lines = [
         *model.limits,
         f"The figures hold for data like those it was tested on ({source_of(metrics['source'])}), for nothing else.",
         "Before using it on other data, measure it there: `evaluate` and `explain` do so for data of the same layout.",
     ]
     if metrics["source"] != "doi":
-        lines.append("It wasn't trained on the published data set: don't compare these figures with published ones.")
+        done = "measured" if trained_elsewhere(folder) else "trained"
+        lines.append(f"It wasn't {done} on the published data set: don't compare these figures with published ones.")
     return (Items(tuple(lines)),)
 
 
@@ -243,7 +247,10 @@ def _reproduce(folder: Path, project: Project) -> tuple[Block, ...]:
     if made.get("git_commit") and not made["git_commit"].endswith("-dirty"):
         lines.append(f"git checkout {made['git_commit']}")
     lines += ["make install", "source .venv/bin/activate"]
-    lines.append(f"{project.slug} run --config bundle/{CONFIGURATION}  # data, training, figures and the bundle anew")
+    verbs = [f"import bundle/{bundle.WEIGHTS}", "evaluate", "explain", "export"]
+    anew = [f"{project.slug} {verb} --config bundle/{CONFIGURATION}" for verb in ("data", *verbs)]
+    whole = f"{project.slug} run --config bundle/{CONFIGURATION}  # data, training, figures and the bundle anew"
+    lines += anew if trained_elsewhere(folder) else [whole]
     lines.append(f"{project.slug} verify  # is the bundle whole, and does it still give its stored answers?")
     versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
     return (
@@ -268,6 +275,6 @@ def _doi(doi: str | None) -> str | None:
 
 
 def _trained(folder: Path) -> Mapping[str, Any]:
-    path = folder / "provenance" / "train.json"
+    path = folder / (NAME if (folder / NAME).is_file() else "provenance/train.json")
     found: Mapping[str, Any] = read_json(path)["result"] if path.is_file() else {}
     return found

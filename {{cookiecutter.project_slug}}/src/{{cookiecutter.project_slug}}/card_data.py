@@ -9,6 +9,7 @@ from .document import Block, Items, Paragraph, Table
 from .files import read_json
 
 if TYPE_CHECKING:
+    from .imported.about import About
     from .metadata import Facts
 
 __all__ = ["evaluation_data", "source_of", "training_data"]
@@ -29,10 +30,11 @@ def source_of(source: str) -> str:
 def evaluation_data(facts: Facts, metrics: Mapping[str, Any]) -> tuple[Block, ...]:
     """Return which test set the figures are of."""
     test = metrics["test_set"]
+    unseen = "whether the training elsewhere saw them isn't known" if facts.elsewhere else "training never saw them"
     return (
         Paragraph(
-            f"{test['examples']} examples of the test split, {source_of(metrics['source'])}; training never saw "
-            "them, and nothing was chosen by looking at them."
+            f"{test['examples']} examples of the test split, {source_of(metrics['source'])}; {unseen}, and nothing was "
+            "chosen here by looking at them."
         ),
         _dataset(facts),
         Table("Files of the test set", ("file", "SHA-256"), tuple((n, f"`{c}`") for n, c in test["files"].items())),
@@ -42,6 +44,8 @@ def evaluation_data(facts: Facts, metrics: Mapping[str, Any]) -> tuple[Block, ..
 
 def training_data(facts: Facts) -> tuple[Block, ...]:
     """Return what the network learned from."""
+    if facts.elsewhere is not None:
+        return _elsewhere(facts.elsewhere)
     rows = tuple(
         (file.name.rpartition("/")[2], split.name, f"`{file.sha256}`")
         for split in facts.data.splits
@@ -53,6 +57,18 @@ def training_data(facts: Facts) -> tuple[Block, ...]:
         _dataset(facts),
         Table("Files of the training and validation splits", ("file", "split", "SHA-256"), rows),
         *_counts(facts, ("train", "val")),
+    )
+
+
+def _elsewhere(about: About) -> tuple[Block, ...]:
+    """Return what is known of a training elsewhere; what isn't named isn't known."""
+    told = about.told()
+    lead = "This project didn't train the network: its weights were trained elsewhere, and imported."
+    if not told:
+        return (Paragraph(f"{lead} Nothing is known of the training: not by whom, on what, or how long."),)
+    return (
+        Paragraph(f"{lead} What is known of the training was told by whoever imported them, and wasn't checked:"),
+        Items(tuple(f"{name}: {value}" for name, value in told.items())),
     )
 
 

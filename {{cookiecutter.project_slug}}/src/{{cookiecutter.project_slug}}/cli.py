@@ -121,6 +121,15 @@ def train(resume: bool) -> dict[str, Any]:
     return {"resume": resume}
 
 
+@_verb("import", "Bring weights that were trained elsewhere; go on at `evaluate`.", module=".imported.verb")
+@click.argument("weights", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--names", metavar="TABLE", help="Table of names: a YAML file, or one that ships with the model.")
+@click.option("--about", type=click.Path(dir_okay=False, path_type=Path), help="YAML file: what is known of them.")
+def import_(weights: Path, names: str | None, about: Path | None) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"weights": weights, "names": names, "about": about}
+
+
 @_verb("evaluate", "Measure the trained network on the test split.")
 def evaluate() -> dict[str, Any]:
     """Take no options."""

@@ -6,7 +6,7 @@ import datetime
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,14 @@ _LIBRARIES = (
 
 
 def record(
-    folder: Path, project: Project, config: Config | None, verb: str, *, inputs: Mapping[str, str], **more: Any
+    folder: Path,
+    project: Project,
+    config: Config | None,
+    verb: str,
+    *,
+    inputs: Mapping[str, str],
+    without: Sequence[str] = (),
+    **more: Any,
 ) -> None:
     """Write ``provenance.json`` into a finished folder.
 
@@ -47,13 +54,16 @@ def record(
         The command.
     inputs
         SHA-256 checksums of the files that were read, by path relative to the project.
+    without
+        Sections of the configuration that made nothing here.
     more
         Anything else worth knowing, as JSON values.
     """
+    configuration = config.model_dump(mode="json", by_alias=True, exclude=set(without)) if config else None
     values = {
         "command": verb,
         "project": {"title": project.title, "version": project.version, "model": project.model},
-        "configuration": config.model_dump(mode="json", by_alias=True) if config else None,
+        "configuration": configuration,
         "seed": config.seed if config else None,
         "inputs": dict(inputs),
         "git_commit": git_commit(project.root),

@@ -19,7 +19,7 @@ from .project import Project
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["WEIGHTS", "load_network", "run"]
+__all__ = ["WEIGHTS", "load_network", "run", "write_weights"]
 
 WEIGHTS = "weights.safetensors"
 
@@ -52,7 +52,7 @@ def run(project: Project, config: Config, *, resume: bool = False) -> dict[str, 
     done = fit(project, config, folder, stores)
     if not done.leader:
         return {"rank": done.rank}
-    _write_weights(done.network, folder / WEIGHTS)
+    write_weights(done.network, folder / WEIGHTS)
     _draw_curves(done.history, folder / "learning_curves.png")
     result = {**done.summary, "weights": str((folder / WEIGHTS).relative_to(project.root))}
     write_json(folder / "history.json", {"losses": done.history, **done.summary})
@@ -105,7 +105,8 @@ def _prepare(folder: Path, config: Config, *, resume: bool) -> None:
     (folder / provenance.FILE).unlink(missing_ok=True)
 
 
-def _write_weights(network: nn.Module, path: Path) -> None:
+def write_weights(network: nn.Module, path: Path) -> None:
+    """Write the state of a network as safetensors, in one step."""
     from safetensors.torch import save_file
 
     with new_file(path) as name:

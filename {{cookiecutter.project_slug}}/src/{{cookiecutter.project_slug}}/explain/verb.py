@@ -9,6 +9,7 @@ from typing import Any
 from .. import models, provenance
 from ..config import Config
 from ..files import read_json, write_json
+from ..imported.about import VERB, About
 from ..project import Project
 
 __all__ = ["run"]
@@ -59,14 +60,12 @@ def run(project: Project, config: Config) -> dict[str, Any]:
 
 def _network(project: Project, config: Config) -> dict[str, Any]:
     """Name the network that is explained: what it is, how long it was trained on what, how good it is."""
-    trained = provenance.require(project.run(config.name, "train"), "train", project.root)["result"]
-    known = {
-        "model": project.model,
-        **config.model,
-        "source": config.data.source,
-        "epochs": config.train.epochs,
-        **trained,
-    }
+    made = provenance.require(project.run(config.name, "train"), "train", project.root)
+    known = {"model": project.model, **config.model, **made["result"]}
+    if made["command"] == VERB:
+        known["training"] = About.model_validate(made["about"]).sentence()
+    else:
+        known |= {"source": config.data.source, "epochs": config.train.epochs, **made["result"]}
     metrics = project.run(config.name, "evaluate") / "metrics.json"
     if metrics.is_file():
         measured = read_json(metrics)
@@ -77,9 +76,10 @@ def _network(project: Project, config: Config) -> dict[str, Any]:
 def _named(known: Mapping[str, Any]) -> str:
     """Say in one line which network is explained."""
     name = " ".join(str(known[key]) for key in ("model", "preset") if key in known)
-    line = (
-        f"network: {name}, {known['parameters']} parameters, trained for {known['epochs']} epochs on "
-        f"{known['examples']} examples (source: {known['source']})"
+    line = f"network: {name}, {known['parameters']} parameters, " + (
+        known["training"]
+        if "training" in known
+        else f"trained for {known['epochs']} epochs on {known['examples']} examples (source: {known['source']})"
     )
     if "decisive" not in known:
         return f"{line}, not evaluated"

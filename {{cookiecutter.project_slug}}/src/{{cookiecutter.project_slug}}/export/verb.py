@@ -18,6 +18,7 @@ from ..config import Config
 from ..data.verb import store_folder
 from ..errors import BundleError, ExplainError, MissingStepError
 from ..files import new_folder, read_json, sha256, write_json, write_text
+from ..imported.about import VERB as IMPORT
 from ..inputs import cut
 from ..metadata import describe, graph_properties
 from ..models.contract import SPLITS
@@ -53,6 +54,23 @@ class _Source:
 
     def folder(self, verb: str) -> Path:
         return self.project.run(self.config.name, verb)
+
+    @property
+    def imported(self) -> bool:
+        """Whether the weights were trained elsewhere."""
+        return provenance.require(self.folder("train"), "train")["command"] == IMPORT
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The steps that the bundle tells of."""
+        return VERBS if "explanation" in self.metrics else VERBS[:2]
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that were used: an imported network learned from none of ours."""
+        if not self.imported:
+            return SPLITS
+        return ("val", "test") if "explanation" in self.metrics else ("test",)
 
 
 def run(project: Project, config: Config) -> dict[str, Any]:
@@ -123,11 +141,13 @@ def _fill(source: _Source, folder: Path) -> list[dict[str, Any]]:
     write_json(folder / "parity.json", parity)
     write_json(folder / "metrics.json", source.metrics)
     shutil.copyfile(project.root / "LICENSE", folder / "LICENSE")
-    _copy_runs(source, folder)
+    unused = {"train"} if source.imported else set()
+    _copy_runs(source, folder, unused)
     files = [source.folder("train") / bundle.WEIGHTS, source.folder("evaluate") / "outputs.npz"]
     public = config.model_copy(update=_public(config))
-    provenance.record(folder, project, public, "export", inputs=provenance.checksums(project.root, *files))
-    write_text(folder / CONFIGURATION, _configuration(public))
+    sums = provenance.checksums(project.root, *files)
+    provenance.record(folder, project, public, "export", inputs=sums, without=tuple(unused))
+    write_text(folder / CONFIGURATION, _configuration(public, unused))
     describe(project, folder)
     bundle.write_sums(folder)
     return parity
@@ -262,10 +282,13 @@ def _metrics(project: Project, config: Config) -> dict[str, Any]:
     if sha256(weights) not in made["inputs"].values():
         raise BundleError(f"{evaluation.relative_to(project.root)} is of other weights: run `evaluate` again")
     metrics = {**read_json(evaluation / "metrics.json"), "test_set": _test_set(project, config, made)}
-    if (explanation / provenance.FILE).is_file():
-        metrics["explanation"] = read_json(explanation / "study.json")
-    else:
+    explained = explanation / provenance.FILE
+    if not explained.is_file():
         log.info("%s has no explanation: run `explain` first to put it into the bundle", explanation.parent.name)
+    elif sha256(weights) not in read_json(explained)["inputs"].values():
+        log.warning("%s is of other weights and left out: run `explain` again", explanation.relative_to(project.root))
+    else:
+        metrics["explanation"] = read_json(explanation / "study.json")
     return metrics
 
 
@@ -289,7 +312,7 @@ def _metadata(source: _Source, how: bundle.Relevance) -> dict[str, str]:
 
     project, model = source.project, source.model
     stores = store_folder(project, source.config)
-    raw = {split: provenance.require(stores / split, "data", project.root)["inputs"] for split in SPLITS}
+    raw = {split: provenance.require(stores / split, "data", project.root)["inputs"] for split in source.splits}
     return graph_properties(
         project,
         model,
@@ -301,13 +324,14 @@ def _metadata(source: _Source, how: bundle.Relevance) -> dict[str, str]:
     )
 
 
-def _configuration(config: Config) -> str:
-    return yaml.safe_dump(config.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
+def _configuration(config: Config, unused: set[str]) -> str:
+    values = config.model_dump(mode="json", by_alias=True, exclude=unused)
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
-def _copy_runs(source: _Source, folder: Path) -> None:
-    """Copy the figures and the provenance of every step, without the paths of this machine."""
-    for verb in VERBS:
+def _copy_runs(source: _Source, folder: Path, unused: set[str]) -> None:
+    """Copy the figures and the provenance of every step, without the paths of this machine and what made nothing."""
+    for verb in source.steps:
         made = source.folder(verb)
         for path in sorted(made.rglob("*")) if verb != "train" else []:
             if path.suffix in FIGURES and path.is_file():
@@ -315,9 +339,13 @@ def _copy_runs(source: _Source, folder: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
         if (made / provenance.FILE).is_file():
-            write_json(folder / "provenance" / f"{verb}.json", _anonymous(read_json(made / provenance.FILE)))
-    for made in sorted(store_folder(source.project, source.config).glob(f"*/{provenance.FILE}")):
-        write_json(folder / "provenance" / f"data-{made.parent.name}.json", _anonymous(read_json(made)))
+            values = read_json(made / provenance.FILE)
+            values["configuration"] = {k: v for k, v in values["configuration"].items() if k not in unused}
+            write_json(folder / "provenance" / f"{values['command']}.json", _anonymous(values))
+    for split in source.splits:
+        values = provenance.require(store_folder(source.project, source.config) / split, "data", source.project.root)
+        values["configuration"] = {k: v for k, v in values["configuration"].items() if k not in unused}
+        write_json(folder / "provenance" / f"data-{split}.json", _anonymous(values))
 
 
 def _anonymous(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..bundle import WEIGHTS
 from ..files import sha256
+from ..imported.about import NAME, About
 from ..provenance import FILE
 from .documents import in_bundle, read_object
 from .evidence import Case, Failure, Unpublished
@@ -23,11 +24,16 @@ def _made(case: Case, name: str) -> dict[str, Any]:
     return read_object(in_bundle(case, name))
 
 
+def _training(case: Case) -> str:
+    """Return the name of the record of the training, or of the import that took its place."""
+    return NAME if (case.bundle / NAME).is_file() else "provenance/train.json"
+
+
 def provenance(case: Case) -> str:
     """Follow the checksums: what was exported is what was evaluated, and what was evaluated is in the bundle."""
     weights = sha256(in_bundle(case, WEIGHTS))
     exported, evaluated = _made(case, FILE), _made(case, "provenance/evaluate.json")
-    _made(case, "provenance/train.json")
+    _made(case, _training(case))
     for name, made in (("export", exported), ("evaluate", evaluated)):
         if weights not in dict(made.get("inputs") or {}).values():
             raise Failure(f"`{name}` was made from other weights than those in the bundle", _AGAIN)
@@ -40,7 +46,9 @@ def provenance(case: Case) -> str:
 def data_provenance(case: Case) -> str:
     """Follow the checksums from the evaluation to the files of the data, for every split."""
     counted = 0
-    for split in SPLITS:
+    # Data that a training elsewhere didn't read have no part in it.
+    splits = SPLITS if _training(case) != NAME else [s for s in SPLITS if s in _recorded(case) or s == "test"]
+    for split in splits:
         made = _made(case, f"provenance/data-{split}.json")
         files = dict(made.get("inputs") or {})
         bad = [name for name, checksum in files.items() if not _SUM.fullmatch(str(checksum))]
@@ -53,11 +61,13 @@ def data_provenance(case: Case) -> str:
     known = set(dict(_made(case, "provenance/data-test.json")["inputs"]).values())
     if not tested or not set(tested.values()) <= known:
         raise Failure("metrics.json was measured on other files than data-test.json lists", _AGAIN)
-    return f"{counted} data files of {len(SPLITS)} splits by checksum; the test set of metrics.json is among them"
+    return f"{counted} data files of {len(splits)} splits by checksum; the test set of metrics.json is among them"
 
 
 def training(case: Case) -> str:
     """Read how the network was trained: settings, seed, data, libraries, machine."""
+    if _training(case) == NAME:
+        return _elsewhere(_made(case, NAME))
     made = _made(case, "provenance/train.json")
     configuration = made.get("configuration") or {}
     parts: Mapping[str, Any] = {
@@ -74,6 +84,23 @@ def training(case: Case) -> str:
         raise Failure(f"provenance/train.json doesn't say: {', '.join(missing)}", "run `train` and `export` again")
     epochs = configuration["train"].get("epochs")
     return f"{epochs} epochs, seed {made['seed']}, on {made['system']}, data: {parts['source of the data']}"
+
+
+def _elsewhere(made: Mapping[str, Any]) -> str:
+    """Read what is known of a training elsewhere; what is needed to do it again must be among it."""
+    about = About.model_validate(made.get("about") or {})
+    told = {"trained_by": about.trained_by, "code": about.code, "dataset": about.dataset or about.dataset_doi}
+    missing = [name for name, value in {**told, "epochs": about.epochs}.items() if value in (None, [])]
+    if missing:
+        raise Failure(
+            f"{NAME}: the network was trained elsewhere, and nobody said: {', '.join(missing)}",
+            "write what you know into a file, then `import` (with --about FILE), `evaluate` and `export` again",
+        )
+    return about.sentence()
+
+
+def _recorded(case: Case) -> set[str]:
+    return {path.stem.removeprefix("data-") for path in (case.bundle / "provenance").glob("data-*.json")}
 
 
 def evaluation(case: Case) -> str:

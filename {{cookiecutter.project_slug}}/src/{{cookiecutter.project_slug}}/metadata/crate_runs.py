@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import bundle
+from ..imported.about import VERB
 from .facts import Facts, File, Run
 from .media import media_type
 from .people import doi_url, known, refs, spdx_url
@@ -18,11 +19,17 @@ __all__ = ["Runs"]
 _SECTIONS = {
     "data": ("data",),
     "train": ("data", "model", "train"),
+    VERB: ("model",),
     "evaluate": ("evaluate",),
     "explain": ("explain",),
     "export": ("export",),
 }
-_MADE = {"train": (bundle.WEIGHTS,), "evaluate": ("metrics.json",), "explain": ("metrics.json",)}
+_MADE = {
+    "train": (bundle.WEIGHTS,),
+    VERB: (bundle.WEIGHTS,),
+    "evaluate": ("metrics.json",),
+    "explain": ("metrics.json",),
+}
 _EXPORTED = (
     bundle.MODEL, bundle.EXPLAINED, bundle.SIGNATURE, bundle.EXAMPLES, bundle.REQUEST, "schema.json", "parity.json",
     "examples/inputs.npz", "examples/outputs.npz", "examples/relevance.npz", "README.md",
@@ -31,6 +38,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _WHAT = {
     "data": "Convert raw files of one split into a memory-mapped store",
     "train": "Train the network",
+    VERB: "Give weights that were trained elsewhere the names of this network",
     "evaluate": "Measure the trained network on the test split",
     "explain": "Explain answers of the trained network",
     "export": "Write the bundle: graphs, weights, stored examples and their descriptions",
@@ -53,11 +61,14 @@ class Runs:
 
     def _action(self, run: Run) -> dict[str, Any]:
         inputs = [self._input(run, file) for file in run.inputs]
+        what = _WHAT.get(run.verb, run.verb)
+        if run.verb == VERB and self._facts.elsewhere:
+            what = f"{what}: {self._facts.elsewhere.sentence()}"
         return known({
             "@id": f"#run-{run.name}",
             "@type": "CreateAction",
             "name": run.name,
-            "description": f"{_WHAT.get(run.verb, run.verb)} (Python {run.python}, {run.system})",
+            "description": f"{what} (Python {run.python}, {run.system})",
             "endTime": run.finished,
             "agent": refs(self._agents),
             "instrument": {"@id": self._code(run)},
@@ -86,11 +97,12 @@ class Runs:
         if file.sha256 in self._by_sum:
             return self._by_sum[file.sha256]
         raw = run.verb == "data"
+        told = "Weights as they were found" if run.verb == VERB else "Intermediate file, not in the bundle"
         return self._add({
             "@id": f"#{file.name}",
             "@type": "CreativeWork",
             "name": file.name,
-            "description": "Raw file, as it was read" if raw else "Intermediate file, not in the bundle",
+            "description": "Raw file, as it was read" if raw else told,
             "encodingFormat": media_type(file.name),
             "contentSize": str(file.bytes) if file.bytes is not None else None,
             "sha256": file.sha256,
@@ -99,12 +111,13 @@ class Runs:
 
     def _dataset(self) -> str:
         data = self._facts.data
+        used = "was measured on" if self._facts.elsewhere else "learned from"
         return self._add({
             "@id": doi_url(data.doi) or "#dataset",
             "@type": "CreativeWork",
             "additionalType": "Dataset",
             "name": data.title,
-            "description": f"The data set that the model learned from (source: {data.source})",
+            "description": f"The data set that the model {used} (source: {data.source})",
             "license": {"@id": spdx_url(data.license)} if data.license else None,
             "identifier": doi_url(data.doi),
         })  # fmt: skip
@@ -123,7 +136,11 @@ class Runs:
         """Return what a step left: files of the bundle, and files that a later step read."""
         told = _EXPORTED if run.verb == "export" else _MADE.get(run.verb, ())
         made = [name for name in sorted(self._names) if name in told or name.startswith(f"figures/{run.verb}/")]
-        own = f"/{run.name.removeprefix('data-')}/store.json" if run.verb == "data" else f"/{run.verb}/"
+        own = (
+            f"/{run.name.removeprefix('data-')}/store.json"
+            if run.verb == "data"
+            else f"/{'train' if run.verb == VERB else run.verb}/"
+        )
         for other in self._facts.runs:
             if other.name != run.name:
                 made += [self._input(other, file) for file in other.inputs if own in f"/{file.name}"]

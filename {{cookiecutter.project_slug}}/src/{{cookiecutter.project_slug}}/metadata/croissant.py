@@ -60,7 +60,8 @@ def croissant(facts: Facts) -> dict[str, Any]:
 def _description(facts: Facts) -> str:
     counted = facts.signature.inputs[0].axes[0]
     sizes = ", ".join(f"{split.examples} {counted} in {split.name}" for split in facts.data.splits if split.examples)
-    used = f"The data that {facts.project.title} {facts.project.version} was made from"
+    how = "measured and explained with" if facts.elsewhere else "made from"
+    used = f"The data that {facts.project.title} {facts.project.version} was {how}"
     return f"{used}: {sizes}." if sizes else f"{used}."
 
 

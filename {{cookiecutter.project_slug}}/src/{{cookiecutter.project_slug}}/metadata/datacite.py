@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..project import Author
-from .facts import Facts
+from .facts import Facts, learned_from
 from .people import authors, known, names, orcid_url, spdx_url
 
 __all__ = ["datacite"]
@@ -65,7 +65,7 @@ def _related(facts: Facts) -> list[dict[str, Any]]:
     """Name the data, the paper of the architecture, and the code."""
     project, related = facts.project, []
     if project.dataset.doi:
-        relation = "IsDerivedFrom" if facts.data.doi == project.dataset.doi else "References"
+        relation = "IsDerivedFrom" if learned_from(facts.folder) == project.dataset.doi else "References"
         related.append(_link(project.dataset.doi, "DOI", relation, "Dataset"))
     if facts.citation.get("doi"):
         related.append(_link(facts.citation["doi"], "DOI", "Cites", "JournalArticle"))

@@ -10,12 +10,13 @@ from typing import Any
 from .. import bundle, models, provenance
 from ..config import load_yaml
 from ..files import read_json, sha256
+from ..imported.about import VERB, About, trained_elsewhere
 from ..project import Project
 
 __all__ = ["CHAIN", "Data", "Facts", "File", "Run", "Split", "gather", "learned_from"]
 
 #: The steps whose provenance a bundle holds, in the order in which they ran.
-CHAIN = ("data-train", "data-val", "data-test", "train", "evaluate", "explain", "export")
+CHAIN = ("data-train", "data-val", "data-test", "train", VERB, "evaluate", "explain", "export")
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class Facts:
     runs: tuple[Run, ...]
     data: Data
     made: str
+    #: What is known of the training, if the weights were imported.
+    elsewhere: About | None = None
 
     @property
     def commit(self) -> str | None:
@@ -121,11 +124,14 @@ def gather(project: Project, folder: Path | None = None) -> Facts:
         runs=runs,
         data=_data(project, folder, signature.inputs[0].axes[0]),
         made=made["finished"][:10],
+        elsewhere=trained_elsewhere(folder),
     )
 
 
 def learned_from(folder: Path) -> str | None:
     """Return the DOI of the published data that a bundle's model was trained on; None if it were others, or unknown."""
+    if about := trained_elsewhere(folder):
+        return about.dataset_doi
     path = folder / "provenance" / "data-train.json"
     if not path.is_file():
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import bundle
+from ..imported.about import About
 from .facts import Facts, Split
 from .people import authors, doi_url, known, person, spdx_url
 from .terms import NAMESPACE, PREFIX
@@ -57,13 +58,14 @@ def fair4ml(facts: Facts) -> dict[str, Any]:
         "fair4ml:modelRisksBiasLimitations": list(facts.limits),
         "fair4ml:usageInstructions": "See README.md; inputs and outputs are described in signature.json.",
         "fair4ml:codeSampleSnippet": f'from {project.slug}.runtime import load; load("bundle").predict(examples)',
-        "fair4ml:trainedOn": trained,
-        "fair4ml:validatedOn": validated,
+        "fair4ml:trainedOn": trained if facts.elsewhere is None else _elsewhere(facts.elsewhere),
+        "fair4ml:validatedOn": validated if facts.elsewhere is None else None,
         "fair4ml:testedOn": tested,
         "fair4ml:hasEvaluation": _evaluation(facts),
         "codemeta:referencePublication": _publication(facts),
         "isBasedOn": _code(facts),
         "distribution": [_file(name) for name in _FILES if (facts.folder / name).is_file()],
+        f"{PREFIX}:trainedElsewhere": facts.elsewhere.sentence() if facts.elsewhere else None,
         f"{PREFIX}:explainedBy": _explanation(facts),
     })  # fmt: skip
 
@@ -93,6 +95,15 @@ def _dataset(facts: Facts, name: str) -> dict[str, Any] | None:
             for file in split.files
         ],
         "subjectOf": {"@id": "croissant.json"},
+    })  # fmt: skip
+
+
+def _elsewhere(about: About) -> dict[str, Any] | None:
+    """Return the data set of a training elsewhere, as far as it is known; its files aren't."""
+    if not (about.dataset or about.dataset_doi):
+        return None
+    return known({
+        "@id": "#data-elsewhere", "@type": "Dataset", "name": about.dataset, "identifier": doi_url(about.dataset_doi),
     })  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..project import Project
-from .facts import Facts, gather
+from .facts import Facts, gather, learned_from
 from .people import as_yaml, known
 
 __all__ = ["front_matter"]
@@ -27,13 +27,13 @@ def front_matter(project: Project, tags: list[str], folder: Path) -> str:
         The bundle, whose figures stand in the ``model-index``.
     """
     facts = gather(project, folder)
-    measured = _measured(facts)
+    measured, learned = _measured(facts), learned_from(folder)
     head = {
         "license": project.licenses.weights.lower(),
         "library_name": "onnx",
         "pipeline_tag": TASK,
         "tags": [*tags, *TAGS],
-        "datasets": [facts.data.doi] if facts.data.doi else None,
+        "datasets": [learned] if learned else None,
         "metrics": list(measured),
         "model-index": [_index(facts, measured)] if measured else None,
     }

@@ -18,6 +18,9 @@ _EXPLANATION = f"{PREFIX}:Explanation"
 #: Name: what it means, what has it, what it holds.
 _PROPERTIES: dict[str, tuple[str, str, str]] = {
     "explainedBy": ("How the answers of the model are explained.", _MODEL, _EXPLANATION),
+    "trainedElsewhere": (
+        "What is known of the training, where the weights were trained elsewhere and imported.", _MODEL, "schema:Text"
+    ),
     "relevanceMethod": ("The method that shares an answer out among the inputs.", _EXPLANATION, "schema:Text"),
     "relevanceRules": ("The composite of propagation rules, by its name in the code.", _EXPLANATION, "schema:Text"),
     "biasTreatment": ("What becomes of the relevance that biases take.", _EXPLANATION, "schema:Text"),

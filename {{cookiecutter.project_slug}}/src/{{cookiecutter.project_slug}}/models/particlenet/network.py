@@ -25,6 +25,8 @@ class Body(nn.Module):
         For every EdgeConv block the number of neighbours and the widths of its MLP.
     head
         Width of the hidden layer after pooling.
+    features
+        Number of features that enter.
     dropout
         Probability of dropping a hidden unit while training.
     classes
@@ -32,12 +34,18 @@ class Body(nn.Module):
     """
 
     def __init__(
-        self, blocks: tuple[tuple[int, tuple[int, ...]], ...], head: int, *, dropout: float = 0.1, classes: int = 2
+        self,
+        blocks: tuple[tuple[int, tuple[int, ...]], ...],
+        head: int,
+        *,
+        features: int = len(FEATURES),
+        dropout: float = 0.1,
+        classes: int = 2,
     ) -> None:
         super().__init__()
-        widths = [len(FEATURES), *(channels[-1] for _, channels in blocks)]
+        widths = [features, *(channels[-1] for _, channels in blocks)]
         self.graphs = nn.ModuleList(Neighbours(k) for k, _ in blocks)
-        self.norm = MaskedBatchNorm(len(FEATURES))
+        self.norm = MaskedBatchNorm(features)
         self.blocks = nn.ModuleList(
             EdgeConv(width, channels) for width, (_, channels) in zip(widths[:-1], blocks, strict=True)
         )
@@ -52,7 +60,7 @@ class Body(nn.Module):
         Parameters
         ----------
         features
-            ``[jets, constituents, 7]``, see `FEATURES`.
+            ``[jets, constituents, features]``; of the published network those of `FEATURES`.
         points
             Coordinates of the first graph, ``[jets, constituents, 2]``: (delta eta, delta phi).
         mask
