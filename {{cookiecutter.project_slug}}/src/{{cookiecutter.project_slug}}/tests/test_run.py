@@ -12,7 +12,10 @@ from .. import __name__ as package
 from ..cli import command
 from ..run import CHAIN
 
-ALONE = {"serve": ".serve", "publish": ".publish", "predict": ".predict.verb", "check": ".check.verb", "run": ".run"}
+ALONE = {
+    "serve": ".serve", "publish": ".publish", "predict": ".predict.verb", "check": ".check.verb", "run": ".run",
+    "import": ".imported.verb",
+}  # fmt: skip
 PAGES = {"report": ".report", "index": ".index", "fair": ".fair.verb"}
 VERBS = {**CHAIN, **ALONE, **PAGES, "simulate": ".data.simulate"}
 
@@ -27,6 +30,6 @@ def test_there_are_no_other_commands() -> None:
     assert set(command.commands) == set(VERBS)
 
 
-@pytest.mark.parametrize("verb", [*CHAIN, "serve", "publish", "predict", "check", *PAGES])
+@pytest.mark.parametrize("verb", [*CHAIN, "serve", "publish", "predict", "check", "import", *PAGES])
 def test_a_verb_has_a_test_file(verb: str) -> None:
     assert list(Path(__file__).parent.glob(f"test_*{verb}*.py"))
