@@ -133,15 +133,29 @@ def test_version_of_the_template_is_the_newest_of_its_changelog() -> None:
     assert len(set(headings)) == len(headings)
 
 
-def test_release_of_the_template_makes_every_model() -> None:
+def test_release_of_the_template_makes_every_model_with_data_of_its_own() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
     made = {entry["model"]: entry["slug"] for entry in workflow["jobs"]["model"]["strategy"]["matrix"]["include"]}
     makefile = (ROOT / "Makefile").read_text()
-    assert made == dict(re.findall(r"^SLUG_(\w+) = (\w+)$", makefile, re.MULTILINE))
-    assert set(made) == set(json.loads((ROOT / "cookiecutter.json").read_text())["model"])
+    slugs = dict(re.findall(r"^SLUG_(\w+) = (\w+)$", makefile, re.MULTILINE))
+    known = json.loads((ROOT / "cookiecutter.json").read_text())["_models"]
+    assert set(slugs) == set(known)
+    # An example to start from has no data of its own, and nothing to release.
+    assert made == {model: slug for model, slug in slugs.items() if known[model]["doi"]}
+
+
+def test_every_model_is_made_and_tested() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    listed = dict(re.findall(r"^(MODELS|EXAMPLES|SHARED) = (.*)$", makefile, re.MULTILINE))
+    known = json.loads((ROOT / "cookiecutter.json").read_text())["_models"]
+    assert listed["MODELS"].split() == list(known)
+    assert listed["EXAMPLES"].split() == [model for model, about in known.items() if not about["doi"]]
+    (package,) = (ROOT / TEMPLATE / "src").iterdir()
+    for name in listed["SHARED"].split():
+        assert (package / "tests" / f"test_{name}.py").is_file(), name
 
 
 def test_unknown_model_is_refused_by_make() -> None:
     done = attempt("make", "demo", "MODEL=nothing", cwd=ROOT)
     assert done.returncode == 2
-    assert "got 'nothing', expected one of: particlenet mlpf" in done.stderr
+    assert "got 'nothing', expected one of: particlenet mlpf custom" in done.stderr

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "figure"]
+__all__ = ["COLOURS", "figure", "logit"]
 
 #: Colours that stay apart for colour-blind readers (Okabe and Ito, 2008).
 COLOURS = {
@@ -59,3 +59,15 @@ def figure(columns: int = 1, rows: int = 1, *, width: float = 6.4, height: float
         FigureCanvasAgg(picture)
         axes = picture.subplots(rows, columns)
         yield picture, axes
+
+
+def logit(name: str) -> str:
+    r"""Return the logit of a class as a formula.
+
+    Examples
+    --------
+    >>> logit("top")
+    'z_\\mathrm{top}'
+    """
+    escaped = name.replace("_", r"\_")
+    return rf"z_\mathrm{{{escaped}}}"

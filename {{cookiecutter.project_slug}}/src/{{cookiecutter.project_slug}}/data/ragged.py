@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["Ragged"]
+__all__ = ["Ragged", "falling"]
+
+# Sorted in double precision and stored in single, neighbours may seem swapped by so much.
+_TOLERANCE = 1e-5
 
 
 class Ragged:
@@ -72,3 +75,28 @@ class Ragged:
         result = np.zeros((*real.shape, self.values.shape[1]), self.values.dtype)
         result[real] = self.values[(self.offsets[indices][:, None] + place)[real]]
         return result
+
+
+def falling(rows: Ragged, key: np.ndarray) -> tuple[Ragged, int]:
+    """Sort the rows of every example by a falling key; return them and the number of examples that weren't sorted.
+
+    Parameters
+    ----------
+    rows
+        Rows of all examples.
+    key
+        What to sort by, ``[total]``, not negative.
+
+    Examples
+    --------
+    >>> mixed = Ragged.from_counts(np.array([[1.0], [3.0], [2.0]]), np.array([2, 1]))
+    >>> result, unsorted = falling(mixed, mixed.values[:, 0])
+    >>> result.values[:, 0].tolist(), unsorted
+    ([3.0, 1.0, 2.0], 1)
+    """
+    example = np.repeat(np.arange(len(rows)), rows.counts())
+    rising = (key[1:] > key[:-1] * (1 + _TOLERANCE)) & (example[1:] == example[:-1])
+    if not rising.any():
+        return rows, 0
+    order = np.lexsort((-key, example))
+    return Ragged(rows.values[order], rows.offsets), len(np.unique(example[1:][rising]))

@@ -76,7 +76,9 @@ def area_between(deletion: Tensor, insertion: Tensor) -> Tensor:
     return torch.trapezoid(insertion - deletion, dx=1.0 / (deletion.shape[1] - 1), dim=1)
 
 
-def removal_table(curves: Mapping[str, Curves], frozen: Mapping[str, Curves], *, seed: int) -> dict[str, Any]:
+def removal_table(
+    curves: Mapping[str, Curves], frozen: Mapping[str, Curves] | None = None, *, seed: int
+) -> dict[str, Any]:
     """Return what removal curves say, and the composite that they recommend.
 
     Parameters
@@ -84,7 +86,7 @@ def removal_table(curves: Mapping[str, Curves], frozen: Mapping[str, Curves], *,
     curves
         By ranking, on graphs that the network finds anew; `RANDOM` is one of them, composites go by their names.
     frozen
-        The same on the graphs of the whole samples.
+        The same on the graphs of the whole samples; None for networks without graphs.
     seed
         Seed of the bootstrap.
 
@@ -101,7 +103,7 @@ def removal_table(curves: Mapping[str, Curves], frozen: Mapping[str, Curves], *,
         table[name] = {
             "area": float(values.mean()),
             "area_error": float(values.std() / len(values) ** 0.5) if len(values) > 1 else 0.0,
-            "frozen_area": float(area_between(*frozen[name]).mean()),
+            **({"frozen_area": float(area_between(*frozen[name]).mean())} if frozen else {}),
             "above_random": difference,
             "above_random_error": sigma,
             "deletion": curves[name][0].mean(0).tolist(),

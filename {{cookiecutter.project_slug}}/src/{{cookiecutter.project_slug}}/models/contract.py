@@ -149,6 +149,8 @@ class Model(ABC):
     targets: tuple[TensorSpec, ...]
     features: TensorSpec
     citation: Mapping[str, str]
+    #: Suffixes of the files that `read` takes; ``predict`` reads others by the names of the inputs' columns.
+    suffixes: tuple[str, ...] = ()
     #: What a user must know before trusting an answer, one sentence each: for the model card.
     limits: tuple[str, ...] = ()
     #: What answers depend on, and whether that was measured apart, one sentence each: for the model card.
@@ -199,10 +201,11 @@ class Model(ABC):
         """Convert raw files of one split into a memory-mapped store in ``folder``; return what was counted."""
 
     @abstractmethod
-    def read(self, file: Path, size: int) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
+    def read(self, file: Path, size: int, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
         """Read the required inputs from a raw file of the published layout, ``size`` examples at a time, labels or not.
 
-        Gives by name one array for each example, without padding; memory doesn't grow with the file.
+        Gives by name one array for each example, without padding; memory doesn't grow with the file. Options are those
+        of `convert` (``data.options`` in a configuration).
         """
 
     @abstractmethod

@@ -20,11 +20,14 @@ __all__ = ["Examples", "need", "read_examples"]
 
 #: By name of the input, one array for each example.
 Examples = Mapping[str, Sequence[np.ndarray]]
-Reader = Callable[[Path, Signature, Model, int], Iterator[Examples]]
+Options = Mapping[str, Any]
+Reader = Callable[[Path, Signature, Model, int, Options], Iterator[Examples]]
 
 
-def read_examples(path: Path, signature: Signature, model: Model, size: int) -> Iterator[Examples]:
-    """Read examples from a file, ``size`` at a time.
+def read_examples(
+    path: Path, signature: Signature, model: Model, size: int, options: Options | None = None
+) -> Iterator[Examples]:
+    """Read examples from a file, ``size`` at a time; options are those of the model's `read`.
 
     Raises
     ------
@@ -32,14 +35,16 @@ def read_examples(path: Path, signature: Signature, model: Model, size: int) -> 
         If the file is missing, of a kind that isn't known, can't be read, lacks columns (the line names those found),
         or holds no examples.
     """
-    reader, libraries = _READERS.get(path.suffix.lower(), (None, ()))
+    own = {suffix: (_published, _LIBRARIES.get(suffix, ())) for suffix in model.suffixes}
+    known: dict[str, tuple[Reader, tuple[str, ...]]] = {**own, **{k: v for k, v in _READERS.items() if k not in own}}
+    reader, libraries = known.get(path.suffix.lower(), (None, ()))
     if reader is None:
-        raise DataError(f"{path.name}: got suffix {path.suffix!r}, expected one of {', '.join(_READERS)}")
+        raise DataError(f"{path.name}: got suffix {path.suffix!r}, expected one of {', '.join(known)}")
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     need(f"reading {path.suffix}", libraries)
     empty = True
-    for examples in reader(path, signature, model, size):
+    for examples in reader(path, signature, model, size, options or {}):
         if len(examples[signature.inputs[0].name]):
             empty = False
             yield examples
@@ -60,11 +65,11 @@ def need(what: str, libraries: Sequence[str]) -> None:
         raise DataError(f"{what} needs {', '.join(absent)}: install the project with its extra [train]")
 
 
-def _published(path: Path, signature: Signature, model: Model, size: int) -> Iterator[Examples]:
-    return model.read(path, size)
+def _published(path: Path, signature: Signature, model: Model, size: int, options: Options) -> Iterator[Examples]:
+    return model.read(path, size, **options)
 
 
-def _parquet(path: Path, signature: Signature, model: Model, size: int) -> Iterator[Examples]:
+def _parquet(path: Path, signature: Signature, model: Model, size: int, options: Options) -> Iterator[Examples]:
     import awkward
     import pyarrow
     from pyarrow import parquet
@@ -83,7 +88,7 @@ def _parquet(path: Path, signature: Signature, model: Model, size: int) -> Itera
             raise DataError(f"{path.name}: damaged or cut short: {_line(error)}") from error
 
 
-def _root(path: Path, signature: Signature, model: Model, size: int) -> Iterator[Examples]:
+def _root(path: Path, signature: Signature, model: Model, size: int, options: Options) -> Iterator[Examples]:
     import uproot
 
     try:
@@ -101,12 +106,10 @@ def _root(path: Path, signature: Signature, model: Model, size: int) -> Iterator
         raise DataError(f"{path.name}: not a ROOT file that uproot reads: {_line(error)}") from error
 
 
-#: Every suffix with its reader and what that needs.
+#: What files of a model's own need.
+_LIBRARIES = {".h5": ("h5py", "tables"), ".hdf5": ("h5py", "tables")}
+#: Every other suffix with its reader and what that needs.
 _READERS: dict[str, tuple[Reader, tuple[str, ...]]] = {
-    ".h5": (_published, ("h5py", "tables")),
-    ".hdf5": (_published, ("h5py", "tables")),
-    ".bz2": (_published, ()),
-    ".bzip2": (_published, ()),
     ".parquet": (_parquet, ("awkward", "pyarrow")),
     ".root": (_root, ("awkward", "uproot")),
 }

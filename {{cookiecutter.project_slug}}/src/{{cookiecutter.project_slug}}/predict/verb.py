@@ -35,7 +35,7 @@ def run(project: Project, config: Config | None, *, file: Path, output: Path, ex
     Parameters
     ----------
     project, config
-        Whose bundle it is; the configuration isn't needed.
+        Whose bundle it is; of the configuration, only ``data.options`` say how a file is read.
     file
         File with raw inputs.
     output
@@ -61,7 +61,8 @@ def run(project: Project, config: Config | None, *, file: Path, output: Path, ex
         raise ExplainError(f"{project.bundle.name} was published without an explained graph: run `export` again")
     count = 0
     with writer(output) as write:
-        for examples in read_examples(file, signature, models.get(signature.model), CHUNK):
+        options = config.data.options if config else {}
+        for examples in read_examples(file, signature, models.get(signature.model), CHUNK, options):
             write(_columns(model, {name: list(values) for name, values in examples.items()}, count, explain=explain))
             count += len(examples[signature.inputs[0].name])
             log.info("%d %s scored", count, signature.inputs[0].axes[0])

@@ -157,7 +157,7 @@ class Sets(Model):
     def published(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
         return {split: [name for name in names if name == f"{split}.npz"] for split in SPLITS}
 
-    def read(self, file: Path, size: int) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
+    def read(self, file: Path, size: int, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
         yield {"points": list(np.load(file)["points"])}
 
     def evaluate(self, outputs: Any, targets: Any, folder: Path) -> Evaluation:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..errors import ExplainError
 from ..explain import Explainer, explain, folded
 from ..explain.edges import edge_sums
-from ..models.particlenet.example import jets
+from ..models.jets import jets
 from ..models.particlenet.network import ParticleNet
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..explain import COMPOSITES, explain
-from ..models.particlenet.example import jets
+from ..models.jets import jets
 from ..models.particlenet.features import JetFeatures
 from ..models.particlenet.network import Body, ParticleNet
 from . import oracle

@@ -44,7 +44,7 @@ def graph(bundled: Bundled) -> Path:
 
 
 def jets(size: int, longest: int, seed: int = 0) -> dict[str, np.ndarray]:
-    from ..models.particlenet.example import jets
+    from ..models.jets import jets
 
     particles = jets(size, seed, longest=max(2, longest))["particles"].numpy()
     return {"particles": np.ascontiguousarray(particles[:, :longest])}

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ..models.jets import jets
 from ..models.layers import EdgeConv
-from ..models.particlenet.example import jets
 from ..models.particlenet.network import PRESETS, ParticleNet
 from .needs import require
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..explain import Composite, explain
 from ..explain.rules import AlphaBeta, Epsilon, Gamma, Rule, ZPlus
-from ..models.particlenet.example import jets
+from ..models.jets import jets
 from ..models.particlenet.network import ParticleNet
 from . import needs
 

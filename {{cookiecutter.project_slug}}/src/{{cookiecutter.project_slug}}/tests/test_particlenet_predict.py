@@ -204,7 +204,7 @@ def test_the_row_of_a_wrong_value_counts_from_the_start_of_the_file(
     ("name", "content", "words"),
     [
         ("absent.parquet", None, "no such file"),
-        ("jets.txt", b"1 2 3", r"got suffix '.txt', expected one of .h5, .hdf5, .bz2, .bzip2, .parquet"),
+        ("jets.txt", b"1 2 3", r"got suffix '.txt', expected one of .h5, .hdf5, .parquet"),
         ("jets", b"", "got suffix ''"),
         ("jets.parquet", b"no parquet", "not a Parquet file"),
         ("jets.root", b"no root file at all, not by far", "not a ROOT file"),

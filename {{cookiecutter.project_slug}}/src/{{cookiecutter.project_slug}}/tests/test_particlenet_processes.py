@@ -9,7 +9,7 @@ import torch
 import torch.distributed
 from torch.multiprocessing.spawn import spawn
 
-from ..models.particlenet.example import jets
+from ..models.jets import jets
 from ..models.particlenet.network import ParticleNet
 
 

@@ -18,10 +18,10 @@ from torch.utils.data import Dataset
 from ..config import Config, ExplainConfig
 from ..errors import ConfigError, ExplainError
 from ..explain import COMPOSITES
+from ..models.jets import jets
 from ..models.particlenet import MODEL
 from ..models.particlenet import relevances as module
 from ..models.particlenet.edges import angle_and_mass, between_subjets, top_edges
-from ..models.particlenet.example import jets
 from ..models.particlenet.relevances import (
     JetRelevances,
     explain_jets,

@@ -135,6 +135,7 @@ class ParticleFlowModel(Model):
         "arxiv": "2101.08578",
     }
 
+    suffixes = (".bz2", ".bzip2")
     limits = (
         "`is_gen_muon` and `is_gen_electron` come from generator truth: no detector knows them, so electrons and "
         "muons are found better than they would be in data.",
@@ -185,7 +186,7 @@ class ParticleFlowModel(Model):
 
         return convert(files, folder, processes=processes, **options)
 
-    def read(self, file: Path, size: int) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
+    def read(self, file: Path, size: int, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
         """Read the elements of events."""
         from .reader import read_elements
 

@@ -106,6 +106,7 @@ class ParticleNetModel(Model):
         "arxiv": "1902.08570",
     }
 
+    suffixes = (".h5", ".hdf5")
     limits = ("Made for anti-kT jets (R = 0.8) with pT from 550 to 650 GeV and |eta| below 2.",)
     factors = FACTORS
     measures = MEASURES
@@ -120,7 +121,7 @@ class ParticleNetModel(Model):
 
     def example(self, size: int, seed: int) -> dict[str, Tensor]:
         """Return synthetic jets of one or three prongs: 550 to 650 GeV, 1 to 60 constituents."""
-        from .example import jets
+        from ..jets import jets
 
         return jets(size, seed)
 
@@ -148,7 +149,7 @@ class ParticleNetModel(Model):
 
         return convert(files, folder, processes=processes, **options)
 
-    def read(self, file: Path, size: int) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
+    def read(self, file: Path, size: int, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
         """Read the constituents of jets, all of them, hardest first."""
         from .reader import open_table
 
@@ -177,7 +178,7 @@ class ParticleNetModel(Model):
 
     def not_worse(self, outputs: Arrays, champion: Arrays, targets: Arrays) -> tuple[bool, str]:
         """Compare areas: lower by no more than one paired-bootstrap error is not worse."""
-        from .evaluate import not_worse
+        from ..two_classes import not_worse
 
         return not_worse(outputs, champion, targets)
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
 
-from ...errors import ConfigError
+from ..set_dataset import SetDataset
 
 if TYPE_CHECKING:
     from ...data.store import Store
@@ -18,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["JetDataset"]
 
 
-class JetDataset(Dataset[dict[str, Tensor]]):
+class JetDataset(SetDataset):
     """Jets of one split; ``dataset.__getitems__(indices)`` gives a whole batch at once.
 
     A batch holds ``particles`` ``[jets, constituents, 4]`` float32 (E, px, py, pz in GeV, sorted by falling pT,
@@ -41,39 +37,14 @@ class JetDataset(Dataset[dict[str, Tensor]]):
     """
 
     def __init__(self, store: Store, *, max_constituents: int = 128) -> None:
-        if max_constituents < 0:
-            raise ConfigError(f"max_constituents: got {max_constituents}, expected 0 (all) or more")
-        self.store = store
-        self.max_constituents = max_constituents
-        # Views of memory-mapped files: fetched once, because looking them up costs as much as reading a jet.
-        self._particles, self._axis, self._label = store.ragged("particles"), store.array("axis"), store.array("label")
+        super().__init__(store, max_constituents=max_constituents, arrays=("axis",))
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return _reopen, (self.store, self.max_constituents)
-
-    def __len__(self) -> int:
-        return len(self.store)
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Return one jet, without the axis of the jets."""
-        inside = range(len(self))[index]
-        return {name: values[0] for name, values in self.__getitems__([inside]).items()}
-
-    def __getitems__(self, indices: Sequence[int]) -> dict[str, Tensor]:
-        """Return a batch of jets in the order asked for."""
-        chosen = np.asarray(indices, np.int64)
-        limit = self.max_constituents or None
-        return {
-            "particles": torch.from_numpy(self._particles.padded(chosen, limit)),
-            "axis": torch.from_numpy(self._axis[chosen]),
-            "label": torch.from_numpy(self._label[chosen].astype(np.int64)),
-        }
+    @classmethod
+    def reopen(cls, store: Store, max_constituents: int, name: str, arrays: tuple[str, ...]) -> Self:
+        """Make the same data set in another process."""
+        return cls(store, max_constituents=max_constituents)
 
     def balance(self) -> dict[str, int]:
         """Return the number of jets of each class."""
         tops = int(np.sum(self._label, dtype=np.int64))
         return {"qcd": len(self) - tops, "top": tops}
-
-
-def _reopen(store: Store, max_constituents: int) -> JetDataset:
-    return JetDataset(store, max_constituents=max_constituents)

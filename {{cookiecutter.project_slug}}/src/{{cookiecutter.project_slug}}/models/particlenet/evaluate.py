@@ -1,133 +1,22 @@
-"""Evaluation of ParticleNet as a top tagger: figures, tables and the comparison with a champion."""
+"""Evaluation of ParticleNet as a top tagger: the measures of a tagger of two classes, and its captions."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ...errors import DataError
-from ...figures import COLOURS, figure
-from ...files import new_file
+from .. import two_classes
 from ..contract import Evaluation
-from ..tagging import WorkingPoint, area, area_difference, working_points
-from .card import working_point_table
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ..contract import Arrays
 
-__all__ = ["EFFICIENCIES", "evaluate", "not_worse"]
+__all__ = ["CLASSES", "evaluate"]
 
-EFFICIENCIES = (0.3, 0.5, 0.7, 0.8, 0.9)
+#: Background and signal.
+CLASSES = ("QCD", "top")
 
 
 def evaluate(outputs: Arrays, targets: Arrays, folder: Path) -> Evaluation:
     """Measure logits ``[jets, 2]`` against labels ``[jets]``; write a table of working points and two figures."""
-    score, labels = score_of(outputs), targets["label"]
-    try:
-        auc, auc_error = area(score, labels)
-        points = working_points(score, labels, EFFICIENCIES)
-    except ValueError as error:
-        raise DataError(f"evaluate: {error}; the test split needs jets of both classes") from error
-    right = float(((score > 0) == (labels == 1)).mean())
-    right_error = float(np.sqrt(right * (1 - right) / len(labels)))
-    _write_points(points, folder / "working_points.csv")
-    _draw_roc(score, labels, points, folder / "roc.png")
-    _draw_scores(score, labels, folder / "scores.png")
-    metrics = {"auc": auc, "auc_error": auc_error, "accuracy": right, "accuracy_error": right_error}
-    for efficiency, point in zip(EFFICIENCIES, points, strict=True):
-        name = f"rejection_{efficiency * 100:.0f}"
-        if point.rejection is not None and point.rejection_error is not None:
-            metrics |= {name: point.rejection, f"{name}_error": point.rejection_error}
-        else:
-            metrics[f"{name}_limit95"] = point.rejection_limit
-    headline = (
-        f"AUC {auc:.4f} +- {auc_error:.4f}, accuracy {right:.4f} +- {right_error:.4f} on {len(labels)} test jets",
-        *(
-            f"background rejection at {efficiency:.0%} signal efficiency: {point.text()}"
-            for efficiency, point in zip(EFFICIENCIES[:2], points[:2], strict=True)
-        ),
-    )
-    files = ("working_points.csv", "roc.png", "scores.png")
-    return Evaluation(metrics, "auc", files, headline, (working_point_table(points),))
-
-
-def not_worse(outputs: Arrays, champion: Arrays, targets: Arrays) -> tuple[bool, str]:
-    """Compare the areas under the ROC curves of two models on the same jets."""
-    difference, error = area_difference(score_of(outputs), score_of(champion), targets["label"])
-    good = difference >= -error
-    verb = "is not worse than" if good else "is worse than"
-    return good, f"{verb} the champion: AUC difference {difference:+.5f}, paired-bootstrap error {error:.5f}"
-
-
-def score_of(outputs: Arrays) -> NDArray[np.float64]:
-    """Return the score z_top - z_QCD ``[jets]`` from logits ``[jets, 2]``."""
-    logits = np.asarray(outputs["logits"], dtype=np.float64)
-    return logits[:, 1] - logits[:, 0]
-
-
-def _write_points(points: Sequence[WorkingPoint], path: Path) -> None:
-    with new_file(path) as name, name.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(vars(points[0])))
-        writer.writeheader()
-        writer.writerows(vars(point) for point in points)
-
-
-def _draw_roc(
-    score: NDArray[np.float64], labels: NDArray[np.integer], points: Sequence[WorkingPoint], path: Path
-) -> None:
-    from sklearn.metrics import roc_curve
-
-    background, signal, _ = roc_curve(labels, score)
-    seen = background > 0
-    with new_file(path) as name, figure() as (picture, axes):
-        axes.plot(signal[seen], 1 / background[seen], label=f"AUC = {area(score, labels)[0]:.4f}")
-        measured = [p for p in points if p.rejection is not None]
-        limits = [p for p in points if p.rejection is None]
-        style = {"color": COLOURS["orange"], "fmt": "o", "capsize": 3}
-        if measured:
-            rejections, errors = [p.rejection for p in measured], [p.rejection_error for p in measured]
-            efficiencies = [p.signal_efficiency for p in measured]
-            axes.errorbar(efficiencies, rejections, yerr=errors, label="working points", **style)
-        for number, point in enumerate(limits):
-            label = "95 % CL lower limits" if number == 0 else None
-            axes.errorbar(
-                point.signal_efficiency,
-                point.rejection_limit,
-                yerr=0.5 * point.rejection_limit,
-                lolims=True,
-                label=label,
-                **{**style, "color": COLOURS["red"]},
-            )
-        axes.set(xlabel="Signal efficiency (top)", ylabel="Background rejection (1 / QCD efficiency)", yscale="log")
-        axes.set(xlim=(0, 1), ylim=(1, None))
-        axes.legend(title=f"{len(labels)} test jets")
-        picture.savefig(name)
-
-
-def _draw_scores(score: NDArray[np.float64], labels: NDArray[np.integer], path: Path) -> None:
-    import mplhep
-
-    low, high = np.quantile(score, [0.001, 0.999])
-    edges = np.linspace(float(low), float(high), 41)
-    with new_file(path) as name, figure() as (picture, axes):
-        for value, text, colour in ((1, "top", COLOURS["blue"]), (0, "QCD", COLOURS["orange"])):
-            chosen = score[labels == value]
-            counts, _ = np.histogram(chosen, edges)
-            width = np.diff(edges) * len(chosen)
-            mplhep.histplot(
-                counts / width,
-                edges,
-                yerr=np.sqrt(counts) / width,
-                ax=axes,
-                label=f"{text} ({len(chosen)})",
-                color=colour,
-            )
-        axes.set(xlabel=r"Score $z_\mathrm{top} - z_\mathrm{QCD}$", ylabel="Jets per unit of score, normalised")
-        axes.legend()
-        picture.savefig(name)
+    return two_classes.evaluate(outputs, targets, folder, CLASSES)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..kinematics import from_axis
+
 __all__ = ["CLIP", "FEATURES", "JetFeatures"]
 
 #: Names of the features in order.
@@ -39,38 +41,11 @@ class JetFeatures(nn.Module):
             Standardised features ``[jets, constituents, 7]``, 0 for padding; (delta eta, delta phi)
             ``[jets, constituents, 2]``; real constituents ``[jets, constituents]``.
         """
-        mask = particles[..., 0] > 0
-        # Padding gets harmless values, so that no logarithm of zero (and no NaN gradient) ever arises.
-        unit = particles.new_tensor([1.0, 1.0, 0.0, 0.0])
-        energy, px, py, pz = torch.where(mask[..., None], particles, unit).unbind(-1)
-        if axis is None:
-            axis = (particles * mask[..., None]).sum(1)
-        filled = (axis[:, 0] > 0)[:, None]
-        jet_energy, jet_px, jet_py, jet_pz = torch.where(filled, axis, unit)[:, None, :].unbind(-1)
-
-        pt, jet_pt = _transverse(px, py), _transverse(jet_px, jet_py)
-        jet_eta = _pseudorapidity(jet_pt, jet_pz)
-        # eta is mirrored so that every jet points forward: the detector is symmetric, the network needn't learn it.
-        side = torch.where(jet_eta < 0, -1.0, 1.0)
-        delta_eta = (_pseudorapidity(pt, pz) - jet_eta) * side
-        delta_phi = torch.atan2(jet_px * py - jet_py * px, jet_px * px + jet_py * py)
-        # The floor keeps the gradient finite for a constituent on the axis; it is far below float32's resolution.
-        delta_r = torch.sqrt((delta_eta.square() + delta_phi.square()).clamp(min=1e-30))
-        angles = torch.stack([delta_eta, delta_phi], -1)
-        others = torch.stack([pt.log(), energy.log(), (pt / jet_pt).log(), (energy / jet_energy).log(), delta_r], -1)
+        seen = from_axis(particles, axis)
+        angles = torch.stack([seen.delta_eta, seen.delta_phi], -1)
+        shares = [(seen.pt / seen.jet_pt).log(), (seen.energy / seen.jet_energy).log()]
+        others = torch.stack([seen.pt.log(), seen.energy.log(), *shares, seen.delta_r], -1)
         centre, scale = particles.new_tensor(_CENTRE[2:]), particles.new_tensor(_SCALE[2:])
         standard = ((others - centre) * scale).clamp(-CLIP, CLIP)
-        real = mask[..., None]
-        return torch.where(real, torch.cat([angles, standard], -1), 0.0), torch.where(real, angles, 0.0), mask
-
-
-def _transverse(px: Tensor, py: Tensor) -> Tensor:
-    # A constituent along the beam has pt = 0; 1e-8 GeV keeps its features finite, and the clip takes care of the rest.
-    return torch.sqrt(px.square() + py.square()).clamp(min=1e-8)
-
-
-def _pseudorapidity(pt: Tensor, pz: Tensor) -> Tensor:
-    """Return asinh(pz / pt), written with operations that every ONNX Runtime provider has."""
-    ratio = pz.abs() / pt
-    eta = torch.log(ratio + torch.sqrt(ratio.square() + 1.0))
-    return torch.where(pz < 0, -eta, eta)
+        real = seen.mask[..., None]
+        return torch.where(real, torch.cat([angles, standard], -1), 0.0), torch.where(real, angles, 0.0), seen.mask

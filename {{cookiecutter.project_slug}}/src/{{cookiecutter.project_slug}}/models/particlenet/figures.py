@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ...figures import COLOURS, figure
 from ...files import new_file
+from ..share_figure import Panel, draw_shares
 from .relevances import JetRelevances
 from .subjets import NONE
 from .tables import CLASSES, SPECTRA
@@ -148,26 +149,12 @@ def draw_where(tables: Mapping[str, Any], path: Path) -> None:
     path
         File to write.
     """
-    ticks: tuple[tuple[str, str, Sequence[str] | None], ...] = (
+    panels: tuple[Panel, ...] = (
         ("feature", "", FEATURE_LABELS),
         ("rank", r"Constituent by falling $p_T$", None),
-        ("subjet", "Subjet", [r"1st by $p_T$", "2nd", "3rd"]),
+        ("subjet", r"Subjet by falling $p_T$", ("1st", "2nd", "3rd")),
     )
-    with new_file(path) as name, figure(3, width=5.2, height=4.4) as (picture, axes):
-        for panel, (key, label, names) in zip(axes, ticks, strict=True):
-            for number, kind in enumerate(CLASSES):
-                row = tables[key][kind]
-                places = np.arange(len(row["mean"])) + (0.0 if names is None else 0.12 * (2 * number - 1))
-                panel.errorbar(
-                    places + 1, row["mean"], row["error"], fmt="os"[number], ms=4, lw=1.2, color=_CLASS_COLOURS[number],
-                    label=kind,
-                )  # fmt: skip
-            if names is not None:
-                panel.set_xticks(np.arange(len(names)) + 1, names, rotation=40 if key == "feature" else 0, ha="center")
-                panel.minorticks_off()
-            panel.set(xlabel=label, ylabel="Share of |R|", ylim=(0, None))
-            panel.legend()
-        picture.savefig(name)
+    draw_shares(tables, path, panels, CLASSES)
 
 
 def draw_scores(table: Mapping[str, Any], path: Path) -> None:

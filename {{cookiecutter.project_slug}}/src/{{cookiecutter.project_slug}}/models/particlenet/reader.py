@@ -18,7 +18,8 @@ import numpy as np
 
 from ...data.frames import Frame, open_frame
 from ...data.parallel import cores, in_processes
-from ...data.store import Ragged, write_store
+from ...data.ragged import Ragged, falling
+from ...data.store import write_store
 from ...errors import DataError
 from .table import KEY, LABEL, momentum_columns
 
@@ -27,8 +28,6 @@ __all__ = ["Chunk", "JetTable", "convert", "open_table"]
 _MOMENTUM = re.compile("(?:E|PX|PY|PZ)_([0-9]{1,6})")
 # Files of so few chunks are read faster by this process than others start.
 _FEW = 6
-# Sorted in double precision and stored in single, neighbours may seem swapped by so much.
-_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -211,7 +210,8 @@ class JetTable:
         stray = ~real & ((px != 0) | (py != 0) | (pz != 0))
         self._check_particles(stray, particles, start, "an energy above 0 where there is a momentum")
         axis = particles.sum(1, dtype=np.float64).astype(np.float32)
-        ragged, resorted = _sorted(Ragged.from_counts(particles[real], real.sum(1)))
+        found = Ragged.from_counts(particles[real], real.sum(1))
+        ragged, resorted = falling(found, np.hypot(found.values[:, 1], found.values[:, 2]))
         return Chunk(ragged, axis, self._labels(rows, start) if labels else np.full(len(rows), -1, np.int8), resorted)
 
     def _labels(self, rows: np.ndarray, start: int) -> np.ndarray:
@@ -233,17 +233,6 @@ class JetTable:
             row, column = (int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
             place = f"row {start + row}, column {self._columns[column]}"
             raise DataError(f"{self.name}: {place}: got {values[row, column]}, expected {expected}")
-
-
-def _sorted(particles: Ragged) -> tuple[Ragged, int]:
-    """Sort the constituents of every jet by falling pT; return them and the number of jets that weren't sorted."""
-    pt = np.hypot(particles.values[:, 1], particles.values[:, 2])
-    jet = np.repeat(np.arange(len(particles)), particles.counts())
-    rising = (pt[1:] > pt[:-1] * (1 + _TOLERANCE)) & (jet[1:] == jet[:-1])
-    if not rising.any():
-        return particles, 0
-    order = np.lexsort((-pt, jet))
-    return Ragged(particles.values[order], particles.offsets), len(np.unique(jet[1:][rising]))
 
 
 @contextlib.contextmanager

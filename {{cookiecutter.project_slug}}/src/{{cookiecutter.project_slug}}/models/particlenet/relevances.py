@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...data.parallel import in_processes, keep_freed_memory
-from ...errors import ExplainError
 from ...explain.parts import KEY, collect, fingerprint, forget, is_finished
 from ...files import new_file
+from ..relevance_file import append, padded, widened
 from .features import CLIP, FEATURES
 from .subjets import NONE, subjets_of_jets
 
@@ -31,7 +31,6 @@ __all__ = [
     "FILE",
     "LAYOUT",
     "JetRelevances",
-    "check_ledger",
     "explain_jets",
     "non_empty",
     "read_relevances",
@@ -203,7 +202,7 @@ def read_relevances(path: Path, chunk: int = 1024) -> Iterator[JetRelevances]:
                 if name.startswith(("jet/", "ledger/")):
                     values[name] = file[name][start:stop]
                 else:
-                    values[name] = _padded(file[name][first:last], mask, _filler(name))
+                    values[name] = padded(file[name][first:last], mask, _filler(name))
             yield JetRelevances(values)
 
 
@@ -341,19 +340,8 @@ def _joined(parts: Sequence[Mapping[str, np.ndarray]], order: np.ndarray, width:
     for name in parts[0]:
         pieces = [part[name] for part in parts]
         if not name.startswith(("jet/", "ledger/")):
-            pieces = [_widened(piece, width, _filler(name)) for piece in pieces]
+            pieces = [widened(piece, width, _filler(name)) for piece in pieces]
         result[name] = np.concatenate(pieces)[order]
-    return result
-
-
-def _widened(values: np.ndarray, width: int, filler: int) -> np.ndarray:
-    pads = [(0, 0), (0, width - values.shape[1])] + [(0, 0)] * (values.ndim - 2)
-    return np.pad(values, pads, constant_values=filler)
-
-
-def _padded(rows: np.ndarray, mask: np.ndarray, filler: int) -> np.ndarray:
-    result = np.full((*mask.shape, *rows.shape[1:]), filler, rows.dtype)
-    result[mask] = rows
     return result
 
 
@@ -368,33 +356,4 @@ def _meaning(name: str) -> str:
 def _append_all(file: Any, part: JetRelevances) -> None:
     mask = part.mask
     for name, values in part.values.items():
-        _append(file, name, values if name.startswith(("jet/", "ledger/")) else values[mask], _meaning(name))
-
-
-def _append(file: Any, name: str, rows: np.ndarray, meaning: str) -> None:
-    if name not in file:
-        chunks = (max(1, 2**16 // max(1, int(np.prod(rows.shape[1:])) * rows.itemsize)), *rows.shape[1:])
-        made = file.create_dataset(
-            name, (0, *rows.shape[1:]), rows.dtype, maxshape=(None, *rows.shape[1:]), chunks=chunks, compression="gzip",
-            compression_opts=1, shuffle=True,
-        )  # fmt: skip
-        made.attrs["meaning"] = meaning
-    data = file[name]
-    start = data.shape[0]
-    data.resize(start + len(rows), axis=0)
-    data[start:] = rows
-
-
-def check_ledger(error: float, precision: str) -> None:
-    """Refuse relevances that don't add up to what is explained.
-
-    Raises
-    ------
-    ExplainError
-        If the largest error is a hundred times the tolerance: that isn't rounding.
-    """
-    tolerance = 1e-10 if precision == "float64" else 1e-5
-    if not error <= 100 * tolerance:
-        raise ExplainError(
-            f"the ledger is open by {error:.1e}, expected at most {tolerance:.0e}: relevance went missing"
-        )
+        append(file, name, values if name.startswith(("jet/", "ledger/")) else values[mask], _meaning(name))

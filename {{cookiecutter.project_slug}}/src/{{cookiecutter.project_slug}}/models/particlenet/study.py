@@ -19,14 +19,14 @@ from ...explain import COMPOSITES
 from ...explain.ledger import TOLERANCE
 from ...explain.parts import weights_sha256
 from ...provenance import brief
+from ..relevance_file import check_ledger
 from ..removal_figure import draw_removal
+from ..removal_table import trust_lines, trust_tables
 from . import MODEL
-from .card import trust_tables
 from .features import FEATURES
 from .figures import draw_edge_graph, draw_fractions, draw_scores, draw_spectra, draw_where
 from .relevances import (
     LAYOUT,
-    check_ledger,
     explain_jets,
     non_empty,
     read_relevances,
@@ -124,7 +124,9 @@ def study(network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Conf
         found["untrained"] = _untrained(dataset, indices, target, config, options)
     if options.trust:
         found["trust"] = _trust(network, datasets["val"], target, config)
-        found["tables"] = [table.as_dict() for table in trust_tables(found["trust"], settings.composite)]
+        found["tables"] = [
+            table.as_dict() for table in trust_tables(found["trust"], settings.composite, "Constituents")
+        ]
     _draw(found, path, settings, options.format)
     found["headline"] = _headline(found, settings)
     return found
@@ -227,26 +229,13 @@ def _headline(found: Mapping[str, Any], settings: ExplainConfig) -> list[str]:
             + _control(untrained)
         )
     if "trust" in found:
-        lines += _trust_lines(found["trust"], settings.composite)
+        lines += trust_lines(found["trust"], settings.composite)
     return lines
 
 
 def _control(untrained: Mapping[str, Any]) -> str:
     area = untrained["areas"]["delta_r"] if untrained else {"auc": None}
     return "" if area["auc"] is None else f", untrained {area['auc']:.3f} ± {area['error']:.3f}"
-
-
-def _trust_lines(table: Mapping[str, Any], composite: str) -> list[str]:
-    rows = sorted(table["removal"].items(), key=lambda item: -item[1]["area"])
-    shown = ", ".join(f"{name} {row['area']:.2f} ± {row['area_error']:.2f}" for name, row in rows)
-    random = table["randomised"][-1]["correlation"]
-    return [
-        f"insertion minus deletion area on {table['jets']} validation jets: {shown}; "
-        f"recommended: {table['recommended']}",
-        f"{composite} on the randomised network: rank correlation "
-        + ("undefined" if random is None else f"{random:+.2f}")
-        + " with the trained one",
-    ]
 
 
 def _attributes(network: nn.Module, config: Config, target: Sequence[float]) -> dict[str, Any]:

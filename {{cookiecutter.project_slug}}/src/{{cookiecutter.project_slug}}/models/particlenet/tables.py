@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..averages import by_class, finite, spread
 from .edges import angle_and_mass, between_subjets
 from .features import FEATURES
 from .relevances import JetRelevances
@@ -99,7 +100,7 @@ class Tables:
         chosen = self.classes()
         declustered = np.concatenate(self.declustered)
         errors = np.concatenate(self.errors)
-        by_block = [_by_class(np.concatenate(self.fractions[block]), chosen) for block in range(self.blocks)]
+        by_block = [by_class(np.concatenate(self.fractions[block]), chosen) for block in range(self.blocks)]
         return {
             "jets": {
                 **{name: int(rows.sum()) for name, rows in chosen.items()},
@@ -115,8 +116,8 @@ class Tables:
                 name: {kind: _spectrum(values[rows], SPECTRA[name]) for kind, rows in chosen.items()}
                 for name, values in self._last_block()
             },
-            "shares": {name: _by_class(np.concatenate(rows), chosen) for name, rows in self.shares.items()},
-            "signed": _by_class(np.concatenate(self.signed), chosen),
+            "shares": {name: by_class(np.concatenate(rows), chosen) for name, rows in self.shares.items()},
+            "signed": by_class(np.concatenate(self.signed), chosen),
             "r_scores": {"bins": BINS.tolist(), **{name: rows.tolist() for name, rows in self.scores.items()}},
         }
 
@@ -132,7 +133,7 @@ def average(tables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     def over(pick: Any) -> dict[str, Any]:
         rows = np.array([pick(table) for table in tables], np.float64)
-        return {"mean": _finite(rows.mean(0)), "error": _finite(_spread(rows))}
+        return {"mean": finite(rows.mean(0)), "error": finite(spread(rows))}
 
     areas = {}
     for name in SPECTRA:
@@ -175,32 +176,7 @@ def spectrum(values: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _spectrum(values: np.ndarray, edges: np.ndarray) -> dict[str, Any]:
     mean, error = spectrum(values, edges)
-    return {"mean": _finite(mean), "error": _finite(error)}
-
-
-def _spread(rows: np.ndarray) -> np.ndarray:
-    spread: np.ndarray = rows.std(0, ddof=1) if len(rows) > 1 else np.zeros(rows.shape[1])
-    return spread
-
-
-def _by_class(rows: np.ndarray, chosen: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return mean and its error over the jets of every class; jets with NaN don't count."""
-    result = {}
-    for name, jets in chosen.items():
-        mean, error = _mean(rows[jets])
-        result[name] = {"mean": _finite(mean), "error": _finite(error)}
-    return result
-
-
-def _mean(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    usable = rows[np.isfinite(rows).all(1)]
-    if len(usable) == 0:
-        return np.full(rows.shape[1], np.nan), np.full(rows.shape[1], np.nan)
-    return usable.mean(0), _spread(usable) / np.sqrt(len(usable))
-
-
-def _finite(values: np.ndarray) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
+    return {"mean": finite(mean), "error": finite(error)}
 
 
 def _area(rows: np.ndarray, chosen: Mapping[str, np.ndarray], draws: int) -> dict[str, float | None]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...explain import explain
 from ...explain.edges import frozen_graphs, graphs_found
-from ...explain.trust import GRADIENT, RANDOM, cascade, mean, rank_correlation, removal_curves, removal_table
+from ...explain.trust import GRADIENT, RANDOM, mean, rank_correlation, removal_curves, removal_table
+from ..set_trust import gradient_times_input, randomised, relevance_of_elements
 from .relevances import BOUNDS
 
 if TYPE_CHECKING:
@@ -58,13 +58,20 @@ def trust(
     import torch
 
     body: Any = network.body
+    bounds = (torch.tensor(BOUNDS[0]), torch.tensor(BOUNDS[1]))
+    blocks = [f"blocks.{number}" for number in reversed(range(len(body.blocks)))]
+    inputs = {name: batch[name] for name in ("particles", "axis")}
     with torch.no_grad():
-        features, points, mask = network.features(batch["particles"], batch["axis"])  # type: ignore[operator]
+        features, points, mask = network.features(**inputs)  # type: ignore[operator]
     weights = torch.tensor(target, dtype=features.dtype)
+
+    def relevance(of: nn.Module, name: str = composite) -> Tensor:
+        return relevance_of_elements(network, inputs, target, name, bounds, body=of)
+
     rankings: dict[str, Tensor] = {}
     for name in dict.fromkeys([*composites, composite]):
-        rankings[name] = _relevance(body, (features, points, mask), target, name)
-    rankings[GRADIENT] = _gradient_times_input(body, (features, points, mask), weights)
+        rankings[name] = relevance(body, name)
+    rankings[GRADIENT] = gradient_times_input(network, inputs, weights)
     generator = torch.Generator().manual_seed(seed)
     rankings[RANDOM] = torch.rand(mask.shape, generator=generator)
 
@@ -90,37 +97,5 @@ def trust(
         "steps": steps,
         **removal_table(curves, beside, seed=seed),
         "agreement": agreement,
-        "randomised": _randomised(body, (features, points, mask), target, composite, seed),
+        "randomised": randomised(body, ["classify", "hidden", *blocks], relevance, mask, seed),
     }
-
-
-def _relevance(body: nn.Module, inputs: Sequence[Tensor], target: Sequence[float], composite: str) -> Tensor:
-    """Return the relevance of constituents ``[jets, constituents]``."""
-    import torch
-
-    bounds = (torch.tensor(BOUNDS[0]).to(inputs[0]), torch.tensor(BOUNDS[1]).to(inputs[0]))
-    parts = zip(*(part.split(16) for part in inputs), strict=True)
-    return torch.cat(
-        [explain(body, part, target, composite=composite, bounds=bounds).relevance.sum(2) for part in parts]
-    )
-
-
-def _gradient_times_input(body: nn.Module, inputs: Sequence[Tensor], weights: Tensor) -> Tensor:
-    import torch
-
-    values = inputs[0].clone().requires_grad_(True)
-    (gradient,) = torch.autograd.grad((body(values, *inputs[1:]) @ weights).sum(), values)
-    return (gradient * inputs[0]).sum(2)
-
-
-def _randomised(
-    body: Any, inputs: Sequence[Tensor], target: Sequence[float], composite: str, seed: int
-) -> list[dict[str, Any]]:
-    """Return the correlation with the trained network's relevance, while weights become random from the output down."""
-    blocks = [f"blocks.{number}" for number in reversed(range(len(body.blocks)))]
-    trained = _relevance(body, inputs, target, composite)
-    rows = []
-    for stage, changed in cascade(body, ["classify", "hidden", *blocks], seed):
-        found = _relevance(changed, inputs, target, composite)
-        rows.append({"down_to": stage, "correlation": mean(rank_correlation(trained, found, inputs[2]))})
-    return rows

@@ -13,11 +13,11 @@
     const i = Number(cut.value);
     const marker = {type: "scatter", mode: "markers", x: [data.signal[i]], y: [data.rejection[i]], hoverinfo: "skip",
       marker: {size: 15, symbol: "diamond", color: tools.colours[1], line: {width: 1, color: tools.paper()}}};
-    tools.draw(place, [curve, points, marker], {xaxis: {title: {text: "signal efficiency (top)"}, range: [0, 1]},
-      yaxis: {title: {text: "background rejection (1 / QCD efficiency)"}, type: "log", dtick: 1}, margin: {t: 16, l: 60, r: 12, b: 50}});
+    tools.draw(place, [curve, points, marker], {xaxis: {title: {text: "signal efficiency (" + data.classes[1] + ")"}, range: [0, 1]},
+      yaxis: {title: {text: "background rejection (1 / " + data.classes[0] + " efficiency)"}, type: "log", dtick: 1}, margin: {t: 16, l: 60, r: 12, b: 50}});
     const passed = data.passed[i];
-    tools.status.textContent = "Score above " + data.threshold[i] + ": " + tools.percent(data.signal[i]) + " of the top jets and " +
-      passed + " of " + data.background + " QCD jets pass (rejection " + data.rejection[i].toFixed(1) +
+    tools.status.textContent = "Score above " + data.threshold[i] + ": " + tools.percent(data.signal[i]) + " of the " + data.classes[1] + " jets and " +
+      passed + " of " + data.background + " " + data.classes[0] + " jets pass (rejection " + data.rejection[i].toFixed(1) +
       (passed < 10 ? "; from fewer than ten jets, this is no measurement)." : ", from " + passed + " jets).");
     cut.setAttribute("aria-valuetext", "score above " + data.threshold[i]);
   }
