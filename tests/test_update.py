@@ -110,3 +110,64 @@ def test_an_answer_that_an_update_would_change_is_refused(clone: Path, tmp_path:
     assert done.returncode != 0
     assert "doesn't end with a line break" in done.stderr
     assert [path for path in tmp_path.iterdir() if path != clone] == []
+
+
+#: What a user writes in each of the five marked places of `model=custom`, as (what is there, what replaces it).
+CHANGES = {
+    "inputs.py": ('TITLE = "Deep Sets tagger"', 'TITLE = "My own tagger"'),
+    "network.py": ("width: int = Field(64, ge=1", "width: int = Field(96, ge=1"),
+    "dataset.py": ('"px": "part_px"', '"px": "my_px"'),
+    "loss.py": ("EFFICIENCIES = (0.3, 0.5, 0.7, 0.8, 0.9)", "EFFICIENCIES = (0.2, 0.4)"),
+    "figures.py": ('"""Draw how far probabilities', '"""Mine: draw how far probabilities'),
+}
+
+
+def marked(text: str) -> tuple[str, str, str]:
+    """Return what stands before the marked place of a file, the place itself, and what stands behind it."""
+    lines = text.splitlines(keepends=True)
+    start = next(number for number, line in enumerate(lines) if line.startswith("# Change "))
+    end = next(number for number, line in enumerate(lines) if number > start and line.startswith("# ------"))
+    return "".join(lines[:start]), "".join(lines[start : end + 1]), "".join(lines[end + 1 :])
+
+
+def test_an_update_keeps_what_was_written_in_all_five_places(clone: Path, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    project = create(clone, tmp_path / "home", model="custom")
+    folder = project / "src" / "my_tagger" / "models" / "custom"
+    assert {path.name for path in folder.glob("*.py")} == {"__init__.py", *CHANGES}
+    for name, (old, new) in CHANGES.items():
+        before, place, behind = marked((folder / name).read_text())
+        assert place.count(old) == 1, name
+        mark, *lines, end = place.replace(old, new).splitlines()
+        # Whole lines are new as well, right behind the mark and right before the end.
+        own = [mark, f"# {name}: changed by its user.", *lines, "# A line of mine.", end, ""]
+        (folder / name).write_text(before + "\n".join(own) + behind)
+    written = {name: marked((folder / name).read_text())[1] for name in CHANGES}
+    (project / "configs" / "full.yaml").write_text("name: full\ndata: {source: folder, folder: data/mine}\n")
+    commit(project, "mine")
+
+    source = clone / TEMPLATE.name / "src" / TEMPLATE.name
+    inside = source / "models" / "custom"
+    for path in (source / "models" / "classifier.py", inside / "__init__.py"):
+        path.write_text(path.read_text() + "\n# A new comment of the template.\n")
+    # Near a marked place too: the first lines of a file, and the last ones.
+    for name in CHANGES:
+        text = (inside / name).read_text().replace('"""', '"""New in the template: ', 1)
+        (inside / name).write_text(text + "\n# The last line of the template.\n")
+    (inside / "extra.py").write_text('"""A new file of the template."""\n')
+    change_template(clone)
+    run(CRUFT, "update", "--skip-apply-ask", cwd=project)
+
+    for name in CHANGES:
+        text = (folder / name).read_text()
+        assert marked(text)[1] == written[name], name
+        assert text.startswith('"""New in the template: '), name
+        assert "<<<<<<<" not in text
+        assert text.endswith("# The last line of the template.\n"), name
+    assert (folder / "__init__.py").read_text().endswith("# A new comment of the template.\n")
+    assert (folder.parent / "classifier.py").read_text().endswith("# A new comment of the template.\n")
+    assert (folder / "extra.py").is_file()
+    assert (project / "configs" / "full.yaml").read_text().startswith("name: full\ndata: {source: folder")
+    assert not [path for path in project.rglob("*") if path.suffix in {".rej", ".orig"}]
+    assert not list((project / "src").rglob("models/particlenet"))
+    run(CRUFT, "check", cwd=project)

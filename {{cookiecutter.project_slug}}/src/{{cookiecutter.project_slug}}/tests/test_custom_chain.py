@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def test_five_files_have_one_marked_place_each() -> None:
-    places = {}
+    places: dict[int, str] = {}
     for path in FOLDER.glob("*.py"):
         text = path.read_text(encoding="utf-8")
         marks = re.findall(r"^# Change (\d) of 5: (.*?) -+$", text, re.MULTILINE)
@@ -65,7 +66,7 @@ def test_every_promise_holds() -> None:
 
 
 def test_features_are_seen_from_the_axis_and_stay_in_their_ranges() -> None:
-    network = MODEL.build()
+    network: Any = MODEL.build()
     particles = MODEL.example(40, 3)["particles"].double()
     features, mask = network.features(particles)
     low, high = torch.tensor(MODEL.features.ranges, dtype=torch.float64).unbind(1)
@@ -123,8 +124,8 @@ def test_files_of_ones_own_go_the_same_way(project: Project, tmp_path: Path) -> 
         columns = {f"c_{name}": 1e3 * jets["particles"].numpy()[..., n] for n, name in enumerate(("E", "x", "y", "z"))}
         np.savez(folder / f"jets_{split}.npz", kind=jets["label"].numpy(), **columns)  # type: ignore[arg-type]
     where = ("data.source=folder", f"data.folder={folder}")
-    columns = "{unit: MeV, label: kind, elements: {E: c_E, px: c_x, py: c_y, pz: c_z}}"
-    config = make_config(own, *where, f"data.options.columns={columns}", "name=mine", "train.batch_size=16")
+    changed = "{unit: MeV, label: kind, elements: {E: c_E, px: c_x, py: c_y, pz: c_z}}"
+    config = make_config(own, *where, f"data.options.columns={changed}", "name=mine", "train.batch_size=16")
     found = data.run(own, config)
     assert {split: counts["examples"] for split, counts in found["splits"].items()} == dict.fromkeys(
         ("train", "val", "test"), 64
