@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV ?= .venv
 
 # The models of the template, and the name that each gets in the demo and in the tests
-MODELS = particlenet mlpf custom
+MODELS = particlenet mlpf custom graph
 SLUG_particlenet = top_tagger
 SLUG_mlpf = particle_flow
 SLUG_custom = my_tagger
+SLUG_graph = graph_tagger
 # Examples to start from: of the shared tests they run those that depend on the model, the others run in the first projects.
-EXAMPLES = custom
+EXAMPLES = custom graph
 SHARED = card checks explained mlflow_model notebook parity plot report runtime server verify
 ifeq ($(SLUG_$(MODEL)),)
 $(error MODEL: got '$(MODEL)', expected one of: $(MODELS))
@@ -30,7 +31,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .PHONY: help demo environment bakes lint test template-tests $(MODELS:%=bake-tests-%) clean
 
 help:
-	@echo "make demo             generate a project into build/ and run its quick chain (MODEL=particlenet, mlpf or custom)"
+	@echo "make demo             generate a project into build/ and run its quick chain (MODEL=particlenet, mlpf, custom or graph)"
 	@echo "make test             lint, the template's tests and the tests of each generated project (FAST=1: without the slow ones)"
 	@echo "make lint             ruff in place and mypy on each generated project"
 	@echo "make clean            remove build/ and $(VENV)/"

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "{{cookiecutter.project_slug}}" / "src" / "{{cookiecutter.project_slug}}"
 SOURCE = PACKAGE / "models" / "particlenet" / "sample"
 #: Models that ship such a sample.
-MODELS = ("custom",)
+MODELS = ("custom", "graph")
 #: Jets to take of each split, the first ones: both classes come mixed.
 JETS = {"train": 2600, "val": 600, "test": 1700}
 COMPONENTS = {"part_px": "PX", "part_py": "PY", "part_pz": "PZ", "part_energy": "E"}

@@ -24,7 +24,7 @@ from conftest import ROOT, Bake, attempt, need, run
 
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 REPOSITORY = "https://github.com/FAIR4HEP/cookiecutter-fair-hep"
-SLUGS = {"particlenet": "top_tagger", "mlpf": "particle_flow", "custom": "my_tagger"}
+SLUGS = {"particlenet": "top_tagger", "mlpf": "particle_flow", "custom": "my_tagger", "graph": "graph_tagger"}
 PREAMBLE = """
 set -eo pipefail
 # A server that outlives a failing command would hold our end of the pipe open, and nobody would read of the failure.

@@ -158,4 +158,4 @@ def test_every_model_is_made_and_tested() -> None:
 def test_unknown_model_is_refused_by_make() -> None:
     done = attempt("make", "demo", "MODEL=nothing", cwd=ROOT)
     assert done.returncode == 2
-    assert "got 'nothing', expected one of: particlenet mlpf custom" in done.stderr
+    assert "got 'nothing', expected one of: particlenet mlpf custom graph" in done.stderr

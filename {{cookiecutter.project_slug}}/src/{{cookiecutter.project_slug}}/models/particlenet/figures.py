@@ -10,6 +10,7 @@ import numpy as np
 
 from ...figures import COLOURS, figure
 from ...files import new_file
+from ..edge_figure import draw_edges
 from ..share_figure import Panel, draw_shares
 from .relevances import JetRelevances
 from .subjets import NONE
@@ -31,8 +32,6 @@ FEATURE_LABELS = (
 )  # fmt: skip
 _SUBJET_COLOURS = (COLOURS["blue"], COLOURS["red"], COLOURS["green"])
 _CLASS_COLOURS = (COLOURS["blue"], COLOURS["orange"])
-#: Edges that are drawn in a block, from the most relevant down: more would hide each other.
-_DRAWN = 150
 
 
 def draw_edge_graph(part: JetRelevances, jet: int, path: Path, composite: str, explained: str) -> None:
@@ -59,7 +58,8 @@ def draw_edge_graph(part: JetRelevances, jet: int, path: Path, composite: str, e
     reach = max(0.4, 1.08 * float(np.abs(angles).max()))
     with new_file(path) as name, figure(part.blocks, width=4.6, height=5.2) as (picture, axes):
         for block, panel in enumerate(np.atleast_1d(axes)):
-            _draw_edges(panel, part, jet, block, angles)
+            neighbour, share, _ = part.edges(block)
+            draw_edges(panel, angles, neighbour[jet], share[jet])
             _draw_constituents(panel, angles, momenta, subjet)
             panel.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel=r"$\Delta\eta$", aspect="equal")
             panel.set_title(f"EdgeConv block {block + 1}", fontsize=13)
@@ -179,23 +179,6 @@ def draw_scores(table: Mapping[str, Any], path: Path) -> None:
         panels[-1].axis("off")
         panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center", fontsize=12)
         picture.savefig(name)
-
-
-def _draw_edges(panel: Any, part: JetRelevances, jet: int, block: int, angles: np.ndarray) -> None:
-    from matplotlib.collections import LineCollection
-
-    neighbour, share, _ = part.edges(block)
-    here, slot = np.nonzero(neighbour[jet] >= 0)
-    if len(here) == 0:
-        return
-    weight = share[jet][here, slot]
-    order = np.argsort(weight)[-_DRAWN:]
-    here, there = here[order], neighbour[jet][here, slot][order]
-    strength = weight[order] / max(float(weight.max()), 1e-30)
-    lines = np.stack([angles[here], angles[there]], 1)
-    colours = np.zeros((len(lines), 4))
-    colours[:, 3] = 0.04 + 0.8 * strength
-    panel.add_collection(LineCollection(list(lines), colors=colours, linewidths=0.3 + 1.9 * strength, zorder=1))
 
 
 def _draw_constituents(panel: Any, angles: np.ndarray, momenta: np.ndarray, subjet: np.ndarray) -> None:
