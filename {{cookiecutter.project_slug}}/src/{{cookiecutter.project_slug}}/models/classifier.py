@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Classifier", "DataOptions", "LossOptions"]
 
+#: What the figures of the study show, by file name without suffix.
+EXPLANATION_CAPTIONS: Mapping[str, str] = {
+    "relevance_shares": "Share of the absolute relevance by feature and by rank in pT, for every class",
+    "removal": "Explained output while elements are removed or inserted by falling relevance, for every set of rules",
+}
+
 
 class DataOptions(Strict):
     """Options of the data set: ``data.options`` of the configuration."""
@@ -61,14 +67,13 @@ class Classifier(Model):
     efficiencies: Sequence[float] = two_classes.EFFICIENCIES
     suffixes = SUFFIXES
 
-    measures: Mapping[str, str] = {**two_classes.MEASURES, **many_classes.MEASURES}
-    captions: Mapping[str, str] = {
-        **two_classes.CAPTIONS,
-        **many_classes.CAPTIONS,
-        "relevance_shares": "Share of the absolute relevance by feature and by rank in pT, for every class",
-        "removal": "Explained output while elements are removed or inserted by falling relevance, for every set of "
-        "rules",
-    }
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Add what is usually measured and drawn, by the number of classes, to what a model says itself."""
+        super().__init_subclass__(**options)
+        if "outputs" in vars(cls):
+            usual = two_classes if len(cls.outputs[0].columns) == 2 else many_classes
+            cls.measures = {**usual.MEASURES, **cls.measures}
+            cls.captions = {**usual.CAPTIONS, **EXPLANATION_CAPTIONS, **cls.captions}
 
     @property
     def classes(self) -> tuple[str, ...]:

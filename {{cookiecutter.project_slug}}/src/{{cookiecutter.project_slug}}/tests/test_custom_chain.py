@@ -57,8 +57,9 @@ def test_five_files_have_one_marked_place_each() -> None:
 
 
 def test_every_promise_holds() -> None:
-    quick = [name for name in CHECKS if "onnx" not in name]
-    for hyperparameters, names in (({}, quick), (EXAMPLE.HYPERPARAMETERS, CHECKS), ({"width": 8, "latent": 3}, quick)):
+    # Graphs are compared by `export`, in the tests of the bundle.
+    names = [name for name in CHECKS if "onnx" not in name]
+    for hyperparameters in ({}, EXAMPLE.HYPERPARAMETERS, {"width": 8, "latent": 3}):
         outcomes = check_model(MODEL, Config(name="tried", model=hyperparameters), names=names)
         assert [(one.name, one.reason) for one in outcomes if one.verdict != "passed"] == []
     with pytest.raises(ConfigError, match=r"model: unknown key 'widht', did you mean 'width'\?"):

@@ -36,8 +36,7 @@ class CustomModel(Classifier):
     limits, factors = LIMITS, FACTORS
     columns, globs, options = COLUMNS, GLOBS, Options
     efficiencies = EFFICIENCIES
-    measures: Mapping[str, str] = {**Classifier.measures, **MEASURES}
-    captions: Mapping[str, str] = {**Classifier.captions, **CAPTIONS}
+    measures, captions = MEASURES, CAPTIONS
 
     def build(self, **hyperparameters: Any) -> nn.Module:
         """Build the network of ``network.py``."""

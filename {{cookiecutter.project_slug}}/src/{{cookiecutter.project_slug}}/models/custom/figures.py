@@ -27,8 +27,9 @@ CAPTIONS = {
 def draw(outputs: Arrays, targets: Arrays, folder: Path) -> Sequence[str]:
     """Draw how far probabilities can be taken at their word; return the names of the files."""
     logits = np.asarray(outputs["logits"], np.float64)
-    probability = 1.0 / (1.0 + np.exp(logits[:, 0] - logits[:, 1]))
-    signal = targets["label"] == 1
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    probability = powers[:, -1] / powers.sum(1)
+    signal = targets["label"] == len(CLASSES) - 1
     place = np.minimum((probability * 10).astype(int), 9)
     with new_file(folder / "calibration.png") as name, figure() as (picture, axes):
         for number in np.unique(place):
@@ -39,7 +40,7 @@ def draw(outputs: Arrays, targets: Arrays, folder: Path) -> Sequence[str]:
             axes.errorbar(probability[inside].mean(), share, yerr=error, **style)
         axes.plot([0, 1], [0, 1], linestyle=":", color=COLOURS["grey"])
         axes.set(xlim=(0, 1), ylim=(-0.05, 1.05))
-        axes.set(xlabel=f"Predicted probability of {CLASSES[1]}", ylabel=f"Share of {CLASSES[1]} jets")
+        axes.set(xlabel=f"Predicted probability of {CLASSES[-1]}", ylabel=f"Share of {CLASSES[-1]} jets")
         picture.savefig(name)
     return ("calibration.png",)
 
