@@ -24,7 +24,7 @@ __all__ = [
 
 #: A picture that is so many times wider than high gets a row of its own.
 WIDE = 1.7
-_MARKS = re.compile(r"`([^`]+)`|\[([^\]]+)\]\((https?://[^)\s]+)\)|&lt;(https?://[^\s&]+)&gt;")
+_MARKS = re.compile(r"`([^`]+)`|\[([^\]]+)\]\((https?://(?:[^()\s]|\([^()\s]*\))+)\)|&lt;(https?://[^\s&]+)&gt;")
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,8 @@ def inline(text: str) -> str:
     --------
     >>> inline("<b> `a<b` [site](https://example.org)")
     '&lt;b&gt; <code>a&lt;b</code> <a href="https://example.org">site</a>'
+    >>> inline("[doi](https://doi.org/10.1007/JHEP01(2019)121)")  # brackets in pairs belong to the address
+    '<a href="https://doi.org/10.1007/JHEP01(2019)121">doi</a>'
     """
 
     def mark(found: re.Match[str]) -> str:

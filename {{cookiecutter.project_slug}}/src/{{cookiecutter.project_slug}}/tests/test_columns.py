@@ -353,6 +353,15 @@ def test_data_of_other_files_are_not_read(tmp_path: Path) -> None:
             converted(reader(label=name), tmp_path / "jets.h5", tmp_path / "store")
 
 
+def test_rows_that_would_not_fit_into_memory_are_refused(tmp_path: Path) -> None:
+    write_padded(tmp_path / "jets.h5", {key: jets()[key] for key in ("px", "py", "pz")}, labels())
+    with h5py.File(tmp_path / "jets.h5", "a") as file:
+        file.create_dataset("E", (len(COUNTS), 10**12), "f8", chunks=(1, 100))
+    assert (tmp_path / "jets.h5").stat().st_size < 2**20
+    with pytest.raises(DataError, match="column E: got 1000000000000 numbers in a row, expected at most 1048576"):
+        converted(reader(), tmp_path / "jets.h5", tmp_path / "store")
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 def test_files_that_are_cut_short_are_refused(tmp_path: Path, kind: str) -> None:
     name, write = WRITERS[kind]

@@ -194,3 +194,9 @@ def test_parts_are_what_the_contract_says(bundled: Bundled) -> None:
     assert all(
         json.dumps(part.data, allow_nan=False) and part.script.startswith("(root, data, tools) =>") for part in parts
     )
+
+
+def test_brackets_of_an_address_belong_to_it() -> None:
+    doi = "https://doi.org/10.1007/JHEP01(2019)121"
+    assert inline(f"(see [it]({doi}))") == f'(see <a href="{doi}">it</a>)'
+    assert inline("[a](https://example.org/b) (c)") == '<a href="https://example.org/b">a</a> (c)'

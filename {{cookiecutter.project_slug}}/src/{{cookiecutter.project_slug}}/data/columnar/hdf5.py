@@ -14,6 +14,9 @@ from .source import Column, Lists, Source, line, same_length
 
 __all__ = ["open_hdf5"]
 
+#: Numbers in a row, at most: far more than any event has.
+_WIDEST = 2**20
+
 
 class _Hdf5(Source):
     def __init__(self, name: str, places: Mapping[str, tuple[Any, str | None]]) -> None:
@@ -48,7 +51,10 @@ class _Hdf5(Source):
             return Lists(values, np.array([len(row) for row in lists], np.int64))
         if field is None and data.dtype.kind not in "fiub":
             raise DataError(f"{self.name}: column {name}: got type {data.dtype}, expected numbers")
-        return self.array(name, data[rows] if field is None else data[rows][field], entry)
+        # What was never written takes no space in a file, but would in memory.
+        if (wide := int(np.prod(data.shape[1:], dtype=object))) > _WIDEST:
+            raise DataError(f"{self.name}: column {name}: got {wide} numbers in a row, expected at most {_WIDEST}")
+        return self.array(name, data[rows] if field is None else data.fields(field)[rows], entry)
 
 
 @contextlib.contextmanager
