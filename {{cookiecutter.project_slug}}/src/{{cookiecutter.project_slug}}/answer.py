@@ -48,7 +48,12 @@ def answer(model: LoadedModel, examples: Any, parameters: Mapping[str, Any] | No
     columns = _columns(model.signature, examples)
     if wanted["explain"]:
         return [_told(one, int(wanted["top"]), edges=bool(wanted["edges"])) for one in model.explain(columns)]
-    return [{name: values.tolist() for name, values in one.items()} for one in model.predict_each(columns)]
+    scored = model.predict_each(columns)
+    for number, one in enumerate(scored):
+        bad = [name for name, values in one.items() if not np.isfinite(values).all()]
+        if bad:
+            raise DataError(f"inputs[{number}]: the model's {', '.join(bad)} isn't finite; JSON has no word for it")
+    return [{name: values.tolist() for name, values in one.items()} for one in scored]
 
 
 def _parameters(given: Any) -> dict[str, bool | int]:

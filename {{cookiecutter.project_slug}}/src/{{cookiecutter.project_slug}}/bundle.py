@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 __all__ = [
     "EXAMPLES",
     "EXPLAINED",
+    "FOREIGN",
     "FORMAT",
     "MODEL",
     "REQUEST",
     "SIGNATURE",
     "SUMS",
+    "UNEXPLAINED",
+    "UNKNOWN",
     "WEIGHTS",
     "Examples",
     "Explained",
@@ -51,13 +54,22 @@ EXPLAINED = "model_explained.onnx"
 WEIGHTS = "weights.safetensors"
 SIGNATURE = "signature.json"
 EXAMPLES = "examples/examples.json"
+#: What stands where something must be said and isn't known; and in the place of a model's name for a graph of others.
+UNKNOWN, FOREIGN = "unknown", "onnx"
 REQUEST = "examples/request.json"
 #: What every bundle holds; figures, relevances and the provenance of single steps may come on top.
 REQUIRED = (
     MODEL, WEIGHTS, SIGNATURE, "schema.json", EXAMPLES, REQUEST, "examples/inputs.npz", "examples/outputs.npz",
     "metrics.json", "parity.json", "README.md", "LICENSE", "CITATION.cff", "project.yaml", "provenance.json",
 )  # fmt: skip
+#: What a graph of others hasn't: there is no network in PyTorch.
+_OWN = (WEIGHTS, "parity.json")
 
+#: Why a graph of others isn't explained.
+UNEXPLAINED = (
+    "this bundle was made from an ONNX file without its source, and relevances need the modules of the network: "
+    "bring the network and its weights (`import`), then `export`"
+)
 T = TypeVar("T", bound=Strict)
 
 _LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
@@ -128,10 +140,22 @@ class Signature(Strict):
     )
     inputs: list[Tensor] = Field(min_length=1)
     outputs: list[Tensor] = Field(min_length=1)
-    features: Tensor = Field(description="where relevance lives")
-    target: list[float] = Field(description="weights of the combination of raw outputs that is explained by default")
+    features: Tensor | None = Field(None, description="where relevance lives; null: unknown, nothing is explained")
+    target: list[float] = Field(
+        [], description="weights of the combination of raw outputs that is explained by default"
+    )
     opset: int
+    foreign: bool = Field(
+        False, description="a graph of others without its source: no weights apart from it, no explanation, no padding"
+    )
     explained: Explained | None = Field(None, description="of model_explained.onnx; null: there is no such graph")
+
+    @property
+    def relevant(self) -> Tensor:
+        """The features that carry relevance; a `BundleError` where nothing is explained."""
+        if self.features is None:
+            raise BundleError(UNEXPLAINED)
+        return self.features
 
 
 class Examples(Strict):
@@ -157,7 +181,8 @@ def schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"Layout of a model bundle, format {FORMAT}",
         "description": "Files that must be there, and the schema of each JSON file that describes the model.",
-        "required": [*REQUIRED, SUMS],
+        "required": [*(name for name in REQUIRED if name not in _OWN), SUMS],
+        "$comment": f"A bundle whose signature isn't foreign holds {' and '.join(_OWN)} too.",
         "properties": files,
     }
 
@@ -242,7 +267,7 @@ def write_sums(folder: Path) -> None:
         If a file is missing that every bundle holds.
     """
     found = _files(folder)
-    missing = [name for name in REQUIRED if name not in found]
+    missing = [name for name in _required(folder) if name not in found]
     if missing:
         raise BundleError(f"{folder.name}: {', '.join(missing)} missing, a bundle without them isn't complete")
     write_text(folder / SUMS, "".join(f"{sha256(folder / name)}  {name}\n" for name in found))
@@ -267,7 +292,7 @@ def check_files(folder: Path) -> int:
     found = _files(folder)
     problems = {
         "changed": [name for name in found if name in listed and sha256(folder / name) != listed[name]],
-        "missing": [name for name in sorted({*listed, *REQUIRED}) if name not in found],
+        "missing": [name for name in sorted({*listed, *_required(folder)}) if name not in found],
         "not listed": [name for name in found if name not in listed],
     }
     lines = [f"{', '.join(names)} {what}" for what, names in problems.items() if names]
@@ -289,6 +314,15 @@ def _read_sums(folder: Path) -> dict[str, str]:
     if None in matches or list(sums) != sorted(sums) or len(sums) != len(matches) or not text.endswith("\n"):
         raise BundleError(f"{folder.name}/{SUMS}: changed: expected lines 'checksum  name' in order of the names")
     return sums
+
+
+def _required(folder: Path) -> tuple[str, ...]:
+    """Return what a bundle must hold; one whose signature can't be read isn't taken for a graph of others."""
+    try:
+        foreign = read_signature(folder).foreign
+    except (BundleError, MissingStepError):
+        foreign = False
+    return tuple(name for name in REQUIRED if not (foreign and name in _OWN))
 
 
 def _files(folder: Path) -> list[str]:

@@ -42,12 +42,17 @@ def write_card(folder: Path, project: Project, model: Model) -> str:
     """
     title = f"# {project.title}\n\n{project.description}"
     body = markdown(card_sections(folder, project, model))
-    head = front_matter(project, ["high-energy-physics", model.name, "explainable"], folder)
+    own = [] if bundle.read_signature(folder).foreign else [model.name, "explainable"]
+    head = front_matter(project, ["high-energy-physics", *own], folder)
     return f"{head}\n{title}\n\n{body}\n"
 
 
 def card_sections(folder: Path, project: Project, model: Model) -> list[Section]:
     """Return the card's sections; pictures are named relative to the bundle."""
+    if bundle.read_signature(folder).foreign:
+        from .foreign import card
+
+        return card.card_sections(folder, project)
     metrics = read_json(folder / "metrics.json")
     return [
         Section("Model details", (_details(folder, project, model), _files(folder))),

@@ -148,6 +148,18 @@ def export() -> dict[str, Any]:
     return {}
 
 
+@_verb("bundle", "Publish an existing ONNX model as it is, without its source.", module=".foreign.verb")
+@click.option("--onnx", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The model.")
+@click.option(
+    "--examples", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Inputs by name (.npz)."
+)
+@click.option("--about", type=click.Path(dir_okay=False, path_type=Path), help="YAML file: what is known of it.")
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="Folder to write  [default: bundle]")
+def bundle(onnx: Path, examples: Path, about: Path | None, output: Path | None) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"onnx": onnx, "examples": examples, "about": about, "output": output}
+
+
 @_verb("verify", "Check that the bundle is whole and gives its stored answers.", module=".verify.verb")
 @click.option("--url", help="A running server to ask too: ours, or `mlflow models serve`.")
 @click.option("--image", help="An image to start and ask too; ENGINE names the engine  [default: docker, else podman]")

@@ -136,8 +136,9 @@ def pad(spec: Tensor, values: Sequence[Any], numbers: Sequence[int] | None = Non
     rows = [_example(spec, example, number) for number, example in zip(numbers, values, strict=True)]
     shape = [max((row.shape[axis] for row in rows), default=0) for axis in range(len(spec.axes) - 1)]
     padded = np.zeros((len(rows), *shape), dtype=spec.dtype)
-    for row, target in zip(rows, padded, strict=True):
-        target[tuple(slice(length) for length in row.shape)] = row
+    for place, row in enumerate(rows):
+        where: tuple[Any, ...] = (place, *(slice(length) for length in row.shape))
+        padded[where] = row
     return padded
 
 
@@ -171,6 +172,8 @@ def _example(spec: Tensor, values: Any, number: int) -> np.ndarray:
         raise DataError(
             f"{where}: got something else than numbers, or rows of different lengths; expected {_shape(spec)}"
         ) from error
+    if row.dtype.kind in "iub" and not np.array_equal(row, np.asarray(values)):
+        raise DataError(f"{where}: got numbers that {spec.dtype} can't hold, expected {_shape(spec)} of {spec.dtype}")
     inner = spec.axes[1:]
     if row.size == 0 and row.ndim <= len(inner):
         row = row.reshape([0 if axis in spec.dynamic else spec.sizes[axis] for axis in inner])

@@ -51,7 +51,7 @@ def plot(signature: Signature, example: Any, explanation: Mapping[str, np.ndarra
     from matplotlib.figure import Figure
 
     spec = signature.inputs[0]
-    numbers, values, relevance = _elements(spec, signature.features, example, explanation)
+    numbers, values, relevance = _elements(spec, signature.relevant, example, explanation)
     sums = relevance.sum(1)
     most = np.argsort(-np.abs(relevance).sum(1), kind="stable")[:top]
     where = directions(spec, values)
@@ -151,7 +151,7 @@ def _draw_features(
 ) -> None:
     shown = relevance[most]
     drawn = axes.imshow(shown, aspect="auto", cmap="RdBu_r", vmin=-_limit(shown), vmax=_limit(shown))
-    axes.set_xticks(range(shown.shape[1]), signature.features.columns, rotation=40, ha="right", fontsize=9)
+    axes.set_xticks(range(shown.shape[1]), signature.relevant.columns, rotation=40, ha="right", fontsize=9)
     axes.set_yticks(range(len(most)), [str(number) for number in numbers], fontsize=9)
     axes.set_ylabel("element, the most relevant one first")
     axes.set_title(f"the {len(most)} most relevant of {len(relevance)}, feature by feature", fontsize=11)

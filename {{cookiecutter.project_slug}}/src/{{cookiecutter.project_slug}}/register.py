@@ -46,6 +46,11 @@ def run(project: Project, config: Config) -> dict[str, Any]:
         If the registry can't be reached or refuses.
     """
     bundle.check_files(project.bundle)
+    if bundle.read_signature(project.bundle).foreign:
+        raise BundleError(
+            f"{project.bundle.name} holds an ONNX model of others: versions are compared by their evaluation on the "
+            "same test set, and it has none; `publish` and the server work without the registry"
+        )
     outputs = _outputs_file(project, config)
     metrics = read_json(project.bundle / "metrics.json")
     name = registered_name(project, config)

@@ -12,13 +12,13 @@ Score two jets of different lengths, each constituent as (E, px, py, pz) in GeV:
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .bundle import EXPLAINED, MODEL, Signature, Tensor, read_signature
+from .bundle import EXPLAINED, MODEL, UNEXPLAINED, Signature, Tensor, read_signature
 from .errors import BundleError, DataError, MissingStepError, ProjectError
 from .inputs import Weights, cuts, examples, outside, pad
 from .session import session
@@ -127,9 +127,8 @@ class LoadedModel:
         The parameters are those of `predict`; ``first`` is the number of the first example in messages.
         """
         results: dict[int, dict[str, np.ndarray]] = {}
-        element = next(
-            (axis for axis in self.signature.inputs[0].axes[1:] if axis in self.signature.inputs[0].dynamic), None
-        )
+        spec = self.signature.inputs[0]
+        element = next((axis for axis in spec.axes[1:] if axis in spec.dynamic and not self.signature.foreign), None)
         for piece, lengths, numbers in self._pieces(inputs, batch, first):
             outputs = self.run(piece)
             for row, (number, length) in enumerate(zip(numbers, lengths, strict=True)):
@@ -166,12 +165,14 @@ class LoadedModel:
 
         Raises
         ------
-        MissingStepError
-            If the bundle was published without an explained graph.
+        MissingStepError, BundleError
+            If the bundle was published without an explained graph, or can't have one.
         DataError
             If the values don't fit the signature; the line says where.
         """
         known = self.signature.explained
+        if self.signature.foreign:
+            raise BundleError(f"{self.folder.name}: {UNEXPLAINED}")
         if known is None:
             raise MissingStepError(f"{self.folder.name}/{EXPLAINED}", "export")
         if self._explained is None:
@@ -233,7 +234,14 @@ class LoadedModel:
     def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run the graph on arrays of the right shape and type, without any check."""
         names = [spec.name for spec in self.signature.outputs]
-        return dict(zip(names, self.session.run(names, dict(arrays)), strict=True))
+        try:
+            return dict(zip(names, self.session.run(names, dict(arrays)), strict=True))
+        except Exception as error:  # ONNX Runtime's own errors have no common public base
+            if not self.signature.foreign:
+                raise
+            # A graph of others may refuse what its signature doesn't tell of: an index, a smallest size.
+            line = " ".join(str(error).split())[:200]
+            raise DataError(f"inputs: the graph can't compute these: {line}") from error
 
     def _pieces(
         self, inputs: Any, batch: int, first: int
@@ -249,6 +257,9 @@ class LoadedModel:
         counts = {name: len(values) for name, values in columns.items()}
         if len(set(counts.values())) != 1:
             raise DataError(f"inputs: got different numbers of {specs[0].axes[0]}: {counts}")
+        if self.signature.foreign:
+            yield from self._alike(columns, batch, first)
+            return
         sizes = [len(example) if hasattr(example, "__len__") else 1 for example in columns[specs[0].name]]
         order = np.argsort(sizes, kind="stable").tolist()
         lengths = [sizes[place] for place in order]
@@ -258,6 +269,24 @@ class LoadedModel:
             piece = {spec.name: pad(spec, [columns[spec.name][p] for p in places], numbers) for spec in specs}
             self._check_ranges(piece)
             yield piece, lengths[start:stop], numbers
+
+    def _alike(
+        self, columns: Mapping[str, Sequence[Any]], batch: int, first: int
+    ) -> Iterator[tuple[dict[str, np.ndarray], list[int], list[int]]]:
+        """Give batches of examples of the same shape: what padding does to a graph of others isn't known."""
+        specs = self.signature.inputs
+        rows = {s.name: [pad(s, [one], [first + n])[0] for n, one in enumerate(columns[s.name])] for s in specs}
+        alike: dict[Any, list[int]] = {}
+        for place in range(len(rows[specs[0].name])):
+            alike.setdefault(tuple(rows[spec.name][place].shape for spec in specs), []).append(place)
+        if any(spec.axes[0] not in spec.dynamic for spec in specs):
+            batch = 1
+        for places in alike.values():
+            for start in range(0, len(places), batch):
+                some = places[start : start + batch]
+                piece = {spec.name: np.stack([rows[spec.name][place] for place in some]) for spec in specs}
+                self._check_ranges(piece)
+                yield piece, [0] * len(some), [first + place for place in some]
 
     def _check_ranges(self, piece: Mapping[str, np.ndarray]) -> None:
         """Warn once if values lie outside the range that the model was made for."""

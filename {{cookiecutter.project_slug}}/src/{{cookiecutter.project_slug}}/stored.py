@@ -100,7 +100,7 @@ class Stored:
 
         A relevance is compared example by example, as it may flow through any answer of the example.
         """
-        for_elements = all(spec.set_axis for spec in self.signature.outputs)
+        for_elements = not self.signature.foreign and all(spec.set_axis for spec in self.signature.outputs)
         elements = next(iter(self.inputs.values())).shape[1:2] if for_elements else ()
         near = np.zeros((self.examples.count, *elements), dtype=bool)
         near.flat[[number for number in self.examples.near_ties if 0 <= number < near.size]] = True
@@ -112,7 +112,8 @@ class Stored:
 
 def own_answers(model: LoadedModel, stored: Stored) -> Arrays:
     """Ask a loaded model for what is stored."""
-    given = dict(model.run(stored.inputs))
+    # A graph of others may have room for one example at a time.
+    given = dict(model.predict(stored.inputs) if stored.signature.foreign else model.run(stored.inputs))
     if stored.explains:
         rows = next(iter(stored.inputs.values())).shape[1]
         given[RELEVANCE] = np.stack([_padded(one[RELEVANCE], rows) for one in model.explain(stored.inputs)])

@@ -55,7 +55,7 @@ def relevances(
             composite=how.composite,
             bias="exclude" if how.bias == "exclude" else "absorb",
             epsilon=how.epsilon,
-            bounds=bounds(signature.features.ranges),
+            bounds=bounds(signature.relevant.ranges),
         )
         relevance.append(explanation.relevance.numpy())
         explained.append(explanation.explained.numpy())

@@ -128,12 +128,16 @@ def graph_metadata(case: Case) -> str:
 def signature(case: Case) -> str:
     """Validate the signature, and look for meaning, unit and names of columns of every tensor."""
     found = bundle.read_signature(case.bundle)
-    tensors = [*found.inputs, *found.outputs, found.features]
-    bare = [spec.name for spec in tensors if not spec.meaning.strip() or not spec.unit.strip()]
+    tensors = [*found.inputs, *found.outputs, *([found.features] if found.features else [])]
+    unsaid = {"", bundle.UNKNOWN}
+    bare = [spec.name for spec in tensors if {spec.meaning.strip(), spec.unit.strip()} & unsaid]
     if bare:
-        raise Failure(
-            f"{', '.join(bare)} without meaning or unit", "write them into the model's contract, then `export`"
+        remedy = (
+            "write them into --about, then `bundle`"
+            if found.foreign
+            else "write them into the model's contract, then `export`"
         )
+        raise Failure(f"{', '.join(bare)} without meaning or unit", remedy)
     wrong = [spec.name for spec in tensors if spec.columns and not _columns_fit(spec)]
     if wrong:
         raise Failure(f"{', '.join(wrong)}: number of columns", "correct the model's contract, then `export`")

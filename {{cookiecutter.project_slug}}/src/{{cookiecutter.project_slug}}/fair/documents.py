@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..bundle import read_signature
+from ..errors import ProjectError
 from .evidence import Case, Failure
 
-__all__ = ["BUNDLED", "CITATION", "CODEMETA", "described", "in_bundle", "read_object"]
+__all__ = ["BUNDLED", "CITATION", "CODEMETA", "described", "foreign", "in_bundle", "read_object"]
 
 CITATION = "CITATION.cff"
 CODEMETA = "codemeta.json"
@@ -43,8 +45,21 @@ def in_bundle(case: Case, name: str) -> Path:
     """
     path = case.bundle / name
     if not path.is_file():
+        if foreign(case):
+            raise Failure(
+                f"bundle/{name} is missing: it holds an ONNX model of others, without source, weights and data",
+                "bring the network and its weights (`import`), then `evaluate`, `explain` and `export`",
+            )
         raise Failure(f"bundle/{name} is missing", "run `export` again")
     return path
+
+
+def foreign(case: Case) -> bool:
+    """Say whether the bundle holds a graph of others; one whose signature can't be read doesn't."""
+    try:
+        return read_signature(case.bundle).foreign
+    except ProjectError:
+        return False
 
 
 def read_object(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ..config import Strict, load_yaml, validate
 from ..files import read_json
+from ..provenance import FILE
 
 __all__ = ["NAME", "VERB", "About", "load_about", "trained_elsewhere"]
 
@@ -75,7 +76,14 @@ def load_about(path: Path | None) -> About:
 def trained_elsewhere(folder: Path) -> About | None:
     """Return what a bundle says of a training elsewhere; None if its network was trained by the project."""
     path = folder / NAME
-    return About.model_validate(read_json(path)["about"]) if path.is_file() else None
+    if path.is_file():
+        return About.model_validate(read_json(path)["about"])
+    made = folder / FILE
+    if not made.is_file():
+        return None
+    # A graph of others was trained elsewhere, too.
+    told = read_json(made).get("about")
+    return None if told is None else About.model_validate(told.get("training") or {})
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

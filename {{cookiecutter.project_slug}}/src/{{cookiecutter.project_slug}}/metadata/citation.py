@@ -13,13 +13,15 @@ __all__ = ["citation_cff", "merged"]
 MESSAGE = "If you use this model, please cite it and the data set that it learned from."
 
 
-def citation_cff(project: Project) -> str:
+def citation_cff(project: Project, *, own: bool = True) -> str:
     """Return the text of ``CITATION.cff``.
 
-    What ``project.yaml`` says is refreshed; what else the project's own file holds (references, keywords) is kept.
+    What ``project.yaml`` says is refreshed; what else the project's own file holds (references, keywords) is kept, but
+    for the references where the bundle holds no network of its own (``own``).
     """
-    own = project.root / "CITATION.cff"
-    kept = load_yaml(own) if own.is_file() else {"message": MESSAGE}
+    path = project.root / "CITATION.cff"
+    kept = load_yaml(path) if path.is_file() else {"message": MESSAGE}
+    kept = {key: value for key, value in kept.items() if own or key != "references"}
     said = {
         "cff-version": "1.2.0",
         "message": kept.get("message"),

@@ -23,6 +23,7 @@ _SECTIONS = {
     "evaluate": ("evaluate",),
     "explain": ("explain",),
     "export": ("export",),
+    "bundle": (),
 }
 _MADE = {
     "train": (bundle.WEIGHTS,),
@@ -41,6 +42,7 @@ _WHAT = {
     VERB: "Give weights that were trained elsewhere the names of this network",
     "evaluate": "Measure the trained network on the test split",
     "explain": "Explain answers of the trained network",
+    "bundle": "Take an ONNX model of others as it is, and store what it answers to examples",
     "export": "Write the bundle: graphs, weights, stored examples and their descriptions",
 }
 
@@ -97,7 +99,8 @@ class Runs:
         if file.sha256 in self._by_sum:
             return self._by_sum[file.sha256]
         raw = run.verb == "data"
-        told = "Weights as they were found" if run.verb == VERB else "Intermediate file, not in the bundle"
+        found = run.verb in {VERB, "bundle"}
+        told = "File as it was found" if found else "Intermediate file, not in the bundle"
         return self._add({
             "@id": f"#{file.name}",
             "@type": "CreativeWork",
@@ -134,7 +137,7 @@ class Runs:
 
     def _results(self, run: Run) -> list[str]:
         """Return what a step left: files of the bundle, and files that a later step read."""
-        told = _EXPORTED if run.verb == "export" else _MADE.get(run.verb, ())
+        told = _EXPORTED if run.verb in {"export", "bundle"} else _MADE.get(run.verb, ())
         made = [name for name in sorted(self._names) if name in told or name.startswith(f"figures/{run.verb}/")]
         own = (
             f"/{run.name.removeprefix('data-')}/store.json"

@@ -29,7 +29,7 @@ def datacite(facts: Facts) -> dict[str, Any]:
         "rightsList": [_rights(project.licenses.weights)],
         "descriptions": [{"description": project.description, "descriptionType": "Abstract"}],
         "relatedIdentifiers": _related(facts),
-        "formats": ["ONNX", "safetensors", "JSON", "NumPy"],
+        "formats": ["ONNX", *([] if facts.signature.foreign else ["safetensors"]), "JSON", "NumPy"],
     })  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def _rights(licence: str) -> dict[str, Any]:
 def _related(facts: Facts) -> list[dict[str, Any]]:
     """Name the data, the paper of the architecture, and the code."""
     project, related = facts.project, []
-    if project.dataset.doi:
+    if project.dataset.doi and not facts.signature.foreign:
         relation = "IsDerivedFrom" if learned_from(facts.folder) == project.dataset.doi else "References"
         related.append(_link(project.dataset.doi, "DOI", relation, "Dataset"))
     if facts.citation.get("doi"):

@@ -112,20 +112,29 @@ def gather(project: Project, folder: Path | None = None) -> Facts:
     folder = folder or project.bundle
     signature = bundle.read_signature(folder)
     made = provenance.require(folder, "export", project.root)
-    model = models.get(project.model)
+    citation, limits = _network(project, folder, signature)
     runs = tuple(_run(name, values) for name, values in _records(folder).items())
     return Facts(
         project=project,
         folder=folder,
         signature=signature,
         metrics=read_json(folder / "metrics.json"),
-        citation=model.citation,
-        limits=model.limits,
+        citation=citation,
+        limits=limits,
         runs=runs,
         data=_data(project, folder, signature.inputs[0].axes[0]),
         made=made["finished"][:10],
         elsewhere=trained_elsewhere(folder),
     )
+
+
+def _network(project: Project, folder: Path, signature: bundle.Signature) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """Return the publication of the network and its limits; of a graph of others, what was told."""
+    if not signature.foreign:
+        model = models.get(project.model)
+        return model.citation, model.limits
+    about = read_json(folder / provenance.FILE)["about"]
+    return {"doi": about["doi"]} if "doi" in about else {}, tuple(about["limits"])
 
 
 def learned_from(folder: Path) -> str | None:
@@ -142,7 +151,9 @@ def learned_from(folder: Path) -> str | None:
 def _records(folder: Path) -> dict[str, dict[str, Any]]:
     """Return the provenance of every step by name."""
     paths = {name: folder / "provenance" / f"{name}.json" for name in CHAIN} | {"export": folder / provenance.FILE}
-    return {name: read_json(path) for name, path in paths.items() if path.is_file()}
+    found = {name: read_json(path) for name, path in paths.items() if path.is_file()}
+    # The last step of a graph of others isn't an export.
+    return {values["command"] if name == "export" else name: values for name, values in found.items()}
 
 
 def _run(name: str, values: Mapping[str, Any]) -> Run:

@@ -31,8 +31,8 @@ def front_matter(project: Project, tags: list[str], folder: Path) -> str:
     head = {
         "license": project.licenses.weights.lower(),
         "library_name": "onnx",
-        "pipeline_tag": TASK,
-        "tags": [*tags, *TAGS],
+        "pipeline_tag": None if facts.signature.foreign else TASK,
+        "tags": [*tags, *([TAGS[0]] if facts.signature.foreign else TAGS)],
         "datasets": [learned] if learned else None,
         "metrics": list(measured),
         "model-index": [_index(facts, measured)] if measured else None,

@@ -29,11 +29,12 @@ def describe(project: Project, folder: Path) -> None:
     from ..card import write_card
 
     write_text(folder / "project.yaml", identity(project))
-    write_text(folder / "CITATION.cff", citation_cff(project))
     facts = gather(project, folder)
+    write_text(folder / "CITATION.cff", citation_cff(project, own=not facts.signature.foreign))
     write_text(folder / "README.md", write_card(folder, project, models.get(project.model)))
     write_json(folder / "datacite.json", datacite(facts))
-    write_json(folder / "croissant.json", croissant(facts))
+    if facts.data.splits:  # of a graph of others no data are known
+        write_json(folder / "croissant.json", croissant(facts))
     write_json(folder / "fair4ml.json", fair4ml(facts))
     write_json(folder / "terms.jsonld", vocabulary())
     write_json(folder / CRATE, ro_crate(facts))  # the last one: it holds the checksums of all the others

@@ -57,6 +57,11 @@ def run(project: Project, config: Config | None, *, file: Path, output: Path, ex
         raise DataError(f"{output}: input and output are the same file; choose another --output")
     model = load(project.bundle)
     signature = model.signature
+    if signature.foreign:
+        raise DataError(
+            f"{project.bundle.name} holds an ONNX model of others, and no reader for files of its inputs: use "
+            "runtime.load(...).predict on arrays, or the server"
+        )
     if explain and signature.explained is None:
         raise ExplainError(f"{project.bundle.name} was published without an explained graph: run `export` again")
     count = 0
@@ -80,7 +85,7 @@ def _columns(
         columns |= _cells(spec, spec.name, [outputs[spec.name] for outputs in scored])
     if explain:
         columns["explained"] = np.array([outputs["explained"] for outputs in scored])
-        columns |= _cells(model.signature.features, RELEVANCE, [outputs[RELEVANCE] for outputs in scored])
+        columns |= _cells(model.signature.relevant, RELEVANCE, [outputs[RELEVANCE] for outputs in scored])
     return columns
 
 

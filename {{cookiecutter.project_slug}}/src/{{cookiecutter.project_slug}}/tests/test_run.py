@@ -14,7 +14,7 @@ from ..run import CHAIN
 
 ALONE = {
     "serve": ".serve", "publish": ".publish", "predict": ".predict.verb", "check": ".check.verb", "run": ".run",
-    "import": ".imported.verb",
+    "import": ".imported.verb", "bundle": ".foreign.verb",
 }  # fmt: skip
 PAGES = {"report": ".report", "index": ".index", "fair": ".fair.verb"}
 VERBS = {**CHAIN, **ALONE, **PAGES, "simulate": ".data.simulate"}
@@ -30,6 +30,6 @@ def test_there_are_no_other_commands() -> None:
     assert set(command.commands) == set(VERBS)
 
 
-@pytest.mark.parametrize("verb", [*CHAIN, "serve", "publish", "predict", "check", "import", *PAGES])
+@pytest.mark.parametrize("verb", [*CHAIN, "serve", "publish", "predict", "check", "import", "bundle", *PAGES])
 def test_a_verb_has_a_test_file(verb: str) -> None:
     assert list(Path(__file__).parent.glob(f"test_*{verb}*.py"))

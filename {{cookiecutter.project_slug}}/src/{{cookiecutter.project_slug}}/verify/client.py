@@ -48,11 +48,15 @@ def ask(url: str, stored: Stored) -> Arrays:
     address = _address(url)
     specs = stored.signature.inputs
     count = stored.examples.count
-    examples = [{spec.name: cut(spec, stored.inputs[spec.name][number]) for spec in specs} for number in range(count)]
+    whole = stored.signature.foreign  # nothing is known of padding
+    examples = [
+        {s.name: stored.inputs[s.name][n] if whole else cut(s, stored.inputs[s.name][n]) for s in specs}
+        for n in range(count)
+    ]
     names = [spec.name for spec in stored.signature.outputs] + [RELEVANCE] * stored.explains
     given = {name: stored.answers[name].copy() for name in names}
-    sizes = [len(example[specs[0].name]) for example in examples]
-    for start, stop in cuts(sizes, BATCH):
+    sizes = [None if whole else len(example[specs[0].name]) for example in examples]
+    for start, stop in cuts([size or 1 for size in sizes], BATCH):
         inputs = [{name: values.tolist() for name, values in example.items()} for example in examples[start:stop]]
         params = {"params": {"explain": True}} if stored.explains else {}
         answers = _post(address, {"inputs": inputs, **params})
@@ -60,7 +64,9 @@ def ask(url: str, stored: Stored) -> Arrays:
             raise ServiceError(f"{_shown(address)}: got {len(answers)} answers to {len(inputs)} examples")
         for number, answer in enumerate(answers, start=start):
             for name in names:
-                _put(given[name][number], answer, name, sizes[number], f"{_shown(address)}: answer {number}")
+                _put(
+                    given[name][number : number + 1], answer, name, sizes[number], f"{_shown(address)}: answer {number}"
+                )
     return given
 
 
@@ -101,19 +107,19 @@ def _post(address: str, body: Mapping[str, Any]) -> Sequence[Any]:
     return predictions
 
 
-def _put(target: np.ndarray, answer: Any, name: str, size: int, where: str) -> None:
-    """Write one output of an answer where the stored one was."""
+def _put(target: np.ndarray, answer: Any, name: str, size: int | None, where: str) -> None:
+    """Write one output of an answer where the stored one was, ``[1, ...]``."""
     if not isinstance(answer, dict) or name not in answer:
         got = ", ".join(answer) if isinstance(answer, dict) else type(answer).__name__
         raise ServiceError(f"{where}: got {got}, expected {name}: does the server hold this bundle?")
     # Outputs of sets have a row for each element.
-    place = target[:size] if target.ndim > 1 else target
+    place = target[:, :size] if target.ndim > 2 else target
     try:
         values = np.asarray(answer[name], dtype=target.dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise ServiceError(f"{where}: {name}: got something else than numbers") from error
     if values.size == place.size == 0:
         return
-    if values.shape != place.shape:
-        raise ServiceError(f"{where}: {name}: got shape {list(values.shape)}, expected {list(place.shape)}")
-    place[...] = values
+    if values.shape != place.shape[1:]:
+        raise ServiceError(f"{where}: {name}: got shape {list(values.shape)}, expected {list(place.shape[1:])}")
+    place[0] = values

@@ -44,7 +44,7 @@ class Face:
     absent: str = ""
 
 
-def faces(url: str | None = None, image: str | None = None) -> tuple[Face, ...]:
+def faces(url: str | None = None, image: str | None = None, *, foreign: bool = False) -> tuple[Face, ...]:
     """Return all faces.
 
     Parameters
@@ -53,9 +53,12 @@ def faces(url: str | None = None, image: str | None = None) -> tuple[Face, ...]:
         Address of a server that runs; None: it isn't asked.
     image
         Name of an image to start; None: it isn't asked.
+    foreign
+        Whether the bundle holds a graph of others, which isn't there in PyTorch.
     """
+    absent = "" if all(map(importlib.util.find_spec, TRAINED)) else "not installed, not tried"
     return (
-        Face("PyTorch", _pytorch, "" if all(map(importlib.util.find_spec, TRAINED)) else "not installed, not tried"),
+        Face("PyTorch", _pytorch, "no weights apart from the graph, not tried" if foreign else absent),
         Face(OWN, _onnxruntime),
         Face("server", partial(_server, url or ""), "" if url else "not asked (--url URL)"),
         Face("image", partial(_image, image or ""), "" if image else "not asked (--image NAME)"),

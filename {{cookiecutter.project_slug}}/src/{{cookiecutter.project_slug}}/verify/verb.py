@@ -48,7 +48,7 @@ def run(
     shutil.rmtree(kept, ignore_errors=True)
     checks: list[Check] = []
     absent: dict[str, str] = {}
-    for face in faces(url, image):
+    for face in faces(url, image, foreign=stored.signature.foreign):
         if face.absent:
             absent[face.name] = face.absent
         else:
@@ -57,6 +57,7 @@ def run(
         f"{files} files have their checksums",
         *table(checks),
         *(f"{name}: {why}" for name, why in absent.items()),
+        *([f"no explanation: {bundle.UNEXPLAINED}"] if stored.signature.foreign else []),
     ]
     if line := complaint(checks):
         for told in lines:
