@@ -1,6 +1,6 @@
 """The guide "publish your model in a day" is run from its first command to its last, in one shell.
 
-Zenodo's sandbox is the stand-in of the project's own tests, so that nothing is left out: the model gets a DOI there and is
+Zenodo's sandbox is the stand-in of the project's own tests, so nothing is left out: the model gets a DOI and is
 loaded by it.
 """
 
@@ -67,7 +67,11 @@ def test_every_command_of_the_guide(
     monkeypatch.syspath_prepend(str(project / "src"))
     deposits = importlib.import_module(f"{SLUG}.tests.deposits")
     zenodo = importlib.import_module(f"{SLUG}.tests.zenodo")
-    text = GUIDE.read_text().replace(" needs-network\n", "\n").replace("ZENODO_TOKEN=...", f"ZENODO_TOKEN={deposits.TOKEN}")
+    text = (
+        GUIDE.read_text()
+        .replace(" needs-network\n", "\n")
+        .replace("ZENODO_TOKEN=...", f"ZENODO_TOKEN={deposits.TOKEN}")
+    )
     for long, short in SHORT.items():
         assert text.count(long) == 1, long
         text = text.replace(long, short)
@@ -91,4 +95,3 @@ def test_every_command_of_the_guide(
     assert (made / "bundle" / "model_explained.onnx").is_file()
     assert (made / "explained.csv").is_file()
     assert "@" in done.stdout.splitlines()[-1] or "}" in done.stdout.splitlines()[-1]
-

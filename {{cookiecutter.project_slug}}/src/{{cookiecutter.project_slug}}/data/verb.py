@@ -79,10 +79,14 @@ def _fetched(project: Project, config: Config, model: Model) -> Mapping[str, Seq
         wanted = config.data.files
         return [name for name in needed if not wanted or any(Path(name).match(glob) for glob in wanted)]
 
-    folder = project.data / "raw" / doi.replace("/", "_")
+    folder = _record_folder(project, doi)
     # Only what was asked for and verified counts, whatever else lies in the folder.
     paths = {file.name: file.path for file in fetch(doi, folder, choose=choose).files}
     return {split: [paths[name] for name in group] for split, group in model.published(sorted(paths)).items()}
+
+
+def _record_folder(project: Project, doi: str) -> Path:
+    return project.data / "raw" / doi.replace("/", "_")
 
 
 def _sorted(model: Model, folder: Path) -> dict[str, list[Path]]:
@@ -109,12 +113,13 @@ def _converted(project: Project, config: Config, model: Model, files: Sequence[P
 
 def _described(project: Project, config: Config, files: Sequence[Path]) -> dict[str, str]:
     """Return what is written down beside the files of the data set: title, licence, version, DOI, address."""
-    folder = files[0].parent
     said: dict[str, str | None] = {}
     if config.data.source == "doi" and project.dataset.doi:
-        found = load_manifest(folder, project.dataset.doi)
+        # A record may have folders, so this isn't the folder of a file.
+        found = load_manifest(_record_folder(project, project.dataset.doi), project.dataset.doi)
         said = found.model_dump(include={"title", "license", "version"}) if found else {}
         said |= {"doi": project.dataset.doi, "files": found.address if found else None}
     elif config.data.source == "sample":
-        said = {key: value for key, value in read_json(folder / provenance.FILE).items() if key in ("title", "license")}
+        noted = read_json(files[0].parent / provenance.FILE)
+        said = {key: value for key, value in noted.items() if key in ("title", "license")}
     return {key: value for key, value in said.items() if value}

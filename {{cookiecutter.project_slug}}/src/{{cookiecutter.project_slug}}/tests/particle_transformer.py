@@ -1,7 +1,7 @@
 """A small Particle Transformer (Qu, Li and Qian, arXiv:2202.03772): attention that knows something of every pair.
 
-No model of the template has such a network. The guide "publish your model in a day" publishes it: a test of the template
-compares the two.
+No model of the template has such a network. The guide "publish your model in a day" publishes it, and a test
+of the template compares the two.
 """
 
 from __future__ import annotations
