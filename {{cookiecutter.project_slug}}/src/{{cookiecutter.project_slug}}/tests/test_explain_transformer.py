@@ -105,6 +105,7 @@ class Explicit:
 
     def __init__(self, body: Any, rule: str) -> None:
         self.body, self.rule = body, rule
+        self.last = rule if rule == "lrp-0" else "epsilon"
 
     def __call__(self, features: Tensor, pairs: Tensor) -> Tensor:
         body = self.body
@@ -121,9 +122,9 @@ class Explicit:
         last = token + received
         head = body.head[0](last).detach()
         relevance = body.head[1](head).detach() * TARGET
-        relevance = self.normalised(body.head[0], last, self.linear(body.head[1], head, relevance, "epsilon"))
+        relevance = self.normalised(body.head[0], last, self.linear(body.head[1], head, relevance, self.last))
         _, relevance = oracle.shared(relevance, [token, received])
-        relevance = self.attention(body.attention, token, normal, torch.zeros(1), relevance, rule="epsilon")
+        relevance = self.attention(body.attention, token, normal, torch.zeros(1), relevance, rule=self.last)
         relevance = self.normalised(body.norm, values, relevance)
         for block, start in zip(reversed(body.blocks), reversed(inputs), strict=True):
             relevance = self.block(block, start, known, relevance)
@@ -202,7 +203,9 @@ class Explicit:
         return around + self.normalised(block.before, values, relevance)
 
 
-@pytest.mark.parametrize(("composite", "rule"), [("epsilon", "epsilon"), ("epsilon-gamma", "gamma")])
+@pytest.mark.parametrize(
+    ("composite", "rule"), [("lrp-0", "lrp-0"), ("epsilon", "epsilon"), ("epsilon-gamma", "gamma")]
+)
 @pytest.mark.parametrize("blocks", [1, 2])
 def test_relevance_follows_the_formulas(composite: str, rule: str, blocks: int) -> None:
     net = network(channels=4, blocks=blocks)
