@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.aggr import Aggregation
 
+from ..errors import ModelError
 from .layers import Neighbours
 
 __all__ = ["GraphBody", "GraphNetwork", "Loops", "Observed", "all_graphs", "real_graphs"]
@@ -84,13 +85,23 @@ class GraphBody(nn.Module):
         number of graphs, which pooling needs: ``global_mean_pool(x, batch, batch_size)``.
     k
         Neighbours of every element; the element itself is one more.
+
+    Raises
+    ------
+    ModelError
+        If a layer adds loops of its own.
     """
 
     def __init__(self, network: nn.Module, k: int) -> None:
         super().__init__()
         self.graph = Loops(k)
         self.network = network
-        for layer in network.modules():
+        for name, layer in network.named_modules():
+            if getattr(layer, "add_self_loops", False):
+                raise ModelError(
+                    f"layer {name!r} ({type(layer).__name__}) adds loops, but every node has one already, the last of "
+                    "its edges: give the layer add_self_loops=False"
+                )
             if isinstance(layer, MessagePassing) and layer.aggr_module is not None:
                 layer.aggr_module = Observed(layer.aggr_module, k + 1)
 

@@ -12,6 +12,7 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.explain import Explainer
 from torch_geometric.nn import BatchNorm, GATv2Conv, GCNConv, GINConv, SAGEConv, global_add_pool, global_mean_pool
 
+from ..errors import ModelError
 from ..explain import explain
 from ..explain.edges import edge_sums
 from ..explain.pyg import LRP
@@ -123,6 +124,11 @@ def test_nodes_and_edges_of_sets_are_those_of_a_batch_of_pyg() -> None:
     assert len(x) == mask.shape[0] * (mask.shape[1] + 1)
     assert owner[edge_index[0]].equal(owner[edge_index[1]])
     assert edge_index.shape[1] == mask.numel() * (NEIGHBOURS + 1)
+
+
+def test_a_layer_that_adds_loops_is_refused_by_name() -> None:
+    with pytest.raises(ModelError, match=r"layer 'second' \(GATv2Conv\) adds loops.*add_self_loops=False"):
+        GraphBody(Plain(GATv2Conv(4, 8, add_self_loops=False), GATv2Conv(8, 8)), NEIGHBOURS)
 
 
 @pytest.mark.parametrize("composite", ["epsilon", "epsilon-plus"])

@@ -2,7 +2,7 @@
 
 Two layers of graph attention (GATv2: Brody et al., arXiv:2105.14491), the mean over the nodes of each graph, and a
 small head. Activations are modules, so that each has a rule of explanation; pooling is told how many graphs there are,
-so that the network exports; loops stand in the graph already.
+so that the explanation can be exported; loops stand in the graph already.
 """
 
 from __future__ import annotations
