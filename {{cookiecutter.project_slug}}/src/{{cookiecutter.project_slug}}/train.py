@@ -14,6 +14,7 @@ from .config import Config
 from .data.verb import store_folder
 from .errors import ConfigError, MissingStepError, ProjectError
 from .files import new_file, read_json, write_json
+from .imported.about import VERB as IMPORTED
 from .project import Project
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def run(project: Project, config: Config, *, resume: bool = False) -> dict[str, 
     MissingStepError
         If there are no converted data, or nothing to resume.
     ConfigError
-        If the configuration changed since the checkpoint was written.
+        If the configuration changed since the checkpoint was written, or the folder holds imported weights.
     """
     from .fit import fit
 
@@ -91,6 +92,7 @@ def _prepare(folder: Path, config: Config, *, resume: bool) -> None:
     configuration = folder / "configuration.json"
     wanted = config.model_dump(mode="json", by_alias=True)
     if not resume:
+        _keep_imported(folder)
         shutil.rmtree(folder, ignore_errors=True)
         write_json(configuration, wanted)
         return
@@ -103,6 +105,16 @@ def _prepare(folder: Path, config: Config, *, resume: bool) -> None:
             f"--resume: {', '.join(changed)} changed since the checkpoint; train again, or change it back"
         )
     (folder / provenance.FILE).unlink(missing_ok=True)
+
+
+def _keep_imported(folder: Path) -> None:
+    """Refuse to replace weights that no training here can make again."""
+    made = folder / provenance.FILE
+    if made.is_file() and read_json(made)["command"] == IMPORTED:
+        raise ConfigError(
+            f"runs/{folder.parent.name}/{folder.name} holds imported weights: give this training another name "
+            "(name=...), or remove the folder"
+        )
 
 
 def write_weights(network: nn.Module, path: Path) -> None:

@@ -18,12 +18,14 @@ from torch import Tensor
 from .. import models
 from ..bundle import WEIGHTS
 from ..config import Config
+from ..data.verb import run as data
 from ..errors import ConfigError, DataError, ModelError, ProjectError
 from ..files import read_json
 from ..imported.names import Names
 from ..imported.verb import run
 from ..project import Project
 from ..train import load_network
+from ..train import run as train
 from .small import EXAMPLE, call, make_config, make_project
 
 State = dict[str, Tensor]
@@ -345,3 +347,13 @@ def test_the_command_line(project: Made) -> None:
     done = call(project[0], "import", str(path.with_name("none.pt")))
     assert (done.returncode, done.stdout) == (1, "")
     assert "no such file" in done.stderr
+
+
+def test_a_training_does_not_replace_imported_weights(project: Made) -> None:
+    given_state = state(project)
+    run(*project, weights=given(project, given_state))
+    data(*project)
+    with pytest.raises(ConfigError, match=r"runs/quick/train holds imported weights.*name="):
+        train(*project)
+    kept = load_file(project[0].run("quick", "train") / WEIGHTS)
+    assert all(kept[name].equal(values) for name, values in given_state.items())
