@@ -36,6 +36,8 @@ cd() {
   if [ -f project.yaml ] && [ ! -e .venv ]; then
     ln -s "$VENV" .venv
     sed -E -i -e 's/epochs: .*/epochs: 1/' -e 's/  size: [0-9]{3,}/  size: 40/' configs/quick.yaml
+    sed -i 's/    trust: .*/    trust: 6/' configs/quick.yaml
+    grep -q 'trust:' configs/quick.yaml || sed -i 's/^explain:$/explain:\\n  options: {trust: 6}/' configs/quick.yaml
   fi
 }
 cd .
