@@ -21,14 +21,17 @@ from .tracking import experiment, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.data.dataset import Dataset
     from mlflow.entities.model_registry import ModelVersion
 
-__all__ = ["CHAMPION", "champion", "connected", "registered_name", "run"]
+__all__ = ["CHAMPION", "champion", "connected", "log_input", "registered_name", "run"]
 
 #: What of the bundle tells how it explains: stored relevances, and how they were made.
 EXPLANATION = ("examples/relevance.npz", "examples/examples.json")
 #: The longest digest that MLflow takes is 36 characters.
 DIGEST = 32
+#: How often data are logged, if others log the same data at the same moment.
+ATTEMPTS = 5
 
 
 def run(project: Project, config: Config) -> dict[str, Any]:
@@ -175,7 +178,6 @@ def _log_files(project: Project, outputs: Path, metrics: Mapping[str, Any]) -> N
 
 def _log_data(project: Project) -> None:
     """Log every split with its source and a digest of its files."""
-    import mlflow
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.http_dataset_source import HTTPDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
@@ -194,7 +196,26 @@ def _log_data(project: Project) -> None:
             else CodeDatasetSource({**told, "files": sorted(made["inputs"])})
         )
         digest = hashlib.sha256(json.dumps(sorted(made["inputs"].values())).encode()).hexdigest()[:DIGEST]
-        mlflow.log_input(MetaDataset(source, name=f"{project.slug} {split}", digest=digest), context=context, tags=told)
+        log_input(MetaDataset(source, name=f"{project.slug} {split}", digest=digest), context=context, tags=told)
+
+
+def log_input(dataset: Dataset, *, context: str, tags: Mapping[str, str]) -> None:
+    """Log data that a run used, also while others log the same data.
+
+    MLflow looks for a data set first and inserts it then: whoever comes second in between breaks the uniqueness of its
+    table, and finds the data set at the next attempt.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            mlflow.log_input(dataset, context=context, tags=dict(tags))
+            return
+        except MlflowException as error:
+            text = str(error).lower()
+            if attempt == ATTEMPTS or "unique" not in text or "dataset" not in text:
+                raise
 
 
 def _tags(project: Project, metrics: Mapping[str, Any]) -> dict[str, str]:

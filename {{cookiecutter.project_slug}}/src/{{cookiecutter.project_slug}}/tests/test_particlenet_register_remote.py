@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from .. import bundle
 from ..champion import CHAMPION, champion
 from ..config import Config
 from ..project import Project
-from ..register import connected
+from ..register import connected, log_input
 from .postgres import tracking_server
 from .published import copy
 from .small import PACKAGE, environment
@@ -35,6 +36,26 @@ json.dump(model.predict(json.load(open(sys.argv[2]))["inputs"]), sys.stdout)
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with tracking_server(tmp_path_factory.mktemp("tracking")) as url:
         yield url
+
+
+def test_the_same_data_are_logged_by_many_at_once(server: str) -> None:
+    import mlflow
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+
+    with connected(server) as client:
+        parent = client.create_experiment("many at once")
+
+        def log(number: int) -> str:
+            with mlflow.start_run(experiment_id=parent) as active:
+                name = f"data {number // 8}"
+                log_input(MetaDataset(CodeDatasetSource({}), name=name, digest="1"), context="training", tags={})
+            return str(active.info.run_id)
+
+        with ThreadPoolExecutor(8) as pool:
+            runs = list(pool.map(log, range(40)))
+        logged = [client.get_run(run).inputs.dataset_inputs[0].dataset.name for run in runs]
+    assert logged == [f"data {number // 8}" for number in range(40)]
 
 
 @pytest.mark.slow
