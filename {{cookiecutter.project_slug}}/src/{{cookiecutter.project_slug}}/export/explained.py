@@ -19,6 +19,7 @@ from ..explain.edges import edge_sums, graphs_found, share
 from ..models.contract import Model, TensorSpec
 from .graph import frozen, graph_inputs, graph_outputs, quiet, why, write_graph
 from .relevance import bounds
+from .sums import one_by_one
 
 if TYPE_CHECKING:
     from ..bundle import Relevance
@@ -209,9 +210,7 @@ def export_explained(
             found = explained(*arguments)
             # Weights are constants of the recorded graph.
             with quiet():
-                record = make_fx(
-                    explained.recorded, _one_by_one(), tracing_mode="symbolic", _allow_non_fake_inputs=True
-                )
+                record = make_fx(explained.recorded, one_by_one(), tracing_mode="symbolic", _allow_non_fake_inputs=True)
                 graph = record(*arguments)
         except ExplainError:
             raise
@@ -223,28 +222,6 @@ def export_explained(
     with frozen(network):
         write_graph(graph, arguments, (explained_inputs(model), outputs), path, opset=opset, metadata=metadata)
     return outputs
-
-
-def _one_by_one() -> dict[Any, Any]:
-    """Return how sums over rows are written: as scatters of single elements, which ONNX Runtime adds one by one.
-
-    Gathers have them in their backward pass. Left alone they become ScatterND, and ONNX Runtime (1.32) adds its slices
-    in several threads at once: where an index comes twice, a term may be lost.
-    """
-
-    def index_add(values: Tensor, dim: int, index: Tensor, source: Tensor, alpha: float = 1) -> Tensor:
-        rows = index.reshape([-1 if axis == dim % values.ndim else 1 for axis in range(values.ndim)])
-        return values.scatter_add(dim, rows.expand(source.shape), source * alpha)
-
-    def index_put(values: Tensor, indices: Sequence[Tensor | None], source: Tensor, accumulate: bool = False) -> Any:
-        index = indices[0]
-        if not accumulate or len(indices) != 1 or index is None or index.dtype == torch.bool:
-            return NotImplemented
-        rest = values.shape[1:]
-        flat = source.expand(*index.shape, *rest).reshape(-1, *rest)
-        return index_add(values, 0, index.reshape(-1), flat)
-
-    return {torch.ops.aten.index_add.default: index_add, torch.ops.aten.index_put.default: index_put}
 
 
 def _batch(model: Model) -> tuple[Tensor, ...]:

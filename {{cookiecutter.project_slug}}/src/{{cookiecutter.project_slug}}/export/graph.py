@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..errors import ExplainError, ModelError
 from ..explain import folded
 from ..models.contract import Model, TensorSpec
+from .sums import losing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,7 +143,7 @@ def write_graph(
     Raises
     ------
     ModelError
-        If it doesn't export, or the graph doesn't pass the full check of ONNX.
+        If it doesn't export, the graph doesn't pass the full check of ONNX, or ONNX Runtime can't be trusted with it.
     """
     import onnx
 
@@ -168,6 +169,11 @@ def write_graph(
         onnx.checker.check_model(proto, full_check=True)
     except Exception as error:  # the checker's errors have no common public base
         raise ModelError(f"{name}: doesn't pass ONNX's check: {' '.join(str(error).split())[:300]}") from error
+    if lost := losing(proto.graph):
+        raise ModelError(
+            f"{name}: sums rows with index_add or index_put(accumulate=True) ({lost[0]}), and ONNX Runtime's threads "
+            "may lose terms of such sums; write scatter_add instead"
+        )
     onnx.save_model(proto, path)
 
 

@@ -129,6 +129,16 @@ class Branching(Network):
         self.features = Guarded()
 
 
+class Summed(Body):
+    """Adds rows up where their sets stand: ONNX Runtime's threads would lose some of them."""
+
+    def pooled(self, rows: Tensor, mask: Tensor) -> Tensor:
+        real = mask[..., None].to(rows.dtype)
+        place = torch.arange(rows.shape[0])[:, None].expand(mask.shape).reshape(-1)
+        total = rows.new_zeros(rows.shape[0], rows.shape[2]).index_add(0, place, (rows * real).flatten(0, 1))
+        return total / real.sum(1).clamp(min=1.0)
+
+
 class Forgetful(Body):
     def __init__(self, width: int) -> None:
         super().__init__(width)
@@ -240,5 +250,6 @@ FAULTS = (
     Fault("a gate of functions", _body(Gated), "rule_for_every_module", "the call sigmoid escapes the rules"),
     Fault("a rule that isn't the module's", _body(Misruled), "ledger_closes", "the ledger is open by"),
     Fault("a branch on a value", _network(Branching), "onnx_parity", "doesn't export to ONNX"),
+    Fault("sums that threads lose", _body(Summed), "onnx_parity", r"index_add.*write scatter_add instead"),
     Fault("a rule that differs where it is recorded", _body(OtherRecorded), "explained_onnx_parity", "differ"),
 )

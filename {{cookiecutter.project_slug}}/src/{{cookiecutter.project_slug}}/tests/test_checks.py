@@ -111,7 +111,7 @@ def test_the_command_names_every_check_and_ends_with_1_if_one_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     project = make_project(tmp_path / "project")
-    (fault,) = (fault for fault in FAULTS if fault.check == "onnx_parity")
+    (fault,) = (fault for fault in FAULTS if fault.name == "a branch on a value")
     monkeypatch.setenv("FAIR_HEP_PROJECT", str(project.root))
     monkeypatch.setattr(models, "get", lambda name: fault.model(tmp_path))
     configuration = tmp_path / "check.yaml"
