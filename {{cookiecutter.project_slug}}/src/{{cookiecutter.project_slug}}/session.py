@@ -46,7 +46,8 @@ def session(path: Path, *, threads: int = 0) -> onnxruntime.InferenceSession:
     try:
         opened = onnxruntime.InferenceSession(path, options, providers=wanted)
     except Exception as error:  # ONNX Runtime's own errors have no common public base
-        line = " ".join(str(error).split())[:200]
+        # What is wrong stands at the end; in front are places in ONNX Runtime's source.
+        line = " ".join(str(error).replace(f"Load model from {path} failed:", "").split())[-200:]
         raise BundleError(f"{path.parent.name}/{path.name}: ONNX Runtime can't load it: {line}") from error
     if len(wanted) > len(opened.get_providers()):
         log.warning("no GPU can be used: computing on the CPU")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..bundle import Tensor
 from ..errors import BundleError, ConfigError
+from ..export.sums import losing
 from .about import Told
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def copy_graph(source: Path, target: Path) -> None:
     Raises
     ------
     BundleError
-        If it is no ONNX model, damaged or too large, or names a file outside of its own folder.
+        If it is no ONNX model, damaged or too large, names a file outside of its own folder, or has sums of which
+        ONNX Runtime's threads may lose terms.
     """
     import onnx
 
@@ -46,6 +48,11 @@ def copy_graph(source: Path, target: Path) -> None:
         model = onnx.load(source, load_external_data=False)
         if not model.graph.node:
             raise BundleError(f"{source.name}: got a graph without any operator, expected an ONNX model")
+        if lost := losing(model.graph):
+            raise BundleError(
+                f"{source.name}: adds up in ScatterND ({lost[0]}), and ONNX Runtime's threads may lose terms of such "
+                "sums; whoever has the source can export it with scatter_add in the place of index_add"
+            )
         outside = [tensor for tensor in _tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL]
         total = sum(_checked(tensor, source) for tensor in outside)
         if total > LIMIT:

@@ -95,7 +95,7 @@ def _fill(project: Project, config: Config, given: _Given, folder: Path) -> bund
     """Write every file of the bundle, the checksums last."""
     known = given.known
     copy_graph(given.onnx, folder / bundle.MODEL)
-    inputs, outputs, arrays = _tensors(given, folder / bundle.MODEL)
+    inputs, outputs, arrays = _tensors(given)
     signature = bundle.Signature(
         foreign=True,
         model=FOREIGN,
@@ -120,9 +120,9 @@ def _fill(project: Project, config: Config, given: _Given, folder: Path) -> bund
     return signature
 
 
-def _tensors(given: _Given, path: Path) -> tuple[list[Tensor], list[Tensor], Arrays]:
+def _tensors(given: _Given) -> tuple[list[Tensor], list[Tensor], Arrays]:
     """Describe inputs and outputs, the outputs by trying the examples; return the examples too."""
-    opened = session(path, threads=1)
+    opened = session(given.onnx, threads=1)  # not the copy, whose name would tell the user nothing
     inputs = described(opened.get_inputs(), given.known.inputs)
     arrays = read_inputs(given.examples, inputs)
     # An axis of one entry has room for one example at a time.
