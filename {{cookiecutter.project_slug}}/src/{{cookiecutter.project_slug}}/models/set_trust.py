@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ExplainError
-from ..explain import explain
+from ..explain import explain, find_composite
 from ..explain.trust import GRADIENT, RANDOM, cascade, mean, rank_correlation, removal_curves, removal_table
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..explain.composites import Bounds
+
+    #: Gives what is explained, if only some elements are kept.
+    Score = Callable[[Tensor], Tensor]
 
 __all__ = ["gradient_times_input", "randomised", "relevance_of_elements", "stages", "trust"]
 
@@ -34,6 +37,9 @@ def trust(
     bounds: Bounds | None,
     steps: int,
     seed: int,
+    score: Score | None = None,
+    frozen: Score | None = None,
+    parts: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Measure how far the explanations of some examples can be trusted.
 
@@ -56,6 +62,14 @@ def trust(
         Steps of the removal.
     seed
         Seed of the random order, of the randomised weights and of the bootstrap.
+    score
+        Gives what is explained ``[examples]`` if only some elements are kept ``[examples, elements]``; by default the
+        others are taken out of the raw inputs.
+    frozen
+        The same with the graphs of whole examples, for networks that find graphs; its areas stand beside the others.
+    parts
+        Names of the parts of ``body`` that get random weights one after the other, the last of the forward pass first;
+        by default `stages`.
 
     Returns
     -------
@@ -63,16 +77,24 @@ def trust(
         JSON values: for every ranking the area between insertion and deletion with its error, its difference to the
         random order and the mean curves; the recommended composite; correlations; composites that this network can't
         have ("refused"), with the reason.
+
+    Raises
+    ------
+    ExplainError
+        If a composite is unknown, or the study's own can't explain this network.
     """
     import torch
 
-    parts: Any = network
+    body: Any = network.body
     name, *others = inputs
     mask = (inputs[name] != 0).any(-1)
     weights = torch.tensor(target, dtype=inputs[name].dtype)
+    wanted = dict.fromkeys([*composites, composite])
+    for rules in wanted:
+        find_composite(rules)  # an unknown name is a mistake, and no property of the network
     rankings: dict[str, Tensor] = {}
     refused: dict[str, str] = {}
-    for rules in dict.fromkeys([*composites, composite]):
+    for rules in wanted:
         try:
             rankings[rules] = relevance_of_elements(network, inputs, target, rules, bounds)
         except ExplainError as error:
@@ -82,23 +104,23 @@ def trust(
     rankings[GRADIENT] = gradient_times_input(network, inputs, weights)
     rankings[RANDOM] = torch.rand(mask.shape, generator=torch.Generator().manual_seed(seed))
 
-    def score(kept: Tensor) -> Tensor:
+    def left(kept: Tensor) -> Tensor:
         with torch.no_grad():
-            left = torch.where(kept[..., None], inputs[name], 0.0)
-            return network(**{name: left}, **{other: inputs[other] for other in others}) @ weights
+            values = torch.where(kept[..., None], inputs[name], 0.0)
+            return network(**{name: values}, **{other: inputs[other] for other in others}) @ weights
 
-    curves = {rules: removal_curves(score, ranking, mask, steps) for rules, ranking in rankings.items()}
-    agreement = {n: mean(rank_correlation(rankings[composite], rankings[n], mask)) for n in rankings}
+    def curves(of: Score) -> dict[str, Any]:
+        return {rules: removal_curves(of, ranking, mask, steps) for rules, ranking in rankings.items()}
 
-    def relevance(body: nn.Module) -> Tensor:
-        return relevance_of_elements(network, inputs, target, composite, bounds, body=body)
+    def relevance(changed: nn.Module) -> Tensor:
+        return relevance_of_elements(network, inputs, target, composite, bounds, body=changed)
 
     return {
         "jets": len(mask),
         "steps": steps,
-        **removal_table(curves, seed=seed),
-        "agreement": agreement,
-        "randomised": randomised(parts.body, stages(parts.body), relevance, mask, seed),
+        **removal_table(curves(score or left), curves(frozen) if frozen else None, seed=seed),
+        "agreement": {n: mean(rank_correlation(rankings[composite], rankings[n], mask)) for n in rankings},
+        "randomised": randomised(body, parts or stages(body), relevance, mask, seed),
         "refused": refused,
     }
 

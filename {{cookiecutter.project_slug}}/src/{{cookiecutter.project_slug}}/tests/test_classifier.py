@@ -242,6 +242,12 @@ def test_a_study_accounts_for_everything(model: Tagger, tmp_path: Path) -> None:
         assert (part["edge0/neighbour"].max((1, 2)) < counts).all()
 
 
+def test_a_misspelt_composite_is_a_mistake_and_no_property_of_the_network(model: Tagger, tmp_path: Path) -> None:
+    misspelt = config(options={"trust": 6, "trust_composites": ["epsilon", "epsilon-pluss"]})
+    with pytest.raises(ExplainError, match="'epsilon-pluss' is unknown, did you mean 'epsilon-plus'"):
+        model.study(network(model), datasets(model, tmp_path), misspelt, tmp_path / "explain")
+
+
 def test_a_study_says_how_far_it_can_be_trusted(model: Tagger, tmp_path: Path) -> None:
     found = model.study(network(model), datasets(model, tmp_path), config(), tmp_path / "explain")
     trust = found["trust"]

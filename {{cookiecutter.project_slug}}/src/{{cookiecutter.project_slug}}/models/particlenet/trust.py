@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...explain.edges import frozen_graphs, graphs_found
-from ...explain.trust import GRADIENT, RANDOM, mean, rank_correlation, removal_curves, removal_table
-from ..set_trust import gradient_times_input, randomised, relevance_of_elements
+from .. import set_trust
 from .relevances import BOUNDS
 
 if TYPE_CHECKING:
@@ -58,22 +57,11 @@ def trust(
     import torch
 
     body: Any = network.body
-    bounds = (torch.tensor(BOUNDS[0]), torch.tensor(BOUNDS[1]))
     blocks = [f"blocks.{number}" for number in reversed(range(len(body.blocks)))]
     inputs = {name: batch[name] for name in ("particles", "axis")}
     with torch.no_grad():
         features, points, mask = network.features(**inputs)  # type: ignore[operator]
     weights = torch.tensor(target, dtype=features.dtype)
-
-    def relevance(of: nn.Module, name: str = composite) -> Tensor:
-        return relevance_of_elements(network, inputs, target, name, bounds, body=of)
-
-    rankings: dict[str, Tensor] = {}
-    for name in dict.fromkeys([*composites, composite]):
-        rankings[name] = relevance(body, name)
-    rankings[GRADIENT] = gradient_times_input(network, inputs, weights)
-    generator = torch.Generator().manual_seed(seed)
-    rankings[RANDOM] = torch.rand(mask.shape, generator=generator)
 
     def plain(kept: Tensor) -> Tensor:
         with torch.no_grad():
@@ -87,15 +75,16 @@ def trust(
         with torch.no_grad(), frozen_graphs(body.graphs, graphs, kept):
             return body(features, points, kept) @ weights
 
-    curves, beside = (
-        {name: removal_curves(score, ranking, mask, steps) for name, ranking in rankings.items()}
-        for score in (plain, frozen)
+    return set_trust.trust(
+        network,
+        inputs,
+        target,
+        composite=composite,
+        composites=composites,
+        bounds=(torch.tensor(BOUNDS[0]), torch.tensor(BOUNDS[1])),
+        steps=steps,
+        seed=seed,
+        score=plain,
+        frozen=frozen,
+        parts=["classify", "hidden", *blocks],
     )
-    agreement = {n: mean(rank_correlation(rankings[composite], rankings[n], mask)) for n in rankings}
-    return {
-        "jets": len(mask),
-        "steps": steps,
-        **removal_table(curves, beside, seed=seed),
-        "agreement": agreement,
-        "randomised": randomised(body, ["classify", "hidden", *blocks], relevance, mask, seed),
-    }
