@@ -9,6 +9,8 @@ from typing import Any
 
 from .. import models
 from ..config import Config
+from ..errors import ConfigError
+from ..models.contract import Model
 from ..project import Project
 from .checks import check_model
 from .trial import Outcome
@@ -22,13 +24,29 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     """Check the model of the project with the hyperparameters and options of a configuration.
 
     Every check is named as it finishes. ``problem`` in the result says that some failed: then the command ends with 1.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration has hyperparameters that the network refuses: no promise is broken by that.
     """
-    outcomes = check_model(models.get(project.model), config, told=lambda outcome: log.info("%s", _progress(outcome)))
+    model = models.get(project.model)
+    _refuse_hyperparameters(model, config)
+    outcomes = check_model(model, config, told=lambda outcome: log.info("%s", _progress(outcome)))
     failed = [outcome.name for outcome in outcomes if outcome.verdict == "failed"]
     result: dict[str, Any] = {"headline": headline(outcomes), "checks": [asdict(outcome) for outcome in outcomes]}
     if failed:
         result["problem"] = f"{len(failed)} of {len(outcomes)} checks failed: {', '.join(failed)}"
     return result
+
+
+def _refuse_hyperparameters(model: Model, config: Config) -> None:
+    try:
+        model.build(**config.model)
+    except ConfigError:
+        raise
+    except Exception as error:  # a broken model may raise anything: the checks say what, one by one
+        log.info("the network can't be built (%s)", type(error).__name__)
 
 
 def headline(outcomes: Sequence[Outcome]) -> list[str]:

@@ -22,6 +22,7 @@ __all__ = ["read_state"]
 #: Where trainings keep the state of the network in a checkpoint, the usual name first.
 _USUAL = ("state_dict", "model_state_dict", "model")
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
+_STUMBLED = re.compile(r"WeightsUnpickler error:\s*([^\n]+)")
 _DEPTH = 3
 
 
@@ -76,8 +77,17 @@ def _saved(path: Path) -> Any:
                 "tensors only: torch.save(network.state_dict(), path)"
             ) from error
         raise DataError(
-            f"{path.name}: not a file of tensors that torch.load(weights_only=True) reads, or damaged ({_line(error)})"
+            f"{path.name}: not a file of tensors that torch.load(weights_only=True) reads, or damaged "
+            f"({_reason(error)})"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what the unpickler stumbled over; torch puts it behind advice to load the file without any protection."""
+    text = str(error)
+    if found := _STUMBLED.search(text):
+        return " ".join(found[1].split())[:200]
+    return type(error).__name__ if "weights_only" in text else _line(error)
 
 
 def _check_size(path: Path) -> None:

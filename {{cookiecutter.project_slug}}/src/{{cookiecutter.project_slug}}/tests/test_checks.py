@@ -20,7 +20,7 @@ from ..explain import register
 from ..explain.treatments import as_it_is
 from .faults import FAULTS, Fault
 from .sets import Body, Network, Sets
-from .small import make_project
+from .small import call, make_project
 
 GRAPHS = ("onnx_parity", "explained_onnx_parity")
 QUICK = [name for name in CHECKS if name not in GRAPHS]
@@ -133,3 +133,11 @@ def test_the_command_names_every_check_and_ends_with_1_if_one_failed(
     lines = verb.headline(check_model(fault.model(tmp_path), CONFIG, names=["onnx_parity"]))
     starts = ["FAILED  onnx_parity", "seen", "to do", "0 of 1 checks passed"]
     assert [line.split(":")[0].strip() for line in lines] == starts
+
+
+def test_a_misspelt_hyperparameter_is_one_line_and_no_broken_promise(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    done = call(project, "check", "model.no_such_option=1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.search(r"error: model: .*no_such_option", done.stderr)
+    assert "checks failed" not in done.stderr

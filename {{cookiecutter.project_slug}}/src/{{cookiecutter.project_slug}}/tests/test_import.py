@@ -167,6 +167,14 @@ def test_a_cut_file_is_refused(project: Made, name: str) -> None:
     refused(project, DataError, "or damaged", weights=path)
 
 
+def test_nobody_is_advised_to_load_a_file_without_protection(project: Made) -> None:
+    path = project[0].root / "README.pt"
+    path.write_text("# A title\n")
+    with pytest.raises(DataError, match=r"README\.pt: not a file of tensors.*\(Unsupported operand 35\)") as caught:
+        run(*project, weights=path)
+    assert "False" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
