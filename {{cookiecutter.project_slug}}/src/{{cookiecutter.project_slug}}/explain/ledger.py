@@ -44,18 +44,19 @@ class Groups:
 
     def columns(self, values: Tensor) -> Tensor:
         """Sum ``[rows, ..., columns]`` over everything but sample and column: ``[samples, columns]``."""
-        flat = values.reshape(values.shape[0], -1, values.shape[-1])
+        columns = values.shape[-1]
         if self.samples == 1:
-            return flat.sum((0, 1))[None]
+            return values.reshape(-1, columns).sum(0)[None]
         if self.owners and values.shape[0] in self.owners:
             owner = self.owners[values.shape[0]]
-            return flat.new_zeros(self.samples, flat.shape[2]).index_add(0, owner, flat.sum(1))
+            rows = values.reshape(values.shape[0], -1, columns).sum(1)
+            return rows.new_zeros(self.samples, columns).index_add(0, owner, rows)
         if values.shape[0] % self.samples:
             raise ExplainError(
                 f"a tensor with {values.shape[0]} rows can't be shared among {self.samples} samples: pass groups= with "
                 "the sample of every row"
             )
-        return flat.reshape(self.samples, -1, values.shape[-1]).sum(1)
+        return values.reshape(self.samples, -1, columns).sum(1)
 
     def total(self, values: Tensor) -> Tensor:
         """Sum everything but the sample: ``[samples]``."""
@@ -107,13 +108,24 @@ class Ledger:
         return bool((self.error <= TOLERANCE[dtype]).all())
 
 
+@dataclass(frozen=True)
+class _Carried:
+    """What a layer carried on, summed to ``[samples, channels]``; its bias and its stabiliser, each ``[channels]``."""
+
+    name: str
+    columns: Tensor
+    bias: Tensor
+    epsilon: Tensor
+
+
 class Book:
     """Where entries are made during one backward pass."""
 
     def __init__(self, groups: Groups) -> None:
         self.groups = groups
-        self.epsilon = self.lost = self.scale = torch.zeros((), dtype=torch.float64)
+        self.bias = self.epsilon = self.lost = self.scale = torch.zeros((), dtype=torch.float64)
         self.layers: dict[str, Tensor] = {}
+        self._carried: list[_Carried] = []
 
     def take_channels(
         self, name: str, gradient: Tensor, bias: Tensor | None, *, axis: int = -1, epsilon: float = 0.0
@@ -123,20 +135,16 @@ class Book:
             return
         if axis == 1 and gradient.ndim > 2:
             gradient = gradient.flatten(2).sum(2)
-        columns = self.groups.columns(gradient).double()
-        if epsilon:
-            self.take_epsilon(epsilon * columns.sum(1))
-        if bias is not None:
-            self._enter(name, columns @ bias.double(), columns.abs() @ bias.double().abs())
+        columns = self.groups.columns(gradient)
+        nothing = columns.new_zeros(columns.shape[1], dtype=torch.float64)
+        taken = nothing if bias is None else bias.double()
+        self._carried.append(_Carried(name, columns, taken, nothing + epsilon))
 
     def take_bias(self, name: str, gradient: Tensor, bias: Tensor) -> None:
         """Book the share of a bias that broadcasts against ``gradient``."""
         product = gradient * bias
-        self._enter(name, self.groups.total(product).double(), self.groups.total(product.abs()).double())
-
-    def _enter(self, name: str, taken: Tensor, size: Tensor) -> None:
-        self.layers[name] = self.layers[name] + taken if name in self.layers else taken
-        self.scale = self.scale + size
+        self._enter(self.groups.total(product).double(), self.groups.total(product.abs()).double())
+        self._note(name, self.groups.total(product).double())
 
     def take_epsilon(self, amount: Tensor) -> None:
         """Book what a stabiliser took from every sample."""
@@ -148,9 +156,28 @@ class Book:
 
     def close(self, explained: Tensor, relevance: Tensor) -> Ledger:
         """Return the ledger, given what was explained ``[samples]`` and the relevance of the inputs."""
+        self._settle()
         total = explained.double()
         inputs = self.groups.total(relevance.double())
-        bias = torch.stack(list(self.layers.values())).sum(0) if self.layers else torch.zeros_like(total)
         scale = total.abs() + self.groups.total(relevance.double().abs()) + self.scale
-        epsilon, lost = (torch.zeros_like(total) + amount for amount in (self.epsilon, self.lost))
+        bias, epsilon, lost = (torch.zeros_like(total) + amount for amount in (self.bias, self.epsilon, self.lost))
         return Ledger(total, inputs, bias, epsilon, lost, scale, dict(self.layers))
+
+    def _settle(self) -> None:
+        """Enter what layers carried on, all of them at once: many small tensors take longer than a large one."""
+        carried, self._carried = self._carried, []
+        if not carried:
+            return
+        columns = torch.cat([entry.columns for entry in carried], 1).double()
+        products = columns * torch.cat([entry.bias for entry in carried])
+        self.take_epsilon(columns @ torch.cat([entry.epsilon for entry in carried]))
+        self._enter(products.sum(1), products.abs().sum(1))
+        sizes = [entry.columns.shape[1] for entry in carried]
+        for entry, part in zip(carried, products.split(sizes, 1), strict=True):
+            self._note(entry.name, part.sum(1))
+
+    def _enter(self, taken: Tensor, size: Tensor) -> None:
+        self.bias, self.scale = self.bias + taken, self.scale + size
+
+    def _note(self, name: str, taken: Tensor) -> None:
+        self.layers[name] = self.layers[name] + taken if name in self.layers else taken

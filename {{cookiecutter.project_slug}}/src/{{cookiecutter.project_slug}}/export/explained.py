@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from ..errors import ExplainError, ModelError
 from ..explain.edges import edge_sums, graphs_found, share
 from ..models.contract import Model, TensorSpec
+from .copies import without_copies
 from .graph import frozen, graph_inputs, graph_outputs, quiet, why, write_graph
 from .relevance import bounds
-from .sums import one_by_one
+from .sums import decompositions
 
 if TYPE_CHECKING:
     from ..bundle import Relevance
@@ -204,14 +205,20 @@ def export_explained(
     """
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    arguments = _batch(model)
+    arguments, sets = _batch(model), list[Any]()
+
+    def recorded(*given: Tensor) -> tuple[Tensor, ...]:
+        sets[:] = [given[0].shape[0]]
+        return explained.recorded(*given)
+
     with Explained(model, network, how) as explained:
         try:
             found = explained(*arguments)
             # Weights are constants of the recorded graph.
             with quiet():
-                record = make_fx(explained.recorded, one_by_one(), tracing_mode="symbolic", _allow_non_fake_inputs=True)
-                graph = record(*arguments)
+                sums = decompositions(lambda: sets[0])
+                record = make_fx(recorded, sums, tracing_mode="symbolic", _allow_non_fake_inputs=True)
+                graph = without_copies(record(*arguments))
         except ExplainError:
             raise
         except Exception as error:  # whatever torch's tracer stumbles over

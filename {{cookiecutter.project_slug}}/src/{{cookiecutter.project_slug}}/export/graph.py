@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..errors import ExplainError, ModelError
 from ..explain import folded
 from ..models.contract import Model, TensorSpec
-from .sums import losing
+from .sums import losing, translations
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,6 +159,7 @@ def write_graph(
                 output_names=[spec.name for spec in outputs],
                 dynamic_shapes=_free_axes(module, inputs),
                 opset_version=opset,
+                custom_translation_table=translations(),
                 verbose=False,
             )
         except (torch.onnx.OnnxExporterError, torch._dynamo.exc.TorchDynamoException) as error:

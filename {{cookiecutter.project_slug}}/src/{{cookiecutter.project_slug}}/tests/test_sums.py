@@ -1,23 +1,28 @@
-"""Sums over rows are written as scatters of single elements, with the same values; others are found in a graph."""
+"""Sums are recorded as what ONNX Runtime adds up without loss, with the same values; others are found in a graph."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from ..export.sums import losing, one_by_one
+from ..export.sums import decompositions, losing, translations
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+#: An axis of any length.
+DIM = torch.export.Dim
 ONE, TWO = torch.tensor([0, 2, 2, -1, 0]), torch.tensor([1, 1, 1, -2, 0])
 TABLE = torch.tensor([[0, 1, 1], [-1, 3, 3]])
 # Made once: a recorded random number would be another one at every call.
@@ -35,9 +40,9 @@ SUMS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @pytest.mark.parametrize("name", SUMS)
-def test_sums_have_the_same_values_one_by_one(name: str) -> None:
+def test_recorded_sums_have_the_same_values(name: str) -> None:
     values = numbers(4, 3, 2, seed=1)
-    recorded = make_fx(SUMS[name], one_by_one())(values)
+    recorded = make_fx(SUMS[name], decompositions())(values)
     called = {str(node.target) for node in recorded.graph.nodes}
     assert "aten.scatter_add.default" in called
     assert not called & {"aten.index_add.default", "aten.index_put.default"}
@@ -50,7 +55,7 @@ def test_what_adds_nothing_up_stays_as_it_is() -> None:
     def written(v: Tensor) -> Tensor:
         return v.index_put((kept,), ROWS[:2]).index_put((ONE[:2],), ROWS[2:4])
 
-    torch.testing.assert_close(make_fx(written, one_by_one())(values)(values), written(values))
+    torch.testing.assert_close(make_fx(written, decompositions())(values)(values), written(values))
 
 
 def scatter(name: str, **attributes: str) -> onnx.NodeProto:
@@ -66,3 +71,65 @@ def test_sums_that_threads_may_lose_are_found_in_inner_graphs_too() -> None:
     assert losing(graph) == ["outer", "inner", "inner"]
     elements = helper.make_node("ScatterElements", ["data", "places", "updates"], ["out"], reduction="add")
     assert losing(helper.make_graph([elements], "graph", [], [])) == []
+
+
+@pytest.mark.parametrize("dims", [[1], [0, 1], [2]])
+def test_sums_over_axes_keep_their_values(dims: list[int]) -> None:
+    values, other = numbers(4, 3, 2), numbers(4, 3, 2, seed=1)
+
+    def summed(v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        products = v.reshape(4, 1, 6) @ other.reshape(4, 6, 1)
+        return v.sum(dims), v.sum(dims, keepdim=True), products
+
+    recorded = make_fx(summed, decompositions())(values)
+    torch.testing.assert_close(recorded(values), summed(values), rtol=1e-12, atol=1e-12)
+
+
+class Sent(torch.nn.Module):
+    """What every row is sent along edges, summed."""
+
+    def forward(self, rows: Tensor, index: Tensor, sent: Tensor) -> Tensor:
+        """Sum ``sent [sets * edges, columns]`` at ``index [sets * edges]`` into ``rows [sets, elements, columns]``."""
+        return torch.zeros_like(rows).flatten(0, 1).index_add(0, index, sent).reshape(rows.shape)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A graph of sums over rows that belong to sets, with every size free."""
+    example = (torch.zeros(3, 7, 2), torch.zeros(3 * 5, dtype=torch.long), torch.zeros(3 * 5, 2))
+    sets: list[object] = []
+
+    def recorded(rows: Tensor, index: Tensor, sent: Tensor) -> Tensor:
+        sets[:] = [rows.shape[0]]
+        edges = index.reshape(rows.shape[0], -1).flatten()
+        return Sent()(rows, edges, sent.reshape(rows.shape[0], -1, sent.shape[1]).flatten(0, 1))
+
+    made = make_fx(recorded, decompositions(lambda: sets[0]), tracing_mode="symbolic")(*example)
+    path = tmp_path_factory.mktemp("sums") / "sums.onnx"
+    any_size = ({0: DIM("sets"), 1: DIM("elements")}, {0: DIM.AUTO}, {0: DIM.AUTO})
+    torch.onnx.export(
+        made.eval(), example, path, dynamo=True, opset_version=20, verbose=False, dynamic_shapes=any_size,
+        custom_translation_table=translations(),
+    )  # fmt: skip
+    graph = onnx.load(path).graph
+    assert losing(graph) == []
+    (choice,) = [node for node in graph.node if node.op_type == "If"]
+    ways = [{node.op_type for node in branch.g.node} for branch in choice.attribute]
+    assert sorted(("MatMul" in way, "ScatterElements" in way) for way in ways) == [(False, True), (True, False)]
+    return path
+
+
+@pytest.mark.parametrize("elements", [1, 8, 9, 40])
+@pytest.mark.parametrize("strangers", [False, True], ids=["edges within sets", "an edge to another set"])
+def test_onnx_runtime_sums_rows_of_small_sets_and_of_others(written: Path, elements: int, strangers: bool) -> None:
+    random = np.random.default_rng(elements)
+    sets, edges = 4, 6
+    index = random.integers(0, elements, (sets, edges)) + elements * np.arange(sets)[:, None]
+    if strangers:
+        index[1, 2] = 0
+    rows, sent = torch.zeros(sets, elements, 2), torch.as_tensor(random.normal(size=(sets * edges, 2))).float()
+    given = (rows, torch.as_tensor(index).flatten(), sent)
+    opened = onnxruntime.InferenceSession(written)
+    names = [value.name for value in opened.get_inputs()]
+    (found,) = opened.run(None, {name: value.numpy() for name, value in zip(names, given, strict=True)})
+    np.testing.assert_allclose(found, Sent()(*given).numpy(), rtol=1e-6, atol=1e-6)
