@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +19,15 @@ __all__ = ["GPU", "session"]
 GPU = "CUDAExecutionProvider"
 
 log = logging.getLogger(__name__)
+#: Set when a GPU was asked for in vain: it isn't tried again, as ONNX Runtime says at length why it can't.
+_no_gpu = threading.Event()
 
 
 def session(path: Path, *, threads: int = 0) -> onnxruntime.InferenceSession:
     """Open a graph.
 
     Where it runs is what ``get_providers()`` of the session says: an ONNX Runtime made for GPUs offers them on any
-    machine, and a session falls back to the CPU without an error. It is said in one line of the log.
+    machine, and a session falls back to the CPU without an error. It is said in one line of the log, once in a process.
 
     Raises
     ------
@@ -42,7 +45,7 @@ def session(path: Path, *, threads: int = 0) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     # Sizes change from call to call: what is planned for one would be kept in memory beside the next.
     options.enable_mem_pattern = False
-    wanted = _providers(onnxruntime.get_available_providers())
+    wanted = _providers([] if _no_gpu.is_set() else onnxruntime.get_available_providers())
     try:
         opened = onnxruntime.InferenceSession(path, options, providers=wanted)
     except Exception as error:  # ONNX Runtime's own errors have no common public base
@@ -50,6 +53,7 @@ def session(path: Path, *, threads: int = 0) -> onnxruntime.InferenceSession:
         line = " ".join(str(error).replace(f"Load model from {path} failed:", "").split())[-200:]
         raise BundleError(f"{path.parent.name}/{path.name}: ONNX Runtime can't load it: {line}") from error
     if len(wanted) > len(opened.get_providers()):
+        _no_gpu.set()
         log.warning("no GPU can be used: computing on the CPU")
     return opened
 

@@ -23,6 +23,7 @@ from ..files import sha256
 from ..image import PREFIX
 from ..project import Project
 from ..publish.archive import write_archive
+from ..session import GPU
 from ..verify.verb import run as verify
 from .containers import Engine, engine
 from .needs import require
@@ -63,10 +64,10 @@ def make_context(folder: Path, project: Project) -> Path:
     return folder
 
 
-def make_image(containers: Engine, folder: Path, base: str) -> subprocess.CompletedProcess[str]:
+def make_image(containers: Engine, folder: Path, base: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run `make image` as a user does."""
     command = ["make", "image", "ENGINE=podman", "REGISTRY=localhost", f"PYTHON={sys.executable}", "VENV=nowhere"]
-    build = f"BUILD=--format docker --build-arg BASE_IMAGE={base}"
+    build = f"BUILD=--format docker --build-arg BASE_IMAGE={base} {' '.join(options)}"
     paths = {"PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1", "FAIR_HEP_PROJECT": "."}
     return subprocess.run(
         [*command, build], cwd=folder, env={**containers.environment, **paths}, capture_output=True, text=True,
@@ -183,6 +184,23 @@ def test_what_is_pushed_comes_back_and_gives_the_same(containers: Engine, image:
         containers("pull", "-q", "--tls-verify=false", there)
         with containers.running(there) as (url, _):
             same_answers(url, bundled[0])
+
+
+@pytest.mark.slow
+def test_the_image_for_gpus_answers_without_one_too(
+    containers: Engine, base: str, bundled: Bundled, tmp_path: Path
+) -> None:
+    folder = make_context(tmp_path / "project", bundled[0])
+    done = make_image(containers, folder, base, "--build-arg ONNXRUNTIME=onnxruntime-gpu", "--tag localhost/gpu")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    asked = "import onnxruntime; print(*onnxruntime.get_available_providers())"
+    assert GPU in containers("run", "--rm", "localhost/gpu", "python3", "-c", asked)
+    with containers.running("localhost/gpu") as (url, name):
+        same_answers(url, bundled[0])
+        said = subprocess.run(
+            ["podman", "logs", name], env=containers.environment, capture_output=True, text=True, check=True
+        )
+        assert said.stderr.count("no GPU can be used: computing on the CPU") == 1, said.stderr
 
 
 @pytest.mark.slow

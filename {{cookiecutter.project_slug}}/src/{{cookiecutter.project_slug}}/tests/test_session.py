@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,9 @@ def test_a_runtime_for_gpus_without_one_computes_on_the_cpu_and_says_so(
         assert CPU in session(path, threads=1).get_providers()
         alone = list(caplog.messages)
         monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [GPU, CPU])
+        monkeypatch.setattr(f"{session.__module__}._no_gpu", threading.Event())
         opened = session(path, threads=1)
+        session(path, threads=1)
     if GPU not in opened.get_providers():
         assert caplog.messages[len(alone) :] == ["no GPU can be used: computing on the CPU"]
         assert opened.get_providers() == [CPU]
