@@ -22,7 +22,9 @@ FIGURES = $(PROJECT)/runs/quick/figures.txt
 TESTED = build/test
 SETTINGS = {{cookiecutter.project_slug}}/pyproject.toml
 REQUIREMENTS = $(VENV)/.tests-$(shell cksum < tests/requirements.txt | cut -d' ' -f1)
-PYTEST = $(BIN)/python -m pytest $(if $(FAST),-m "not slow")
+# Side by side: a process for each core, of one thread each, as threads of several processes wait for each other.
+WORKERS ?= --numprocesses logical --maxprocesses 4
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS) $(if $(FAST),-m "not slow")
 
 # Bytecode in the template's folder would be copied into every project that is generated from it.
 lint template-tests: export PYTHONDONTWRITEBYTECODE = 1
@@ -92,7 +94,7 @@ template-tests: environment
 	$(PYTEST) tests
 
 $(MODELS:%=bake-tests-%): bake-tests-%: environment
-	cd $(TESTED)/$*/$(SLUG_$*) && $(PYTEST) $(if $(filter $*,$(EXAMPLES)),$(SHARED:%=src/$(SLUG_$*)/tests/test_%.py) src/$(SLUG_$*)/tests/test_$*_*.py)
+	cd $(TESTED)/$*/$(SLUG_$*) && $(PYTEST) --dist loadfile $(if $(filter $*,$(EXAMPLES)),$(SHARED:%=src/$(SLUG_$*)/tests/test_%.py) src/$(SLUG_$*)/tests/test_$*_*.py)
 
 test: lint template-tests $(MODELS:%=bake-tests-%)
 

@@ -176,6 +176,8 @@ class Explainer {
 }  // namespace
 
 int main(int count, char** words) {
+  // Else the releases of ONNX Runtime report to their maker: who set the variable decides.
+  setenv("ORT_DISABLE_TELEMETRY", "1", 0);
   if (count < 2 || count > 4) {
     std::fprintf(stderr, "usage: %s BUNDLE [REQUEST.json] [TOP]\n", words[0]);
     return 2;

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from .errors import BundleError, MissingStepError
@@ -13,7 +15,7 @@ from .errors import BundleError, MissingStepError
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["GPU", "session"]
+__all__ = ["GPU", "onnx_runtime", "session"]
 
 #: What ONNX Runtime calls the place.
 GPU = "CUDAExecutionProvider"
@@ -21,6 +23,18 @@ GPU = "CUDAExecutionProvider"
 log = logging.getLogger(__name__)
 #: Set when a GPU was asked for in vain: it isn't tried again, as ONNX Runtime says at length why it can't.
 _no_gpu = threading.Event()
+
+
+def onnx_runtime() -> ModuleType:
+    """Import ONNX Runtime, and keep it from reporting to its maker.
+
+    Its releases (for Linux from 1.29 on) tell Microsoft among others names of graphs and hashes of weights, unless the
+    variable ``ORT_DISABLE_TELEMETRY`` is set when first imported. Whoever has set it decides; else it is set here.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 def session(path: Path, *, threads: int = 0) -> onnxruntime.InferenceSession:
@@ -36,8 +50,7 @@ def session(path: Path, *, threads: int = 0) -> onnxruntime.InferenceSession:
     BundleError
         If ONNX Runtime can't read it.
     """
-    import onnxruntime
-
+    onnxruntime = onnx_runtime()
     if not path.is_file():
         raise MissingStepError(f"{path.parent.name}/{path.name}", "export")
     options = onnxruntime.SessionOptions()

@@ -23,6 +23,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import BundleError
+from ..session import onnx_runtime
 
 if TYPE_CHECKING:
     import onnx
@@ -320,8 +321,8 @@ class _Probe:
 
     def __init__(self, path: Path) -> None:
         import onnx
-        import onnxruntime
 
+        onnxruntime = onnx_runtime()
         proto = onnx.load(path)
         self.outputs = [value.name for value in proto.graph.output]
         probed, self.choices = _with_choices(proto)

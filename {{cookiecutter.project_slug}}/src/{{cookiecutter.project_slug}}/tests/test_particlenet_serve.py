@@ -177,6 +177,8 @@ def test_the_whole_group_is_stopped_at_the_end_and_after_an_error(
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_command_and_server(registered: Project, kind: signal.Signals) -> None:
+    # What runs in the background of a script is deaf to an interrupt, and so is what it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     port, log = free_port(), registered.root / f"serve-{kind.name}.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
@@ -186,6 +188,7 @@ def test_a_signal_stops_command_and_server(registered: Project, kind: signal.Sig
             stderr=stream,
             stdout=subprocess.PIPE,
         )
+    signal.signal(signal.SIGINT, before)
     try:
         end = time.monotonic() + 120
         while b"curl --silent" not in log.read_bytes():
