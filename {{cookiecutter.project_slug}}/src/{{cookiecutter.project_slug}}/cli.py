@@ -17,6 +17,7 @@ import click
 
 from .config import load_config
 from .errors import ProjectError
+from .privacy import report_nothing
 from .project import load_project
 
 __all__ = ["command", "main"]
@@ -26,6 +27,7 @@ DEFAULT_CONFIG = "configs/quick.yaml"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a `ProjectError` becomes one line on standard error and exit code 1."""
+    report_nothing()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for library in ("mlflow", "alembic", "lightning.pytorch", "onnxscript", "torch.onnx"):
         logging.getLogger(library).setLevel(logging.WARNING)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from .errors import BundleError, MissingStepError
+from .privacy import report_nothing
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -26,12 +26,8 @@ _no_gpu = threading.Event()
 
 
 def onnx_runtime() -> ModuleType:
-    """Import ONNX Runtime, and keep it from reporting to its maker.
-
-    Its releases (for Linux from 1.29 on) tell Microsoft among others names of graphs and hashes of weights, unless the
-    variable ``ORT_DISABLE_TELEMETRY`` is set when first imported. Whoever has set it decides; else it is set here.
-    """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    """Import ONNX Runtime, which reports to nobody if this is its first import."""
+    report_nothing()
     import onnxruntime
 
     return onnxruntime

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from .config import Config
+from .privacy import report_nothing
 from .project import Project
 
 if TYPE_CHECKING:
@@ -15,7 +16,11 @@ __all__ = ["artifact_location", "experiment", "tracking_uri"]
 
 
 def tracking_uri(project: Project, config: Config) -> str:
-    """Return the configured address, else ``MLFLOW_TRACKING_URI``, else a SQLite file in the project."""
+    """Return the configured address, else ``MLFLOW_TRACKING_URI``, else a SQLite file in the project.
+
+    MLflow isn't imported yet: from here on it reports to nobody.
+    """
+    report_nothing()
     return config.register_.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _own(project)
 
 

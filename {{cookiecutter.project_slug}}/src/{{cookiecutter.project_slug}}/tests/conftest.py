@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from ..config import Config
+from ..privacy import report_nothing
 from ..project import Project
 from . import needs
 from .archives import Archives
 from .standin import StandIn
 from .zenodo import Zenodo
 
-# Some tests import ONNX Runtime themselves (see `session.onnx_runtime`).
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# Some tests import ONNX Runtime or MLflow themselves.
+report_nothing()
 
 _PROXY = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 _TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import ast
 import logging
-import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,6 @@ from ..project import Project
 from ..runtime import load
 from ..session import GPU, _providers, session
 from ..stored import Stored
-from .small import PACKAGE, SOURCE
 
 Bundled = tuple[Project, Config]
 CPU = "CPUExecutionProvider"
@@ -47,21 +43,6 @@ def test_a_runtime_for_gpus_without_one_computes_on_the_cpu_and_says_so(
     if GPU not in opened.get_providers():
         assert caplog.messages[len(alone) :] == ["no GPU can be used: computing on the CPU"]
         assert opened.get_providers() == [CPU]
-
-
-def test_what_is_loaded_reports_to_nobody(bundled: Bundled, tmp_path: Path) -> None:
-    code = (
-        f"from {PACKAGE}.runtime import load; from {PACKAGE}.stored import Stored; from pathlib import Path\n"
-        f"model = load({str(bundled[0].bundle)!r}); assert all(check.passed for check in model.verify())"
-    )
-    # In a continuous integration it reports nothing anyway. What it would send lies in a cache before.
-    kept = {k: v for k, v in os.environ.items() if k not in {"CI", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"}}
-    settings = {"HOME": str(tmp_path), "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=kept | settings, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert [str(path) for path in tmp_path.rglob("*")] == []
 
 
 def test_it_is_imported_in_one_place() -> None:
