@@ -91,7 +91,7 @@ lint: environment
 	@for model in $(MODELS); do $(MAKE) --no-print-directory -C $(TESTED)/$$model/* lint VENV=$(abspath $(VENV)) || exit 1; done
 
 template-tests: environment
-	$(PYTEST) tests
+	$(PYTEST) --maxschedchunk 1 tests
 
 $(MODELS:%=bake-tests-%): bake-tests-%: environment
 	cd $(TESTED)/$*/$(SLUG_$*) && $(PYTEST) --dist loadfile $(if $(filter $*,$(EXAMPLES)),$(SHARED:%=src/$(SLUG_$*)/tests/test_%.py) src/$(SLUG_$*)/tests/test_$*_*.py)

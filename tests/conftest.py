@@ -23,6 +23,11 @@ TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
 Bake = Callable[..., Path]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what takes long first, so that no process ends with it while the others have nothing left to do."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def need(there: object, reason: str) -> None:
     """Skip a test that lacks something on this machine; fail it where nothing may be skipped (REQUIRE_ALL=1)."""
     if there:
