@@ -26,7 +26,7 @@ __all__ = ["requirements", "save_model"]
 #: The part of this package that runs without a training framework; it travels with the model.
 RUNTIME = (
     "__init__.py", "errors.py", "files.py", "config.py", "bundle.py", "inputs.py", "session.py", "runtime.py",
-    "stored.py", "cite.py", "answer.py",
+    "privacy.py", "stored.py", "cite.py", "answer.py",
 )  # fmt: skip
 LIBRARIES = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "pydantic", "pyyaml")
 
