@@ -16,6 +16,7 @@ from .champion import BUNDLE_TAG, CHAMPION, OUTPUTS, TEST_TAG, champion, settle,
 from .config import Config
 from .errors import BundleError, ServiceError
 from .files import read_json, sha256
+from .privacy import report_nothing
 from .project import Project
 from .tracking import experiment, tracking_uri
 
@@ -85,6 +86,7 @@ def connected(uri: str) -> Iterator[MlflowClient]:
     ServiceError
         If the server can't be reached or refuses.
     """
+    report_nothing()
     import mlflow
     from mlflow.exceptions import MlflowException
 

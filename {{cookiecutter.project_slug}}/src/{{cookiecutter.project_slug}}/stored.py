@@ -46,6 +46,8 @@ class Check:
         Answers with a near-tie that differ by more than the tolerance.
     passed
         The verdict.
+    reason
+        Why there is nothing to compare.
     """
 
     face: str
@@ -55,6 +57,7 @@ class Check:
     tolerance: float
     flipped: int
     passed: bool
+    reason: str = ""
 
     def __str__(self) -> str:
         verdict = "the same as stored" if self.passed else "DIFFERS from what is stored"
@@ -142,7 +145,8 @@ def check_face(face: str, given: Arrays, stored: Stored) -> list[Check]:
         difference = _difference(given.get(name), answer, near.shape, relative=name == RELEVANCE)
         tolerance = stored.tolerance(name)
         if difference is None:
-            checks.append(Check(face, name, near.size, None, tolerance, 0, passed=False))
+            reason = "missing, of another shape than stored, or not finite"
+            checks.append(Check(face, name, near.size, None, tolerance, 0, passed=False, reason=reason))
             continue
         flipped = near & (difference > tolerance)
         largest = float(difference[~flipped].max(initial=0.0))
@@ -170,6 +174,8 @@ def complaint(checks: Sequence[Check]) -> str:
     if not failed:
         return ""
     worst = max(failed, key=lambda check: np.inf if check.largest is None else check.largest)
+    if worst.largest is None:
+        return f"{worst.face}: {worst.output} can't be compared: {worst.reason}"
     return (
         f"{worst.face}: {worst.output} differs from the stored answers by {_number(worst.largest)}, "
         f"expected at most {worst.tolerance:g}"

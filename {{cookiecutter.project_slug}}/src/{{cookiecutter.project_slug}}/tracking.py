@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING
 
 from .config import Config
-from .privacy import report_nothing
 from .project import Project
 
 if TYPE_CHECKING:
@@ -16,11 +15,7 @@ __all__ = ["artifact_location", "experiment", "tracking_uri"]
 
 
 def tracking_uri(project: Project, config: Config) -> str:
-    """Return the configured address, else ``MLFLOW_TRACKING_URI``, else a SQLite file in the project.
-
-    MLflow isn't imported yet: from here on it reports to nobody.
-    """
-    report_nothing()
+    """Return the configured address, else ``MLFLOW_TRACKING_URI``, else a SQLite file in the project."""
     return config.register_.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _own(project)
 
 

@@ -130,7 +130,7 @@ class Book:
     def take_channels(
         self, name: str, gradient: Tensor, bias: Tensor | None, *, axis: int = -1, epsilon: float = 0.0
     ) -> None:
-        """Book the share of a bias ``[channels]`` and ``epsilon`` times all that is carried on, in one pass."""
+        """Book the share of a bias ``[channels]`` and ``epsilon`` times all that is carried on; `close` enters it."""
         if bias is None and not epsilon:
             return
         if axis == 1 and gradient.ndim > 2:
@@ -143,8 +143,9 @@ class Book:
     def take_bias(self, name: str, gradient: Tensor, bias: Tensor) -> None:
         """Book the share of a bias that broadcasts against ``gradient``."""
         product = gradient * bias
-        self._enter(self.groups.total(product).double(), self.groups.total(product.abs()).double())
-        self._note(name, self.groups.total(product).double())
+        taken = self.groups.total(product).double()
+        self._enter(taken, self.groups.total(product.abs()).double())
+        self._note(name, taken)
 
     def take_epsilon(self, amount: Tensor) -> None:
         """Book what a stabiliser took from every sample."""

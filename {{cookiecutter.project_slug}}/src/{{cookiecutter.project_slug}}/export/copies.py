@@ -18,6 +18,7 @@ def without_copies(recorded: GraphModule) -> GraphModule:
     import torch
 
     aten = torch.ops.aten
+    # The last one isn't a view, but nobody changes a gradient in place.
     kinds = (aten.expand.default, aten.view.default, aten.slice.Tensor, aten.slice_backward.default)
     for kind in kinds:
         for node in recorded.graph.find_nodes(op="call_function", target=kind):

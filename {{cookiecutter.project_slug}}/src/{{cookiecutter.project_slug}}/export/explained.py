@@ -20,7 +20,7 @@ from ..models.contract import Model, TensorSpec
 from .copies import without_copies
 from .graph import frozen, graph_inputs, graph_outputs, quiet, why, write_graph
 from .relevance import bounds
-from .sums import decompositions
+from .sums import Sums
 
 if TYPE_CHECKING:
     from ..bundle import Relevance
@@ -205,10 +205,10 @@ def export_explained(
     """
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    arguments, sets = _batch(model), list[Any]()
+    arguments, sums = _batch(model), Sums()
 
     def recorded(*given: Tensor) -> tuple[Tensor, ...]:
-        sets[:] = [given[0].shape[0]]
+        sums.sets = given[0].shape[0]
         return explained.recorded(*given)
 
     with Explained(model, network, how) as explained:
@@ -216,8 +216,8 @@ def export_explained(
             found = explained(*arguments)
             # Weights are constants of the recorded graph.
             with quiet():
-                sums = decompositions(lambda: sets[0])
-                record = make_fx(recorded, sums, tracing_mode="symbolic", _allow_non_fake_inputs=True)
+                rules = sums.decompositions()
+                record = make_fx(recorded, rules, tracing_mode="symbolic", _allow_non_fake_inputs=True)
                 graph = without_copies(record(*arguments))
         except ExplainError:
             raise

@@ -8,35 +8,73 @@ is several times faster (see `sums_graph`).
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import onnx
     from torch import Tensor
 
-__all__ = ["decompositions", "losing", "translations"]
+__all__ = ["Sums", "losing", "translations"]
 
 
-def decompositions(sets: Callable[[], Any] = lambda: None) -> dict[Any, Any]:
-    """Return what ``make_fx`` is to record in place of torch's sums.
+class Sums:
+    """What ``make_fx`` is to record in place of torch's sums.
 
     Gathers have sums over rows in their backward pass: ``values[i]`` and ``values[i, j]``.
 
-    Parameters
+    Attributes
     ----------
     sets
-        Gives, while recording, the number of sets that rows belong to, one set after the other; None: to none.
+        Number of sets that rows belong to, one set after the other. Whoever records says it, as the size of what is
+        recorded; None: rows belong to no sets.
     """
-    import torch
 
-    aten = torch.ops.aten
-    return {
-        aten.index_add.default: functools.partial(_index_add, sets),
-        aten.index_put.default: functools.partial(_index_put, sets),
-        aten.sum.dim_IntList: _sum,
-        aten.bmm.default: _bmm,
-    }
+    def __init__(self) -> None:
+        self.sets: Any = None
+
+    def decompositions(self) -> dict[Any, Any]:
+        """Return the functions by the operators that they replace."""
+        import torch
+
+        aten = torch.ops.aten
+        return {
+            aten.index_add.default: self._index_add,
+            aten.index_put.default: self._index_put,
+            aten.sum.dim_IntList: _sum,
+            aten.bmm.default: _bmm,
+        }
+
+    def _index_add(self, values: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
+        dim %= values.ndim
+        source = source if alpha == 1 else source * alpha
+        if dim == 0 and values.ndim > 1 and self._shares(values.shape[0], index.shape[0]):
+            total: Tensor = _sum_rows()(values.flatten(1), index, source.flatten(1), self.sets)
+            return total.reshape(values.shape)
+        rows = index.reshape([-1 if axis == dim else 1 for axis in range(values.ndim)])
+        return values.scatter_add(dim, rows.expand(source.shape), source)
+
+    def _shares(self, *lengths: Any) -> bool:
+        """Say whether lengths are multiples of the number of sets, whatever the sizes are."""
+        from torch.fx.experimental.symbolic_shapes import statically_known_true
+
+        return self.sets is not None and all(statically_known_true(length % self.sets == 0) for length in lengths)
+
+    def _index_put(
+        self, values: Tensor, indices: Sequence[Tensor | None], source: Tensor, accumulate: bool = False
+    ) -> Any:
+        """Count the first axes through, as if they were one; other uses stay as they are."""
+        import torch
+
+        chosen = [index for index in indices if index is not None and index.dtype != torch.bool]
+        if not accumulate or len(chosen) != len(indices):
+            return NotImplemented
+        place, *others = [torch.where(at < 0, at + size, at) for size, at in zip(values.shape, chosen, strict=False)]
+        for size, at in zip(values.shape[1:], others, strict=False):
+            place = place * size + at
+        rest = values.shape[len(chosen) :]
+        rows = source.expand(*place.shape, *rest).reshape(-1, *rest)
+        return self._index_add(values.reshape(-1, *rest), 0, place.reshape(-1), rows).reshape(values.shape)
 
 
 def translations() -> dict[Any, Any]:
@@ -76,42 +114,6 @@ def _sum_rows() -> Any:
     operator = torch.library.custom_op("fair_hep::sum_rows", add, mutates_args=(), schema=schema)
     operator.register_fake(lambda values, index, source, sets: torch.empty_like(values))
     return torch.ops.fair_hep.sum_rows.default
-
-
-def _index_add(
-    sets: Callable[[], Any], values: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1
-) -> Tensor:
-    number, dim = sets(), dim % values.ndim
-    source = source if alpha == 1 else source * alpha
-    if dim == 0 and values.ndim > 1 and _shared(number, values.shape[0], index.shape[0]):
-        total: Tensor = _sum_rows()(values.flatten(1), index, source.flatten(1), number)
-        return total.reshape(values.shape)
-    rows = index.reshape([-1 if axis == dim else 1 for axis in range(values.ndim)])
-    return values.scatter_add(dim, rows.expand(source.shape), source)
-
-
-def _shared(sets: Any, *lengths: Any) -> bool:
-    """Say whether lengths are multiples of the number of sets, whatever the sizes are."""
-    from torch.fx.experimental.symbolic_shapes import statically_known_true
-
-    return sets is not None and all(statically_known_true(length % sets == 0) for length in lengths)
-
-
-def _index_put(
-    sets: Callable[[], Any], values: Tensor, indices: Sequence[Tensor | None], source: Tensor, accumulate: bool = False
-) -> Any:
-    """Count the first axes through, as if they were one; other uses stay as they are."""
-    import torch
-
-    chosen = [index for index in indices if index is not None and index.dtype != torch.bool]
-    if not accumulate or len(chosen) != len(indices):
-        return NotImplemented
-    place, *others = [torch.where(at < 0, at + size, at) for size, at in zip(values.shape, chosen, strict=False)]
-    for size, at in zip(values.shape[1:], others, strict=False):
-        place = place * size + at
-    rest = values.shape[len(chosen) :]
-    rows = source.expand(*place.shape, *rest).reshape(-1, *rest)
-    return _index_add(sets, values.reshape(-1, *rest), 0, place.reshape(-1), rows).reshape(values.shape)
 
 
 def _sum(values: Tensor, dims: Sequence[int] | None, keepdim: bool = False, *, dtype: Any = None) -> Any:

@@ -16,6 +16,8 @@ __all__ = ["sum_rows"]
 def sum_rows(values: FLOAT[...], index: INT64[...], source: FLOAT[...], sets: INT64) -> FLOAT[...]:
     """Add rows ``source [edges, columns]`` to ``values [rows, columns]`` at ``index [edges]``.
 
+    Rows and edges belong to ``sets`` sets of equal size, one after the other.
+
     As a product with zeros and ones, which takes ``elements`` times as many operations, but at the speed of a product
     of matrices; the zeros and ones take up to four times the memory of ``source``. Where sets have more elements, or an
     edge leaves its set: one element after the other.

@@ -16,8 +16,12 @@ def products(values: Tensor, weights: Tensor) -> Tensor:
     return (wide @ weights.repeat(3, 1, 1))[:, :, :]
 
 
+def numbers(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
 def test_copies_go_and_values_stay() -> None:
-    given = torch.randn(5, 4, 2, dtype=torch.float64), torch.randn(5, 2, 7, dtype=torch.float64)
+    given = numbers(5, 4, 2), numbers(5, 2, 7)
     recorded = make_fx(products, tracing_mode="symbolic")(*given)
     wanted, before = recorded(*given), len(recorded.graph.nodes)
     less = without_copies(recorded)
@@ -29,5 +33,5 @@ def test_copies_go_and_values_stay() -> None:
             assert node.args[0].target is not torch.ops.aten.view.default
     assert any(node.target is torch.ops.aten.expand.default for node in less.graph.nodes)
     torch.testing.assert_close(less(*given), wanted)
-    more = (torch.randn(2, 6, 2, dtype=torch.float64), torch.randn(2, 2, 3, dtype=torch.float64))
+    more = numbers(2, 6, 2), numbers(2, 2, 3)
     torch.testing.assert_close(less(*more), products(*more))

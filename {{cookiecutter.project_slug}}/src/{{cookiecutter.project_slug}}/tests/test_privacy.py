@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ..config import Config
-from ..privacy import REPORTS, report_nothing
+from ..privacy import SWITCHES, report_nothing
 from ..project import Project
 from .published import copy
 from .small import PACKAGE, environment
@@ -18,7 +18,7 @@ from .zenodo import Zenodo
 
 Bundled = tuple[Project, Config]
 #: In tests and in a continuous integration libraries keep quiet by themselves.
-QUIET = ("CI", "GITHUB_ACTIONS", "PYTEST_CURRENT_TEST", "PYTEST_VERSION", "XDG_CACHE_HOME", "DO_NOT_TRACK", *REPORTS)
+QUIET = ("CI", "GITHUB_ACTIONS", "PYTEST_CURRENT_TEST", "PYTEST_VERSION", "XDG_CACHE_HOME", "DO_NOT_TRACK", *SWITCHES)
 
 
 def asked(project: Project, home: Path, *arguments: str) -> None:
@@ -33,7 +33,7 @@ def asked(project: Project, home: Path, *arguments: str) -> None:
 
 
 def test_who_has_decided_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, *others = REPORTS
+    first, *others = SWITCHES
     monkeypatch.setenv(first, "0")
     for name in others:
         # Set first, so that it is as before at the end.
@@ -41,7 +41,7 @@ def test_who_has_decided_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     report_nothing()
     assert os.environ[first] == "0"
-    assert all(os.environ[name] == REPORTS[name] for name in others)
+    assert all(os.environ[name] == SWITCHES[name] for name in others)
 
 
 def test_a_loaded_model_reports_to_nobody(bundled: Bundled, zenodo: Zenodo, tmp_path: Path) -> None:

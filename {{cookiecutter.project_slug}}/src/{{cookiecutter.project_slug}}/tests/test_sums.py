@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from ..export.sums import decompositions, losing, translations
+from ..export.sums import Sums, losing, translations
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
@@ -42,7 +42,7 @@ SUMS: dict[str, Callable[[Tensor], Tensor]] = {
 @pytest.mark.parametrize("name", SUMS)
 def test_recorded_sums_have_the_same_values(name: str) -> None:
     values = numbers(4, 3, 2, seed=1)
-    recorded = make_fx(SUMS[name], decompositions())(values)
+    recorded = make_fx(SUMS[name], Sums().decompositions())(values)
     called = {str(node.target) for node in recorded.graph.nodes}
     assert "aten.scatter_add.default" in called
     assert not called & {"aten.index_add.default", "aten.index_put.default"}
@@ -55,7 +55,7 @@ def test_what_adds_nothing_up_stays_as_it_is() -> None:
     def written(v: Tensor) -> Tensor:
         return v.index_put((kept,), ROWS[:2]).index_put((ONE[:2],), ROWS[2:4])
 
-    torch.testing.assert_close(make_fx(written, decompositions())(values)(values), written(values))
+    torch.testing.assert_close(make_fx(written, Sums().decompositions())(values)(values), written(values))
 
 
 def scatter(name: str, **attributes: str) -> onnx.NodeProto:
@@ -81,7 +81,7 @@ def test_sums_over_axes_keep_their_values(dims: list[int]) -> None:
         products = v.reshape(4, 1, 6) @ other.reshape(4, 6, 1)
         return v.sum(dims), v.sum(dims, keepdim=True), products
 
-    recorded = make_fx(summed, decompositions())(values)
+    recorded = make_fx(summed, Sums().decompositions())(values)
     torch.testing.assert_close(recorded(values), summed(values), rtol=1e-12, atol=1e-12)
 
 
@@ -97,14 +97,15 @@ class Sent(torch.nn.Module):
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A graph of sums over rows that belong to sets, with every size free."""
     example = (torch.zeros(3, 7, 2), torch.zeros(3 * 5, dtype=torch.long), torch.zeros(3 * 5, 2))
-    sets: list[object] = []
+    sums = Sums()
 
     def recorded(rows: Tensor, index: Tensor, sent: Tensor) -> Tensor:
-        sets[:] = [rows.shape[0]]
+        sums.sets = rows.shape[0]
+        # So that the number of edges is known to be a multiple of that of the sets.
         edges = index.reshape(rows.shape[0], -1).flatten()
         return Sent()(rows, edges, sent.reshape(rows.shape[0], -1, sent.shape[1]).flatten(0, 1))
 
-    made = make_fx(recorded, decompositions(lambda: sets[0]), tracing_mode="symbolic")(*example)
+    made = make_fx(recorded, sums.decompositions(), tracing_mode="symbolic")(*example)
     path = tmp_path_factory.mktemp("sums") / "sums.onnx"
     any_size = ({0: DIM("sets"), 1: DIM("elements")}, {0: DIM.AUTO}, {0: DIM.AUTO})
     torch.onnx.export(

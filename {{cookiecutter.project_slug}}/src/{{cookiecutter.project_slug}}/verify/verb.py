@@ -74,7 +74,8 @@ def _tried(face: Face, stored: Stored, kept: Path) -> list[Check]:
     except ProjectError as error:
         log.error("%s: %s", face.name, error)
         write_text(file.with_suffix(".txt"), f"{error}\n")
-        return [Check(face.name, "everything", stored.examples.count, None, stored.examples.tolerance, 0, passed=False)]
+        count, tolerance = stored.examples.count, stored.examples.tolerance
+        return [Check(face.name, "answers", count, None, tolerance, 0, passed=False, reason=str(error))]
     checks = check_face(face.name, given, stored)
     if not all(check.passed for check in checks):
         bundle.write_arrays(file.with_suffix(".npz"), given)
