@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import subprocess
 import sys
@@ -123,6 +124,11 @@ def test_all_problems_are_reported_at_once() -> None:
 def test_check_digits_of_published_orcids() -> None:
     for orcid in ("0000-0002-1825-0097", "0000-0001-5109-3700", "0000-0002-1694-233X"):
         assert PRE.check_digit(orcid) == orcid[-1]
+
+
+def test_what_the_docstrings_show_is_true() -> None:
+    failed, tried = doctest.testmod(PRE)
+    assert tried and not failed
 
 
 def test_every_dependency_of_the_project_is_a_taken_name() -> None:

@@ -122,7 +122,9 @@ def fetch(
 
     Examples
     --------
-    >>> fetch("10.5281/zenodo.2603256", Path("data/raw/top"), choose=["test.h5"])  # doctest: +SKIP
+    One of the three files of the Top Tagging Reference Dataset::
+
+        fetch("10.5281/zenodo.2603256", Path("data/raw/top"), choose=["test.h5"])
     """
     doi, folder = normalise(doi), Path(folder)
     token = token_for(doi)

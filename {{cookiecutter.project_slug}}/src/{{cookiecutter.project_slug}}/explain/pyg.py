@@ -33,10 +33,16 @@ class LRP(ExplainerAlgorithm):
 
     Examples
     --------
-    >>> Explainer(
-    ...     model, LRP("epsilon"), explanation_type="model", node_mask_type="attributes", edge_mask_type="object",
-    ...     model_config={"mode": "multiclass_classification", "task_level": "graph", "return_type": "raw"},
-    ... )(x, edge_index)  # doctest: +SKIP
+    >>> from torch_geometric.explain import Explainer
+    >>> from torch_geometric.nn import GCNConv
+    >>> explainer = Explainer(
+    ...     GCNConv(4, 2), LRP("epsilon"),
+    ...     explanation_type="model", node_mask_type="attributes", edge_mask_type="object",
+    ...     model_config={"mode": "multiclass_classification", "task_level": "node", "return_type": "raw"},
+    ... )
+    >>> found = explainer(torch.rand(3, 4), torch.tensor([[0, 1, 2], [1, 2, 0]]))
+    >>> found.node_mask.shape, found.edge_mask.shape
+    (torch.Size([3, 4]), torch.Size([3]))
     """
 
     def __init__(

@@ -30,9 +30,10 @@ class GraphData(Dataset[Data]):
 
     Examples
     --------
-    >>> loader = DataLoader(GraphData(dataset, network, ["particles"]), batch_size=32)  # doctest: +SKIP
-    >>> for batch in loader:  # doctest: +SKIP
-    ...     logits = network.body.network(batch.x, batch.edge_index, batch.batch, batch.num_graphs)
+    With a data set and a network of the project::
+
+        for batch in DataLoader(GraphData(dataset, network, ["particles"]), batch_size=32):
+            logits = network.body.network(batch.x, batch.edge_index, batch.batch, batch.num_graphs)
     """
 
     def __init__(self, dataset: Any, network: GraphNetwork, inputs: list[str]) -> None:
