@@ -46,14 +46,14 @@ def answer(model: LoadedModel, examples: Any, parameters: Mapping[str, Any] | No
     """
     wanted = _parameters({} if parameters is None else parameters)
     columns = _columns(model.signature, examples)
-    if wanted["explain"]:
-        return [_told(one, int(wanted["top"]), edges=bool(wanted["edges"])) for one in model.explain(columns)]
-    scored = model.predict_each(columns)
-    for number, one in enumerate(scored):
+    found = model.explain(columns) if wanted["explain"] else model.predict_each(columns)
+    for number, one in enumerate(found):
         bad = [name for name, values in one.items() if not np.isfinite(values).all()]
         if bad:
             raise DataError(f"inputs[{number}]: the model's {', '.join(bad)} isn't finite; JSON has no word for it")
-    return [{name: values.tolist() for name, values in one.items()} for one in scored]
+    if wanted["explain"]:
+        return [_told(one, int(wanted["top"]), edges=bool(wanted["edges"])) for one in found]
+    return [{name: values.tolist() for name, values in one.items()} for one in found]
 
 
 def _parameters(given: Any) -> dict[str, bool | int]:

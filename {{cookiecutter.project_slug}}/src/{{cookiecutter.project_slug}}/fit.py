@@ -23,6 +23,7 @@ from .config import Config, TrainConfig
 from .data.batches import EpochSampler, epoch_loader, first, ordered_loader
 from .data.store import Store
 from .models.contract import Model
+from .privacy import report_nothing
 from .project import Project
 from .tracking import artifact_location, tracking_uri
 
@@ -216,6 +217,7 @@ class _History(Callback):
 
 
 def _mlflow_logger(project: Project, config: Config) -> Any:
+    report_nothing()
     from lightning.pytorch.loggers import MLFlowLogger
 
     logger = MLFlowLogger(

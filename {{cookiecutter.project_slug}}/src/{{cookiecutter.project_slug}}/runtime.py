@@ -21,7 +21,7 @@ import numpy as np
 from .bundle import EXPLAINED, MODEL, UNEXPLAINED, Signature, Tensor, read_signature
 from .errors import BundleError, DataError, MissingStepError, ProjectError
 from .inputs import Weights, cuts, examples, outside, pad
-from .session import session
+from .session import compute, session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -183,8 +183,7 @@ class LoadedModel:
         for piece, lengths, numbers in self._pieces(inputs, batch, first):
             shape = next(iter(piece.values())).shape
             weights = weigh([number - first for number in numbers], lengths, shape)
-            given = self._explained.run(names, {**piece, known.inputs[-1].name: weights})
-            values = dict(zip(names, given, strict=True))
+            values = compute(self._explained, names, {**piece, known.inputs[-1].name: weights})
             for row, (number, length) in enumerate(zip(numbers, lengths, strict=True)):
                 one = {
                     spec.name: values[spec.name][row][:length] if spec.set_axis else values[spec.name][row]
@@ -235,13 +234,12 @@ class LoadedModel:
         """Run the graph on arrays of the right shape and type, without any check."""
         names = [spec.name for spec in self.signature.outputs]
         try:
-            return dict(zip(names, self.session.run(names, dict(arrays)), strict=True))
-        except Exception as error:  # ONNX Runtime's own errors have no common public base
+            return compute(self.session, names, arrays)
+        except BundleError as error:
             if not self.signature.foreign:
                 raise
             # A graph of others may refuse what its signature doesn't tell of: an index, a smallest size.
-            line = " ".join(str(error).split())[:200]
-            raise DataError(f"inputs: the graph can't compute these: {line}") from error
+            raise DataError(f"inputs: {error}") from error
 
     def _pieces(
         self, inputs: Any, batch: int, first: int

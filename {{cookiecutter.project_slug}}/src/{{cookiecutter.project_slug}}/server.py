@@ -85,12 +85,24 @@ def application(model: LoadedModel, limits: Limits) -> Starlette:
         known = model.signature
         return JSONResponse({"model": known.model, "title": known.title, "version": known.version})
 
+    async def computed(body: dict[str, Any]) -> list[dict[str, Any]]:
+        """Answer when a place is free. A thread can't be stopped: its place stays taken if nobody waits any more."""
+        await free.acquire()
+        work = asyncio.ensure_future(asyncio.to_thread(answer, model, body["inputs"], body.get("params")))
+        work.add_done_callback(ended)
+        return await asyncio.shield(work)
+
+    def ended(work: asyncio.Future[Any]) -> None:
+        free.release()
+        # Asked for, so that asyncio doesn't complain of an error that nobody waits for.
+        work.cancelled() or work.exception()
+
     async def invocations(request: Request) -> Response:
         started, count = time.perf_counter(), 0
         try:
             body = _parsed(await _body(request, limits.megabytes))
-            async with asyncio.timeout(limits.seconds), free:
-                found = await asyncio.to_thread(answer, model, body["inputs"], body.get("params"))
+            async with asyncio.timeout(limits.seconds):
+                found = await computed(body)
             count = len(found)
             response = JSONResponse({"predictions": found})
         except TimeoutError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -13,9 +13,10 @@ from .errors import BundleError, MissingStepError
 from .privacy import report_nothing
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnxruntime
 
-__all__ = ["GPU", "onnx_runtime", "session"]
+__all__ = ["GPU", "compute", "onnx_runtime", "session"]
 
 #: What ONNX Runtime calls the place.
 GPU = "CUDAExecutionProvider"
@@ -65,6 +66,24 @@ def session(path: Path, *, threads: int = 0) -> onnxruntime.InferenceSession:
         _no_gpu.set()
         log.warning("no GPU can be used: computing on the CPU")
     return opened
+
+
+def compute(
+    opened: onnxruntime.InferenceSession, names: Sequence[str], arrays: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return the named outputs of a graph.
+
+    Raises
+    ------
+    BundleError
+        If ONNX Runtime can't compute them.
+    """
+    try:
+        return dict(zip(names, opened.run(names, dict(arrays)), strict=True))
+    except Exception as error:  # ONNX Runtime's own errors have no common public base
+        shapes = ", ".join(f"{name} {list(values.shape)}" for name, values in arrays.items())
+        line = " ".join(str(error).split())[-200:]
+        raise BundleError(f"the graph can't compute these ({shapes}): {line}") from error
 
 
 def _providers(available: Sequence[str]) -> list[str | tuple[str, dict[str, str]]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
+
+from ..errors import ExplainError
 
 __all__ = ["edge_sums", "frozen_graphs", "graphs_found", "share"]
 
@@ -46,33 +48,64 @@ def share(total: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def graphs_found(modules: Iterable[nn.Module], graphs: list[Tensor]) -> Iterator[None]:
-    """Note every graph that modules find: neighbours ``[sets, elements, k]``, -1 where there is none."""
-
-    def note(_: nn.Module, __: object, found: tuple[Tensor, Tensor]) -> None:
-        graphs.append(torch.where(found[1], found[0], -1))
-
-    with contextlib.ExitStack() as stack:
-        for module in modules:
-            stack.callback(module.register_forward_hook(note).remove)
-        yield
-
-
-@contextlib.contextmanager
-def frozen_graphs(modules: Iterable[nn.Module], graphs: Sequence[Tensor], kept: Tensor) -> Iterator[None]:
-    """Let modules find given graphs (as `graphs_found` notes them), less the edges of elements that aren't kept.
+def graphs_found(network: nn.Module, finders: Mapping[str, str]) -> Iterator[dict[str, Tensor]]:
+    """Note the graphs that a network finds in its last pass: neighbours ``[sets, elements, k]``, -1: no edge.
 
     Parameters
     ----------
-    modules
-        Modules that find graphs, each called once.
+    network
+        What is run.
+    finders
+        For every place with edges the name of the module that finds its graph.
+
+    Yields
+    ------
     graphs
-        Neighbours ``[sets, elements, k]`` for each of them, -1 where there is none.
+        The graph of every place, empty before the first pass.
+
+    Raises
+    ------
+    ExplainError
+        If a module finds more than one graph in a pass, so that it isn't known which place has which.
+    """
+    graphs: dict[str, Tensor] = {}
+
+    def noted(place: str, finder: str) -> Callable[..., None]:
+        def note(_: nn.Module, __: object, found: tuple[Tensor, Tensor]) -> None:
+            if place in graphs:
+                raise ExplainError(
+                    f"edges: {finder!r} finds several graphs in one pass, and it isn't known which is that of "
+                    f"{place!r}: give every place a module of its own that finds its graph"
+                )
+            graphs[place] = torch.where(found[1], found[0], -1)
+
+        return note
+
+    with contextlib.ExitStack() as stack:
+        stack.callback(network.register_forward_pre_hook(lambda *_: graphs.clear()).remove)
+        for place, finder in finders.items():
+            stack.callback(network.get_submodule(finder).register_forward_hook(noted(place, finder)).remove)
+        yield graphs
+
+
+@contextlib.contextmanager
+def frozen_graphs(
+    network: nn.Module, finders: Mapping[str, str], graphs: Mapping[str, Tensor], kept: Tensor
+) -> Iterator[None]:
+    """Let a network find given graphs (as `graphs_found` notes them), less the edges of elements that aren't kept.
+
+    Parameters
+    ----------
+    network, finders
+        As of `graphs_found`.
+    graphs
+        Neighbours ``[sets, elements, k]`` for every place, -1 where there is none.
     kept
         Elements that stay ``[sets, elements]``.
     """
     with contextlib.ExitStack() as stack:
-        for module, graph in zip(modules, graphs, strict=True):
+        for place, finder in finders.items():
+            graph, module = graphs[place], network.get_submodule(finder)
             index = graph.clamp(min=0)
             ends = kept[:, None, :].expand(-1, index.shape[1], -1).gather(2, index)
             answer = (index, (graph >= 0) & ends & kept[..., None])

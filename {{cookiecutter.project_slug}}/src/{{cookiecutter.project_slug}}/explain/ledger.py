@@ -35,12 +35,24 @@ class Groups:
         sets, whether flattened or not.
     owners
         For graphs of different sizes: sample of every node ``[nodes]``, of every edge ``[edges]``, …; a tensor is
-        matched by the length of its first axis.
+        matched by the length of its first axis. What has a row for each sample, as a pooled tensor has, needs none.
+
+    Raises
+    ------
+    ExplainError
+        If two owners of the same length differ.
     """
 
     def __init__(self, samples: int, owners: Sequence[Tensor] = ()) -> None:
         self.samples = samples
-        self.owners = {len(owner): owner for owner in owners}
+        self.owners: dict[int, Tensor] = {}
+        for owner in [*owners, *(torch.arange(samples, device=owner.device) for owner in owners[:1])]:
+            known = self.owners.setdefault(len(owner), owner)
+            if samples > 1 and not torch.equal(known, owner):
+                raise ExplainError(
+                    f"groups: {len(owner)} rows belong to samples in two ways, and a tensor tells only "
+                    "how many there are: explain other graphs together, or one at a time"
+                )
 
     def columns(self, values: Tensor) -> Tensor:
         """Sum ``[rows, ..., columns]`` over everything but sample and column: ``[samples, columns]``."""
@@ -51,7 +63,7 @@ class Groups:
             owner = self.owners[values.shape[0]]
             rows = values.reshape(values.shape[0], -1, columns).sum(1)
             return rows.new_zeros(self.samples, columns).index_add(0, owner, rows)
-        if values.shape[0] % self.samples:
+        if self.owners or values.shape[0] % self.samples:
             raise ExplainError(
                 f"a tensor with {values.shape[0]} rows can't be shared among {self.samples} samples: pass groups= with "
                 "the sample of every row"

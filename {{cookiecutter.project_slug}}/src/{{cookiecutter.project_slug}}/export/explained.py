@@ -20,6 +20,7 @@ from ..models.contract import Model, TensorSpec
 from .copies import without_copies
 from .graph import frozen, graph_inputs, graph_outputs, quiet, why, write_graph
 from .relevance import bounds
+from .sizes import hold_recorded
 from .sums import Sums
 
 if TYPE_CHECKING:
@@ -121,7 +122,6 @@ class Explained:
         self.names = [spec.name for spec in graph_inputs(model)]
         self.edges = dict(model.edges(network))
         self.body = network.get_submodule("body")
-        self.graphs = [self.body.get_submodule(graph) for graph in self.edges.values()]
         self.explainer = Explainer(
             self.body,
             how.composite,
@@ -154,8 +154,7 @@ class Explained:
         with torch.no_grad():
             values = features(**dict(zip(self.names, inputs, strict=True)))
         values = values if isinstance(values, tuple) else (values,)
-        graphs: list[Tensor] = []
-        with graphs_found(self.graphs, graphs):
+        with graphs_found(self.body, self.edges) as graphs:
             found = explain(values, target)
         sizes = [spec.sizes[spec.axes[-1]] for spec in self.model.outputs]
         outputs = list(torch.split(found.outputs, sizes, -1))
@@ -163,9 +162,7 @@ class Explained:
         book = found.ledger
         ledger = torch.stack([book.bias, book.epsilon, book.lost, book.scale], 1)
         probabilities = [torch.softmax(outputs[number], -1) for number in logits]
-        # The recording pass of a first batch finds the graphs once more: the last ones count.
-        edges = zip(self.edges, graphs[len(graphs) - len(self.edges) :], strict=True)
-        parts = [part for place, graph in edges for part in _edges(found.places[place], graph)]
+        parts = [part for place in self.edges for part in _edges(found.places[place], graphs[place])]
         return (*outputs, *probabilities, found.relevance, ledger, *parts)
 
 
@@ -219,7 +216,8 @@ def export_explained(
                 rules = sums.decompositions()
                 record = make_fx(recorded, rules, tracing_mode="symbolic", _allow_non_fake_inputs=True)
                 graph = without_copies(record(*arguments))
-        except ExplainError:
+            hold_recorded(graph, explained_inputs(model), path.name)
+        except (ExplainError, ModelError):
             raise
         except Exception as error:  # whatever torch's tracer stumbles over
             raise ModelError(f"{path.name}: {how.composite} can't be recorded: {why(error)}") from error
@@ -246,5 +244,5 @@ def _batch(model: Model) -> tuple[Tensor, ...]:
         arguments.append(values)
     target = explained_inputs(model)[-1]
     shape = [sizes[number] if axis in target.dynamic else target.sizes[axis] for number, axis in enumerate(target.axes)]
-    weights = torch.tensor(model.target(), dtype=arguments[0].dtype)
+    weights = torch.tensor(model.target(), dtype=getattr(torch, target.dtype))
     return (*arguments, weights.expand(shape).contiguous())

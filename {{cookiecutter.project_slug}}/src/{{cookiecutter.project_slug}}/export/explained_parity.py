@@ -20,9 +20,9 @@ from torch import nn
 
 from ..errors import BundleError
 from ..explain.ledger import TOLERANCE
-from ..runtime import session
+from ..session import compute, session
 from .explained import LEDGER, RELEVANCE, TARGET, Explained, explained_inputs, explained_outputs
-from .parity import Parity, difference, double_precision, shapes
+from .parity import Parity, difference, double_precision, doubled, shapes
 
 if TYPE_CHECKING:
     from ..bundle import Relevance, Tensor
@@ -57,7 +57,7 @@ def compare_explained(
     Raises
     ------
     BundleError
-        If relevances differ by more, or a ledger stays open.
+        If relevances differ by more, a ledger stays open, or ONNX Runtime can't compute a shape.
     """
     opened = session(graph)
     names = [value.name for value in opened.get_outputs()]
@@ -66,10 +66,10 @@ def compare_explained(
     for case, batch in shapes(inputs, arrays):
         weights = default_target(model, how.target, next(iter(batch.values())))
         given = {**batch, TARGET: weights}
-        theirs = dict(zip(names, opened.run(names, given), strict=True))
+        theirs = compute(opened, names, given)
         ours = [_engine(model, rounded, how, given, names) for rounded in roundings]
         with double_precision():
-            true = _engine(model, exact, how, {k: v.astype(np.float64) for k, v in given.items()}, names)
+            true = _engine(model, exact, how, doubled(given), names)
         parity, steady = _compared(case, theirs, ours, true, how.tolerance)
         found.append(parity)
         determined = {name: values[steady] for name, values in theirs.items()}
@@ -92,7 +92,7 @@ def unsteady(model: Model, network: nn.Module, how: Relevance, arrays: Arrays) -
     singles = [_engine(model, rounded, how, given, names) for rounded in _roundings(network)]
     with double_precision():
         exact = copy.deepcopy(network).double()
-        double = _engine(model, exact, how, {k: v.astype(np.float64) for k, v in given.items()}, names)
+        double = _engine(model, exact, how, doubled(given), names)
     doubtful = _undetermined([_apart(single, double) for single in singles], how.tolerance)
     return [int(number) for number in np.flatnonzero(doubtful)]
 
@@ -101,7 +101,7 @@ def default_target(model: Model, target: Sequence[float], values: np.ndarray) ->
     """Return the weights of what is explained for every example of a batch, and for each of its elements."""
     spec = explained_inputs(model)[-1]
     shape = [size for size, axis in zip(values.shape, spec.axes, strict=False) if axis in spec.dynamic]
-    return np.broadcast_to(np.asarray(target, values.dtype), (*shape, len(target))).copy()
+    return np.broadcast_to(np.asarray(target, spec.dtype), (*shape, len(target))).copy()
 
 
 def ledger_error(outputs: Arrays, weights: np.ndarray, names: Sequence[str]) -> float:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..errors import ExplainError, ModelError
 from ..explain import folded
 from ..models.contract import Model, TensorSpec
+from .sizes import hold_program
 from .sums import losing, translations
 
 if TYPE_CHECKING:
@@ -164,16 +165,18 @@ def write_graph(
             )
         except (torch.onnx.OnnxExporterError, torch._dynamo.exc.TorchDynamoException) as error:
             raise ModelError(f"{name}: doesn't export to ONNX: {why(error)}") from error
-    proto = program.model_proto  # type: ignore[union-attr]
+    assert program is not None and program.exported_program is not None
+    hold_program(program.exported_program, inputs, name)
+    proto = program.model_proto
     _tidy(proto, outputs, metadata)
     try:
         onnx.checker.check_model(proto, full_check=True)
     except Exception as error:  # the checker's errors have no common public base
         raise ModelError(f"{name}: doesn't pass ONNX's check: {' '.join(str(error).split())[:300]}") from error
-    if lost := losing(proto.graph):
+    if lost := losing(proto):
         raise ModelError(
-            f"{name}: sums rows with index_add or index_put(accumulate=True) ({lost[0]}), and ONNX Runtime's threads "
-            "may lose terms of such sums; write scatter_add instead"
+            f"{name}: sums rows with index_add or index_put(accumulate=True), or, explained, takes some by x[i, :, j] "
+            f"({lost[0]}), and ONNX Runtime's threads may lose terms of such sums; write scatter_add, or gather instead"
         )
     onnx.save_model(proto, path)
 

@@ -23,7 +23,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import BundleError
-from ..session import onnx_runtime
+from ..session import compute, onnx_runtime
 
 if TYPE_CHECKING:
     import onnx
@@ -38,6 +38,7 @@ __all__ = [
     "compare_shapes",
     "difference",
     "double_precision",
+    "doubled",
     "forward",
     "near_ties",
     "shapes",
@@ -202,7 +203,7 @@ def near_ties(network: Published, arrays: Mapping[str, np.ndarray]) -> list[int]
 def _near(network: Published, exact: Published, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     outputs, single = forward(network, arrays, keep=True)
     with double_precision():
-        _, double = forward(exact, {name: values.astype(np.float64) for name, values in arrays.items()}, keep=True)
+        _, double = forward(exact, doubled(arrays), keep=True)
     doubtful = [
         _close(a, b, k) | (first != second).any(-1)
         for a, b, k, first, second in zip(
@@ -222,6 +223,11 @@ def double_precision() -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(before)
+
+
+def doubled(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return inputs in double precision; those that are no floating-point numbers stay what they are."""
+    return {k: v.astype(np.float64) if np.issubdtype(v.dtype, np.floating) else v for k, v in arrays.items()}
 
 
 def shapes(inputs: Sequence[Tensor], arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
@@ -334,7 +340,8 @@ class _Probe:
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
         wanted = [*self.outputs, *(name for pair in self.choices for name in pair)]
-        values = self.session.run(wanted, dict(arrays))
+        given = compute(self.session, wanted, arrays)
+        values = [given[name] for name in wanted]
         outputs, rest = values[: len(self.outputs)], values[len(self.outputs) :]
         return outputs, [_sets(a, b) for a, b in zip(rest[::2], rest[1::2], strict=True)]
 

@@ -21,7 +21,7 @@ __all__ = ["Sums", "losing", "translations"]
 class Sums:
     """What ``make_fx`` is to record in place of torch's sums.
 
-    Gathers have sums over rows in their backward pass: ``values[i]`` and ``values[i, j]``.
+    Gathers have sums over rows in their backward pass: ``values[i]``, ``values[i, j]`` and ``values[:, i]``.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Sums:
         }
 
     def _index_add(self, values: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
-        dim %= values.ndim
+        dim, index = dim % values.ndim, index.long()
         source = source if alpha == 1 else source * alpha
         if dim == 0 and values.ndim > 1 and self._shares(values.shape[0], index.shape[0]):
             total: Tensor = _sum_rows()(values.flatten(1), index, source.flatten(1), self.sets)
@@ -63,18 +63,21 @@ class Sums:
     def _index_put(
         self, values: Tensor, indices: Sequence[Tensor | None], source: Tensor, accumulate: bool = False
     ) -> Any:
-        """Count the first axes through, as if they were one; other uses stay as they are."""
+        """Count axes with indices, one after the other, through, as if they were one; other uses stay as they are."""
         import torch
 
-        chosen = [index for index in indices if index is not None and index.dtype != torch.bool]
-        if not accumulate or len(chosen) != len(indices):
+        first = next((axis for axis, index in enumerate(indices) if index is not None), 0)
+        chosen = [at for at in indices[first:] if at is not None and at.dtype not in (torch.bool, torch.uint8)]
+        if not accumulate or len(chosen) != len(indices) - first:
             return NotImplemented
-        place, *others = [torch.where(at < 0, at + size, at) for size, at in zip(values.shape, chosen, strict=False)]
-        for size, at in zip(values.shape[1:], others, strict=False):
+        last = first + len(chosen)
+        before, sizes, rest = values.shape[:first], values.shape[first:last], values.shape[last:]
+        place, *others = [torch.where(at < 0, at + size, at) for size, at in zip(sizes, chosen, strict=True)]
+        for size, at in zip(sizes[1:], others, strict=True):
             place = place * size + at
-        rest = values.shape[len(chosen) :]
-        rows = source.expand(*place.shape, *rest).reshape(-1, *rest)
-        return self._index_add(values.reshape(-1, *rest), 0, place.reshape(-1), rows).reshape(values.shape)
+        rows = source.expand(*before, *place.shape, *rest).reshape(*before, -1, *rest)
+        flat = values.reshape(*before, -1, *rest)
+        return self._index_add(flat, first, place.reshape(-1), rows).reshape(values.shape)
 
 
 def translations() -> dict[Any, Any]:
@@ -84,18 +87,19 @@ def translations() -> dict[Any, Any]:
     return {_sum_rows(): sum_rows}
 
 
-def losing(graph: onnx.GraphProto) -> list[str]:
-    """Return the names of operators, inner graphs included, of whose sums ONNX Runtime may lose terms."""
+def losing(model: onnx.ModelProto) -> list[str]:
+    """Return the names of operators, inner graphs and functions included, of whose sums ONNX Runtime may lose terms."""
     return [
         node.name or node.output[0]
-        for node in _nodes(graph)
+        for part in (model.graph, *model.functions)
+        for node in _nodes(part)
         if node.op_type == "ScatterND"
         and any(one.name == "reduction" and one.s not in (b"", b"none") for one in node.attribute)
     ]
 
 
-def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    for node in graph.node:
+def _nodes(part: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.NodeProto]:
+    for node in part.node:
         yield node
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):

@@ -48,7 +48,7 @@ def copy_graph(source: Path, target: Path) -> None:
         model = onnx.load(source, load_external_data=False)
         if not model.graph.node:
             raise BundleError(f"{source.name}: got a graph without any operator, expected an ONNX model")
-        if lost := losing(model.graph):
+        if lost := losing(model):
             raise BundleError(
                 f"{source.name}: adds up in ScatterND ({lost[0]}), and ONNX Runtime's threads may lose terms of such "
                 "sums; whoever has the source can export it with scatter_add in the place of index_add"

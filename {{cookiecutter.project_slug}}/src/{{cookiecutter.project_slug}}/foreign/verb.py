@@ -16,7 +16,7 @@ from ..errors import BundleError, DataError, MissingStepError
 from ..files import new_folder, sha256, write_json, write_text
 from ..metadata import describe
 from ..project import Project
-from ..session import session
+from ..session import compute, session
 from .about import About, load_about
 from .answers import Arrays, answers, check_counts, read_inputs
 from .card import missing
@@ -130,10 +130,9 @@ def _tensors(given: _Given) -> tuple[list[Tensor], list[Tensor], Arrays]:
     tried = {name: values[:room] for name, values in arrays.items()}
     names = [value.name for value in opened.get_outputs()]
     try:
-        raw = dict(zip(names, opened.run(names, tried), strict=True))
-    except Exception as error:  # ONNX Runtime's own errors have no common public base
-        line = " ".join(str(error).split())[:200]
-        raise BundleError(f"{given.onnx.name}: ONNX Runtime can't compute the examples: {line}") from error
+        raw = compute(opened, names, tried)
+    except BundleError as error:
+        raise BundleError(f"{given.onnx.name}: {error}") from error
     check_counts(raw, len(next(iter(tried.values()))))
     ranks = {name: values.ndim for name, values in raw.items()}
     outputs = described(opened.get_outputs(), given.known.outputs, first=inputs[0].axes[0], ranks=ranks)

@@ -244,7 +244,8 @@ class Model(ABC):
         """Name the places of the body where edges have messages, each with the module that finds their graph.
 
         A message ``[rows, k, channels]`` belongs to every neighbour that the module returns: its outputs are positions
-        ``[sets, elements, k]`` and which of them exist. A network without edges has none.
+        ``[sets, elements, k]`` and which of them exist. It finds one graph in a pass; places may share it. A network
+        without edges has none.
         """
         return {}
 

@@ -181,8 +181,8 @@ def all_graphs(features: Tensor, index: Tensor, valid: Tensor, mask: Tensor) -> 
             torch.where(valid, there, nowhere).flatten(),
         ]
     )
-    x = torch.cat([features, torch.zeros_like(features[:, :1])], 1)
-    outside = torch.cat([~mask, torch.ones_like(mask[:, :1])], 1)
+    x = torch.cat([features, features.new_zeros(sets, 1, features.shape[2])], 1)
+    outside = torch.cat([~mask, mask.new_ones(sets, 1)], 1)
     batch = 2 * torch.arange(sets, device=mask.device)[:, None] + outside.to(torch.long)
     return x.flatten(0, 1), edge_index, batch.flatten()
 

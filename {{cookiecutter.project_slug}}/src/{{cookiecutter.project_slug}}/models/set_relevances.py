@@ -198,8 +198,7 @@ def _explain_batch(work: Work, explainer: Any, inputs: Mapping[str, Tensor]) -> 
             "an element in, an element out"
         )
     places = model.edges(network)
-    graphs: list[Tensor] = []
-    with graphs_found([network.body.get_submodule(finder) for finder in places.values()], graphs):
+    with graphs_found(network.body, places) as graphs:
         found = explainer(*values, target=work.target)
     ledger = {f"ledger/{n}": getattr(found.ledger, n).numpy() for n in ("inputs", "bias", "epsilon", "lost", "error")}
     result = {
@@ -210,8 +209,8 @@ def _explain_batch(work: Work, explainer: Any, inputs: Mapping[str, Tensor]) -> 
         "element/input": cut[name].numpy(),
         "element/relevance": found.relevance.numpy(),
     }
-    # The recording pass of the first batch finds the graphs once more: the last ones count.
-    for number, (place, graph) in enumerate(zip(places, graphs[len(graphs) - len(places) :], strict=True)):
+    for number, place in enumerate(places):
+        graph = graphs[place]
         total, signed = found.places[place].reshape(2, *graph.shape)
         result[f"edge{number}/neighbour"] = graph.numpy().astype(np.int32)
         result[f"edge{number}/share"] = share(total).float().numpy()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.explain import Explainer, fidelity
 from torch_geometric.nn import (
+    EdgeConv,
     GATConv,
     GCNConv,
     GINConv,
@@ -205,6 +206,32 @@ def test_rows_that_belong_to_nobody_are_refused() -> None:
     batch = torch.tensor([0, 0, 0, 1, 1, 1, 1])
     with pytest.raises(ExplainError, match="pass groups="):
         explain(network, (START, EDGES, batch), TARGET)
+
+
+def test_rows_of_a_third_kind_are_refused() -> None:
+    torch.manual_seed(0)
+    first, second = (nn.Sequential(nn.Linear(2 * width, 5), nn.ReLU()) for width in (4, 5))
+    network = Graphs(EdgeConv(first, aggr="mean"), EdgeConv(second, aggr="mean"))
+    batch = torch.tensor([0, 0, 0, 1, 1, 1, 1])
+    edges = torch.tensor([[0, 1, 2, 3, 4, 5, 6, 3, 4, 5], [1, 2, 0, 4, 5, 6, 3, 5, 6, 3]])
+    owners = [batch, batch[edges[1]]]
+    assert explain(network, (START, edges, batch), TARGET, groups=owners).ledger.closes(torch.float64)
+    # Without owners of their own, ten edges would be shared in halves.
+    with pytest.raises(ExplainError, match="a tensor with 10 rows can't be shared among 2 samples: pass groups="):
+        explain(network, (START, edges, batch), TARGET, groups=[batch])
+
+
+def test_two_kinds_of_rows_that_only_differ_by_their_owners_are_refused() -> None:
+    torch.manual_seed(0)
+    network = NETWORKS["GCN"]()
+    batch = torch.tensor([0, 0, 0, 1, 1, 1, 1])
+    cycle = torch.stack([torch.arange(NODES), (torch.arange(NODES) + 1) % NODES])
+    with pytest.raises(ExplainError, match="7 rows belong to samples in two ways"):
+        explain(network, (START, cycle, batch), TARGET, groups=[batch, batch[cycle[1]]])
+    # A pooled tensor has two rows as well.
+    two = torch.tensor([[0, 1], [1, 2]])
+    with pytest.raises(ExplainError, match="2 rows belong to samples in two ways"):
+        explain(network, (START, two, batch), TARGET, groups=[batch, batch[two[1]]])
 
 
 class GravNet(MessagePassing):

@@ -75,6 +75,15 @@ def test_outputs_are_those_of_the_plain_graph(model: LoadedModel, values: np.nda
             np.testing.assert_allclose(explained[name], wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_nothing_has_an_answer_and_no_relevance(model: LoadedModel, values: np.ndarray) -> None:
+    alone, beside = model.explain([values[0][:0]])[0], model.explain([values[0][:0], real(values[1])])[0]
+    assert alone["relevance"].shape == beside["relevance"].shape == (0, len(MODEL.features.columns))
+    for name, wanted in model.predict_each([values[0][:0]])[0].items():
+        assert np.isfinite(wanted).all()
+        for found in (alone, beside):
+            np.testing.assert_allclose(found[name], wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_threads_change_nothing(bundled: Bundled, model: LoadedModel, values: np.ndarray) -> None:
     several = load(bundled[0].bundle, threads=2)
     examples = [real(example) for example in values]
@@ -153,7 +162,7 @@ def test_the_graph_says_what_it_is_and_stays_within_plain_onnx(bundled: Bundled,
     assert not proto.functions
     assert path.stat().st_size < 4 * 2**20
     # ONNX Runtime adds in several threads there, and terms of the same index may be lost.
-    assert losing(proto.graph) == []
+    assert losing(proto) == []
     told = {entry.key: entry.value for entry in proto.metadata_props}
     assert json.loads(told["explanation"])["composite"] == "epsilon"
     known = model.signature.explained

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from ..project import Project
 from ..register import run as register
 from ..serve import Server, run, started
 from ..verify.verb import run as verify
+from .containers import free_port
 from .published import EXAMPLES, copy
 from .small import PACKAGE, environment
 
@@ -43,12 +43,6 @@ def registered(bundled: tuple[Project, Config], tmp_path_factory: pytest.TempPat
 def server(registered: Project, bundled: tuple[Project, Config]) -> Iterator[Server]:
     with started(registered, bundled[1], port=free_port()) as running:
         yield running
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def post(url: str, body: bytes) -> tuple[int, dict[str, Any]]:

@@ -21,14 +21,14 @@ def network() -> Any:
 
 def test_a_frozen_graph_without_removals_changes_nothing(network: Any) -> None:
     inputs = network.features(**{name: MODEL.example(6, 0)[name] for name in ("particles", "axis")})
-    graphs: list[torch.Tensor] = []
-    with graphs_found(network.body.graphs, graphs):
+    finders = network.body.edges()
+    with graphs_found(network.body, finders) as graphs:
         network.body(*inputs)
-    with torch.no_grad(), frozen_graphs(network.body.graphs, graphs, inputs[2]):
+    with torch.no_grad(), frozen_graphs(network.body, finders, graphs, inputs[2]):
         frozen = network.body(*inputs)
     assert torch.equal(frozen, network.body(*inputs))
     kept = inputs[2] & (torch.arange(inputs[2].shape[1]) % 2 == 0)
-    with torch.no_grad(), frozen_graphs(network.body.graphs, graphs, kept):
+    with torch.no_grad(), frozen_graphs(network.body, finders, graphs, kept):
         halved = network.body(inputs[0], inputs[1], kept)
     assert not torch.allclose(halved, network.body(inputs[0], inputs[1], kept))
 

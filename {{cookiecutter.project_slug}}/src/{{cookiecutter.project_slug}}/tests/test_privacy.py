@@ -13,7 +13,7 @@ from ..config import Config
 from ..privacy import SWITCHES, report_nothing
 from ..project import Project
 from .published import copy
-from .small import PACKAGE, environment
+from .small import OVERRIDES, PACKAGE, environment
 from .zenodo import Zenodo
 
 Bundled = tuple[Project, Config]
@@ -50,6 +50,19 @@ def test_a_loaded_model_reports_to_nobody(bundled: Bundled, zenodo: Zenodo, tmp_
     assert zenodo.refused == []
     # What ONNX Runtime would send lies in a cache first.
     assert [str(path) for path in (tmp_path / "home").rglob("*")] == []
+
+
+def test_a_training_from_python_reports_to_nobody(bundled: Bundled, zenodo: Zenodo, tmp_path: Path) -> None:
+    project, _ = copy(bundled, tmp_path / "project")
+    code = f"""
+from pathlib import Path
+from {PACKAGE} import train
+from {PACKAGE}.config import load_config
+from {PACKAGE}.project import load_project
+train.run(load_project(), load_config(Path("configs/quick.yaml"), {[*OVERRIDES]!r}))
+"""
+    asked(project, tmp_path / "home", "-c", code)
+    assert zenodo.refused == []
 
 
 def test_a_registration_reports_to_nobody(bundled: Bundled, zenodo: Zenodo, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,10 +19,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import uvicorn
 
 from .. import bundle, models
 from ..config import Config
 from ..project import Project
+from ..runtime import load
+from ..server import Limits, application
+from .containers import free_port
 from .small import NAME, PACKAGE, environment
 
 Bundled = tuple[Project, Config]
@@ -34,9 +37,7 @@ INPUT = MODEL.inputs[0].name
 @contextmanager
 def serving(project: Project, **variables: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Start the server; give its address, and stop it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", f"{PACKAGE}.server", str(project.bundle), "--port", str(port)],
         env={**environment(project), **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -171,6 +172,41 @@ def test_size_and_time_have_limits(bundled: Bundled, examples: list[Any]) -> Non
         assert status == 503
         assert "no answer within 0.001 s" in answer["message"]
         assert _answers(url)
+
+
+def test_what_nobody_waits_for_any_more_keeps_its_place(
+    bundled: Bundled, examples: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVE_PARALLEL", "1")
+    monkeypatch.setenv("SERVE_TIMEOUT", "0.2")
+    running, most, ended = 0, 0, threading.Semaphore(0)
+    lock = threading.Lock()
+
+    def slow(*_: Any) -> list[Any]:
+        nonlocal running, most
+        with lock:
+            running, most = running + 1, max(most, running + 1)
+        time.sleep(0.5)
+        with lock:
+            running -= 1
+        ended.release()
+        return []
+
+    monkeypatch.setattr(f"{application.__module__}.answer", slow)
+    app = application(load(bundled[0].bundle, threads=1), Limits())
+    port = free_port()
+    own = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
+    thread, url = threading.Thread(target=own.run), f"http://127.0.0.1:{port}"
+    thread.start()
+    try:
+        while not _answers(url):
+            time.sleep(0.05)
+        assert [post(url, {"inputs": examples[:1]})[0] for _ in range(3)] == [503] * 3
+        assert ended.acquire(timeout=30)
+    finally:
+        own.should_exit = True
+        thread.join()
+    assert most == 1
 
 
 def test_a_wrong_setting_or_a_damaged_bundle_ends_in_one_line(bundled: Bundled, tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ import pytest
 
 from .. import bundle
 from ..config import Config
+from ..errors import BundleError
 from ..project import Project
 from ..runtime import load
-from ..session import GPU, _providers, session
+from ..session import GPU, _providers, compute, session
 from ..stored import Stored
 
 Bundled = tuple[Project, Config]
@@ -43,6 +44,14 @@ def test_a_runtime_for_gpus_without_one_computes_on_the_cpu_and_says_so(
     if GPU not in opened.get_providers():
         assert caplog.messages[len(alone) :] == ["no GPU can be used: computing on the CPU"]
         assert opened.get_providers() == [CPU]
+
+
+def test_what_a_graph_cannot_compute_is_one_line(bundled: Bundled) -> None:
+    opened = session(bundled[0].bundle / bundle.MODEL, threads=1)
+    arrays = {value.name: np.zeros((2, 3, 99), np.float32) for value in opened.get_inputs()}
+    with pytest.raises(BundleError, match=r"^the graph can't compute these \(.*\[2, 3, 99\]\): .*99") as caught:
+        compute(opened, [value.name for value in opened.get_outputs()], arrays)
+    assert "\n" not in str(caught.value)
 
 
 def test_it_is_imported_in_one_place() -> None:

@@ -21,6 +21,8 @@ def numbers(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+#: Takes indices of inner axes too, as the way back of a gather does.
+index_put = torch.ops.aten.index_put
 #: An axis of any length.
 DIM = torch.export.Dim
 ONE, TWO = torch.tensor([0, 2, 2, -1, 0]), torch.tensor([1, 1, 1, -2, 0])
@@ -33,9 +35,13 @@ SUMS: dict[str, Callable[[Tensor], Tensor]] = {
     "one index": lambda v: v.index_put((ONE,), ROWS, accumulate=True),
     "a table of indices": lambda v: v.index_put((TABLE,), TABLES, accumulate=True),
     "two indices": lambda v: v.index_put((ONE, TWO), PAIRS, accumulate=True),
+    "an inner index": lambda v: index_put(v, [None, TWO], COLUMNS, True),
+    "inner indices": lambda v: index_put(v, [None, TWO, ONE % 2], COLUMNS[..., 0], True),
+    "indices of 32 bits": lambda v: v.index_add(0, (ONE % 4).int(), ROWS),
     "indices that are broadcast": lambda v: v.index_put((TABLE[:, :1], TWO[None, :3]), PAIRS[0], accumulate=True),
     "all axes": lambda v: v.index_put((ONE, TWO, TWO), PAIRS[:, 0], accumulate=True),
     "the way back of a gather": torch.func.grad(lambda x: (x[ONE, TWO] * PAIRS).sum()),
+    "the way back of an inner gather": torch.func.grad(lambda x: (x[:, TWO] * COLUMNS).sum()),
 }
 
 
@@ -62,15 +68,16 @@ def scatter(name: str, **attributes: str) -> onnx.NodeProto:
     return helper.make_node("ScatterND", ["data", "places", "updates"], [name], name=name, **attributes)
 
 
-def test_sums_that_threads_may_lose_are_found_in_inner_graphs_too() -> None:
+def test_sums_that_threads_may_lose_are_found_in_inner_graphs_and_functions_too() -> None:
     value = helper.make_tensor_value_info("inner", TensorProto.FLOAT, [4])
     inner = helper.make_graph([scatter("inner", reduction="add")], "branch", [], [value])
     choice = helper.make_node("If", ["condition"], ["out"], then_branch=inner, else_branch=inner)
     nodes = [scatter("plain"), scatter("none", reduction="none"), scatter("outer", reduction="max"), choice]
     graph = helper.make_graph(nodes, "graph", [], [], [helper.make_tensor("condition", TensorProto.BOOL, [], [True])])
-    assert losing(graph) == ["outer", "inner", "inner"]
+    own = helper.make_function("own", "Sum", ["data"], ["out"], [scatter("function", reduction="add")], [])
+    assert losing(helper.make_model(graph, functions=[own])) == ["outer", "inner", "inner", "function"]
     elements = helper.make_node("ScatterElements", ["data", "places", "updates"], ["out"], reduction="add")
-    assert losing(helper.make_graph([elements], "graph", [], [])) == []
+    assert losing(helper.make_model(helper.make_graph([elements], "graph", [], []))) == []
 
 
 @pytest.mark.parametrize("dims", [[1], [0, 1], [2]])
@@ -112,9 +119,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         made.eval(), example, path, dynamo=True, opset_version=20, verbose=False, dynamic_shapes=any_size,
         custom_translation_table=translations(),
     )  # fmt: skip
-    graph = onnx.load(path).graph
-    assert losing(graph) == []
-    (choice,) = [node for node in graph.node if node.op_type == "If"]
+    model = onnx.load(path)
+    assert losing(model) == []
+    (choice,) = [node for node in model.graph.node if node.op_type == "If"]
     ways = [{node.op_type for node in branch.g.node} for branch in choice.attribute]
     assert sorted(("MatMul" in way, "ScatterElements" in way) for way in ways) == [(False, True), (True, False)]
     return path

@@ -137,15 +137,14 @@ class _Element:
 
     def frozen(self, field: Tensor) -> Any:
         """Return the same on the graphs of the whole event."""
-        convolutions = [convolution.graph for convolution in self.body.convolutions]
-        graphs: list[Tensor] = []
-        with torch.no_grad(), graphs_found(convolutions, graphs):
+        finders = {str(number): f"convolutions.{number}.graph" for number in range(len(self.body.convolutions))}
+        with torch.no_grad(), graphs_found(self.body, finders) as graphs:
             self.body(self.features, self.mask)
 
         def score(kept: Tensor) -> Tensor:
             whole = kept | ~field
-            wide = [graph.expand(len(kept), -1, -1) for graph in graphs]
-            with torch.no_grad(), frozen_graphs(convolutions, wide, whole):
+            wide = {place: graph.expand(len(kept), -1, -1) for place, graph in graphs.items()}
+            with torch.no_grad(), frozen_graphs(self.body, finders, wide, whole):
                 return self._logit(whole)
 
         return score

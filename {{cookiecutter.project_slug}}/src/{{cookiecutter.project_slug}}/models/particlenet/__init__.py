@@ -188,8 +188,9 @@ class ParticleNetModel(Model):
 
     def edges(self, network: nn.Module) -> Mapping[str, str]:
         """Return the messages of every EdgeConv block with its graph."""
-        blocks: Any = network.get_submodule("body.blocks")
-        return {f"blocks.{number}.messages": f"graphs.{number}" for number in range(len(blocks))}
+        body: Any = network.get_submodule("body")
+        places: Mapping[str, str] = body.edges()
+        return places
 
     def study(
         self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from ..layers import EdgeConv, MaskedBatchNorm, Neighbours, Rows
@@ -80,6 +82,10 @@ class Body(nn.Module):
             values = block(values, rows.mask, rows.neighbours(index), rows.pack(valid))
         pooled = rows.mean(values)
         return self.classify(self.dropout(self.activation(self.hidden(pooled))))
+
+    def edges(self) -> Mapping[str, str]:
+        """Name the places where edges have messages, each with the module that finds their graph."""
+        return {f"blocks.{number}.messages": f"graphs.{number}" for number in range(len(self.blocks))}
 
 
 class ParticleNet(nn.Module):

@@ -245,7 +245,7 @@ class _Work:
             self.settings.composite,
             bias=self.settings.bias,
             epsilon=self.settings.epsilon,
-            places={f"blocks.{number}.messages": edge_sums for number in range(len(network.body.blocks))},
+            places=dict.fromkeys(network.body.edges(), edge_sums),
             bounds=(torch.tensor(BOUNDS[0], dtype=dtype), torch.tensor(BOUNDS[1], dtype=dtype)),
         )
         batch = _load(self.dataset, indices)
@@ -288,8 +288,7 @@ def _explain_batch(
     particles = particles[:, : int((particles[..., 0] > 0).any(0).nonzero().amax()) + 1]
     with torch.no_grad():
         features, points, mask = network.features(particles, axis)
-    graphs: list[Tensor] = []
-    with graphs_found(network.body.graphs, graphs):
+    with graphs_found(network.body, network.body.edges()) as graphs:
         found = explainer(features, points, mask, target=target)
     ledger = {f"ledger/{n}": getattr(found.ledger, n).numpy() for n in ("inputs", "bias", "epsilon", "lost", "error")}
     values: dict[str, np.ndarray] = {
@@ -303,9 +302,8 @@ def _explain_batch(
         "constituent/subjet": subjets_of_jets(particles.double().numpy()),
         "constituent/relevance": found.relevance.numpy(),
     }
-    # The recording pass of the first batch finds the graphs once more: the last ones count.
-    for number, graph in enumerate(graphs[-len(found.places) :]):
-        total, signed = found.places[f"blocks.{number}.messages"].reshape(2, *graph.shape)
+    for number, (place, graph) in enumerate(graphs.items()):
+        total, signed = found.places[place].reshape(2, *graph.shape)
         values[f"edge{number}/neighbour"] = graph.numpy().astype(np.int16)
         values[f"edge{number}/share"] = share(total).float().numpy()
         values[f"edge{number}/relevance"] = signed.float().numpy()

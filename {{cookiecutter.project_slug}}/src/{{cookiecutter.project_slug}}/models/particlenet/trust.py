@@ -67,12 +67,11 @@ def trust(
         with torch.no_grad():
             return body(features, points, kept) @ weights
 
-    graphs: list[Tensor] = []
-    with torch.no_grad(), graphs_found(body.graphs, graphs):
+    with torch.no_grad(), graphs_found(body, body.edges()) as graphs:
         body(features, points, mask)
 
     def frozen(kept: Tensor) -> Tensor:
-        with torch.no_grad(), frozen_graphs(body.graphs, graphs, kept):
+        with torch.no_grad(), frozen_graphs(body, body.edges(), graphs, kept):
             return body(features, points, kept) @ weights
 
     return set_trust.trust(
