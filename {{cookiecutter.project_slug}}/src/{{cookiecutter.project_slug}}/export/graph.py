@@ -175,8 +175,8 @@ def write_graph(
         raise ModelError(f"{name}: doesn't pass ONNX's check: {' '.join(str(error).split())[:300]}") from error
     if lost := losing(proto):
         raise ModelError(
-            f"{name}: sums rows with index_add or index_put(accumulate=True), or, explained, takes some by x[i, :, j] "
-            f"({lost[0]}), and ONNX Runtime's threads may lose terms of such sums; write scatter_add, or gather instead"
+            f"{name}: sums rows with index_add or index_put(accumulate=True) ({lost[0]}), and ONNX Runtime's threads "
+            "may lose terms of such sums; write scatter_add instead, and gather in the place of x[i, :, j]"
         )
     onnx.save_model(proto, path)
 
