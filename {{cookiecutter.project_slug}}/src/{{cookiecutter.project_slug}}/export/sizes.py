@@ -39,7 +39,8 @@ def hold_program(program: ExportedProgram, inputs: Sequence[TensorSpec], name: s
         known = program.range_constraints.get(size)
         # Parity tries 1 and 2.
         if known is not None and (known.lower > 2 or known.upper < TRIED[-1]):
-            raise ModelError(f"{name}: holds for {known.lower} to {known.upper} {axis} only: {ADVICE}")
+            upper = f"to {known.upper}" if known.upper < TRIED[-1] else "or more"
+            raise ModelError(f"{name}: holds for {known.lower} {upper} {axis} only: {ADVICE}")
 
 
 def hold_recorded(graph: GraphModule, inputs: Sequence[TensorSpec], name: str) -> None:

@@ -50,7 +50,7 @@ RECORDED = {
 }
 PROGRAMS = {
     "large": (large_ones_otherwise, "holds for 0 to 500 hits only"),
-    "small": (small_ones_otherwise, "holds for 20 to int_oo hits only"),
+    "small": (small_ones_otherwise, "holds for 20 or more hits only"),
     "one size": (one_size, "the number of hits is fixed at 61 on the way"),
 }
 

@@ -288,7 +288,8 @@ def _explain_batch(
     particles = particles[:, : int((particles[..., 0] > 0).any(0).nonzero().amax()) + 1]
     with torch.no_grad():
         features, points, mask = network.features(particles, axis)
-    with graphs_found(network.body, network.body.edges()) as graphs:
+    places = network.body.edges()
+    with graphs_found(network.body, places) as graphs:
         found = explainer(features, points, mask, target=target)
     ledger = {f"ledger/{n}": getattr(found.ledger, n).numpy() for n in ("inputs", "bias", "epsilon", "lost", "error")}
     values: dict[str, np.ndarray] = {
@@ -302,7 +303,8 @@ def _explain_batch(
         "constituent/subjet": subjets_of_jets(particles.double().numpy()),
         "constituent/relevance": found.relevance.numpy(),
     }
-    for number, (place, graph) in enumerate(graphs.items()):
+    for number, place in enumerate(places):
+        graph = graphs[place]
         total, signed = found.places[place].reshape(2, *graph.shape)
         values[f"edge{number}/neighbour"] = graph.numpy().astype(np.int16)
         values[f"edge{number}/share"] = share(total).float().numpy()
