@@ -1,0 +1,1 @@
+"""Publish, run and explain machine-learning models of particle physics."""

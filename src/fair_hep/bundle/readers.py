@@ -1,0 +1,191 @@
+"""Read examples from files as people have them: the published layout, Parquet with Awkward lists, ROOT.
+
+In Parquet and ROOT every column of an input is a list column (or branch) of its name, one row per example.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from .errors import DataError
+from .format import Signature, TensorSpec
+
+__all__ = ["Examples", "OwnFiles", "need", "read_examples"]
+
+#: By name of the input, one array for each example.
+Examples = Mapping[str, Sequence[np.ndarray]]
+Options = Mapping[str, Any]
+
+
+class OwnFiles(Protocol):
+    """What knows files of the published layout of a model: its recipe."""
+
+    suffixes: tuple[str, ...]
+
+    def read(self, file: Path, size: int, **options: Any) -> Iterator[Examples]:
+        """Read the required inputs, ``size`` examples at a time."""
+
+
+Reader = Callable[[Path, Signature, int], Iterator[Examples]]
+
+
+def read_examples(
+    path: Path, signature: Signature, size: int, *, own: OwnFiles | None = None, options: Options | None = None
+) -> Iterator[Examples]:
+    """Read examples from a file, ``size`` at a time.
+
+    Parameters
+    ----------
+    path, signature
+        The file, and which columns it must have.
+    size
+        Examples at a time.
+    own
+        Reads files of the model's published layout; None: columns of the inputs' names are all that is known.
+    options
+        Those of its ``read``.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, of a kind that isn't known, can't be read, lacks columns (the line names those found),
+        or holds no examples.
+    """
+    known: dict[str, tuple[Reader, tuple[str, ...]]] = dict(_READERS)
+    if own is not None:
+
+        def published(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
+            return own.read(path, size, **(options or {}))
+
+        known = {suffix: (published, _LIBRARIES.get(suffix, ())) for suffix in own.suffixes} | {
+            suffix: reader for suffix, reader in _READERS.items() if suffix not in own.suffixes
+        }
+    reader, libraries = known.get(path.suffix.lower(), (None, ()))
+    if reader is None:
+        raise DataError(f"{path.name}: got suffix {path.suffix!r}, expected one of {', '.join(known)}")
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    need(f"reading {path.suffix}", libraries)
+    empty = True
+    for examples in reader(path, signature, size):
+        if len(examples[signature.inputs[0].name]):
+            empty = False
+            yield examples
+    if empty:
+        raise DataError(f"{path.name}: got 0 {signature.inputs[0].axes[0]}, expected at least 1")
+
+
+def need(what: str, libraries: Sequence[str]) -> None:
+    """Make sure that libraries are installed.
+
+    Raises
+    ------
+    DataError
+        If one isn't.
+    """
+    absent = [name for name in libraries if importlib.util.find_spec(name) is None]
+    if absent:
+        raise DataError(f"{what} needs {', '.join(absent)}: install fair-hep with its extra [train]")
+
+
+def _parquet(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
+    import awkward
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{path.name}: not a Parquet file: {_line(error)}") from error
+    with file:
+        names = _names(path, signature, file.schema_arrow.names)
+        try:
+            for batch in file.iter_batches(batch_size=size, columns=list(names.values())):
+                columns = {name: awkward.from_arrow(batch.column(found)) for name, found in names.items()}
+                yield _examples(path, signature, columns)
+        except (pyarrow.ArrowException, OSError) as error:
+            raise DataError(f"{path.name}: damaged or cut short: {_line(error)}") from error
+
+
+def _root(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
+    import uproot
+
+    try:
+        with uproot.open(path) as file:
+            trees = {name: kind for name, kind in file.classnames(cycle=False).items() if kind == "TTree"}
+            if not trees:
+                raise DataError(
+                    f"{path.name}: got no TTree, found {', '.join(file.classnames(cycle=False)) or 'nothing'}"
+                )
+            tree = file[max(trees, key=lambda name: len(_found(signature, file[name].keys())))]
+            names = _names(path, signature, tree.keys())
+            for chunk in tree.iterate(list(names.values()), step_size=size, library="ak"):
+                yield _examples(path, signature, {name: chunk[found] for name, found in names.items()})
+    except (ValueError, OSError, uproot.KeyInFileError, uproot.DeserializationError, AssertionError) as error:
+        raise DataError(f"{path.name}: not a ROOT file that uproot reads: {_line(error)}") from error
+
+
+#: What files of a model's own need.
+_LIBRARIES = {".h5": ("h5py", "tables"), ".hdf5": ("h5py", "tables")}
+#: Every other suffix with its reader and what that needs.
+_READERS: dict[str, tuple[Reader, tuple[str, ...]]] = {
+    ".parquet": (_parquet, ("awkward", "pyarrow")),
+    ".root": (_root, ("awkward", "uproot")),
+}
+
+
+def _wanted(signature: Signature) -> list[str]:
+    return [column for spec in signature.inputs for column in spec.columns]
+
+
+def _found(signature: Signature, available: Sequence[str]) -> dict[str, str]:
+    """Return for every wanted column that is there its name in the file; capital letters don't matter."""
+    lower = {name.lower(): name for name in reversed(available)}
+    return {name: lower[name.lower()] for name in _wanted(signature) if name.lower() in lower}
+
+
+def _names(path: Path, signature: Signature, available: Sequence[str]) -> dict[str, str]:
+    names = _found(signature, available)
+    missing = [name for name in _wanted(signature) if name not in names]
+    if missing:
+        shown = ", ".join(sorted(available)[:20]) or "none"
+        raise DataError(f"{path.name}: missing columns {', '.join(missing)}; found {shown}")
+    return names
+
+
+def _examples(path: Path, signature: Signature, columns: Mapping[str, Any]) -> Examples:
+    return {spec.name: _stacked(path, spec, columns) for spec in signature.inputs}
+
+
+def _stacked(path: Path, spec: TensorSpec, columns: Mapping[str, Any]) -> list[np.ndarray]:
+    """Join list columns to one array ``[elements, columns]`` for each example."""
+    import awkward
+
+    counts: np.ndarray | None = None
+    flat: list[np.ndarray] = []
+    for name in spec.columns:
+        column = columns[name]
+        if column.ndim != 2:
+            raise DataError(f"{path.name}: column {name}: got {column.type}, expected a list of numbers for each row")
+        if awkward.any(awkward.is_none(column, axis=0)) or awkward.any(awkward.is_none(column, axis=1)):
+            raise DataError(f"{path.name}: column {name}: got missing values, expected a number everywhere")
+        lengths = awkward.to_numpy(awkward.num(column, axis=1))
+        if counts is not None and not np.array_equal(lengths, counts):
+            row = int(np.argmax(lengths != counts))
+            raise DataError(
+                f"{path.name}: row {row} of a batch: {name} has {lengths[row]} entries, "
+                f"{spec.columns[0]} {counts[row]}; expected the same number"
+            )
+        counts = lengths
+        flat.append(awkward.to_numpy(awkward.flatten(column, axis=1)).astype(spec.dtype))
+    joined = np.stack(flat, axis=-1)
+    return np.split(joined, np.cumsum(counts)[:-1]) if counts is not None and len(counts) else []
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,311 @@
+"""Load a published model and use it: numpy and ONNX Runtime, no training framework.
+
+Examples
+--------
+Score two jets of different lengths, each constituent as (E, px, py, pz) in GeV::
+
+    model = load("bundle")
+    outputs = model.predict([jet_one, jet_two])
+    outputs["probabilities"]
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import BundleError, DataError, MissingStepError, ProjectError
+from .format import EXPLAINED, MODEL, UNEXPLAINED, Signature, TensorSpec, read_signature
+from .inputs import Weights, cuts, examples, outside, pad
+from .session import compute, session
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+    from .cite import Citation
+    from .stored import Check
+
+__all__ = ["DataError", "LoadedModel", "ProjectError", "load", "session"]
+
+#: Examples in one pass through the graph: memory stays bounded, whatever is asked.
+BATCH = 128
+#: Relevance propagation keeps every layer's values: fewer examples in one pass are as fast.
+EXPLAINED_BATCH = 16
+
+
+def load(place: str | Path, *, threads: int = 0) -> LoadedModel:
+    """Load a bundle from a folder, or a published one by its DOI.
+
+    Parameters
+    ----------
+    place
+        Folder of the bundle, or the DOI of its record at Zenodo. That is fetched once, into ``~/.cache``: its checksums
+        and its stored answers are compared before it is used.
+    threads
+        Threads of ONNX Runtime; 0: as many as there are cores.
+
+    Raises
+    ------
+    MissingStepError
+        If there is no bundle.
+    DataError
+        If the record can't be had, or what comes can't be trusted.
+    BundleError
+        If the bundle is damaged, its graph doesn't fit its signature, or a fetched one gives other answers.
+    """
+    from .remote import fetch_bundle, is_doi
+
+    if is_doi(str(place)):
+        place = fetch_bundle(str(place), lambda folder: LoadedModel(folder, threads=threads).verify())
+    return LoadedModel(Path(place), threads=threads)
+
+
+class LoadedModel:
+    """A model from a bundle, ready to score.
+
+    Parameters
+    ----------
+    folder
+        Folder of the bundle.
+    threads
+        Threads of ONNX Runtime; 0: as many as there are cores.
+    """
+
+    def __init__(self, folder: Path, *, threads: int = 0) -> None:
+        self.folder = folder
+        self.signature: Signature = read_signature(folder)
+        self.session = session(folder / MODEL, threads=threads)
+        names = (
+            [value.name for value in self.session.get_inputs()],
+            [value.name for value in self.session.get_outputs()],
+        )
+        wanted = [spec.name for spec in self.signature.inputs], [spec.name for spec in self.signature.outputs]
+        if names != wanted:
+            raise BundleError(f"{folder.name}/{MODEL}: inputs and outputs are {names}, but its signature says {wanted}")
+        self._explained: onnxruntime.InferenceSession | None = None
+        self._threads = threads
+        self._warned = False
+
+    def predict(self, inputs: Any, *, batch: int = BATCH) -> dict[str, np.ndarray]:
+        """Score examples.
+
+        Parameters
+        ----------
+        inputs
+            For a model with one input the values, else a mapping from the names of the inputs to values. Values are a
+            padded array with all the axes of the signature, a list of one array for each example (their lengths may
+            differ), an Awkward array, or a single example. Units and columns are those of the signature.
+        batch
+            Examples in one pass.
+
+        Returns
+        -------
+        outputs
+            Arrays by the names of the signature's outputs, the examples along the first axis.
+
+        Raises
+        ------
+        DataError
+            If the values don't fit the signature; the line says where.
+        """
+        pieces: dict[str, list[np.ndarray]] = {spec.name: [] for spec in self.signature.outputs}
+        numbers: list[int] = []
+        for piece, _, some in self._pieces(inputs, batch, 0):
+            numbers += some
+            for name, values in self.run(piece).items():
+                pieces[name].append(values)
+        back = np.argsort(numbers)
+        return {spec.name: _joined(spec, pieces[spec.name])[back] for spec in self.signature.outputs}
+
+    def predict_each(self, inputs: Any, *, batch: int = BATCH, first: int = 0) -> list[dict[str, np.ndarray]]:
+        """Score examples; return the outputs of each one by itself, cut to its own length where an output has one.
+
+        The parameters are those of `predict`; ``first`` is the number of the first example in messages.
+        """
+        results: dict[int, dict[str, np.ndarray]] = {}
+        spec = self.signature.inputs[0]
+        element = next((axis for axis in spec.axes[1:] if axis in spec.dynamic and not self.signature.foreign), None)
+        for piece, lengths, numbers in self._pieces(inputs, batch, first):
+            outputs = self.run(piece)
+            for row, (number, length) in enumerate(zip(numbers, lengths, strict=True)):
+                results[number] = {
+                    spec.name: outputs[spec.name][row][:length] if element in spec.axes else outputs[spec.name][row]
+                    for spec in self.signature.outputs
+                }
+        return [results[number] for number in sorted(results)]
+
+    def explain(
+        self, inputs: Any, target: Any = None, *, batch: int = EXPLAINED_BATCH, first: int = 0
+    ) -> list[dict[str, np.ndarray]]:
+        """Score examples and explain each: one mapping for an example, cut to its own length.
+
+        Parameters
+        ----------
+        inputs
+            As for `predict`.
+        target
+            Weights of the raw outputs that are explained, ``[outputs]`` in the order of the signature's target input
+            (for sets ``[elements, outputs]`` as well): one for all examples, or a list of one for each. None: what the
+            model explains by default.
+        batch
+            Examples in one pass.
+        first
+            Number of the first example, for messages.
+
+        Returns
+        -------
+        explanations
+            For each example the outputs, ``relevance`` of every feature, the ``ledger``, ``explained`` (what is
+            explained: relevances and ledger sum to it), and where the network has edges ``edge<block>_index`` and what
+            belongs to it.
+
+        Raises
+        ------
+        MissingStepError, BundleError
+            If the bundle was published without an explained graph, or can't have one.
+        DataError
+            If the values don't fit the signature; the line says where.
+        """
+        known = self.signature.explained
+        if self.signature.foreign:
+            raise BundleError(f"{self.folder.name}: {UNEXPLAINED}")
+        if known is None:
+            raise MissingStepError(f"{self.folder.name}/{EXPLAINED}", "export")
+        if self._explained is None:
+            self._explained = session(self.folder / EXPLAINED, threads=self._threads)
+        names = [spec.name for spec in known.outputs]
+        weigh = Weights(known.inputs[-1], known.how.target, target)
+        results: dict[int, dict[str, np.ndarray]] = {}
+        for piece, lengths, numbers in self._pieces(inputs, batch, first):
+            shape = next(iter(piece.values())).shape
+            weights = weigh([number - first for number in numbers], lengths, shape)
+            values = compute(self._explained, names, {**piece, known.inputs[-1].name: weights})
+            for row, (number, length) in enumerate(zip(numbers, lengths, strict=True)):
+                one = {
+                    spec.name: values[spec.name][row][:length] if spec.set_axis else values[spec.name][row]
+                    for spec in known.outputs
+                }
+                raw = np.concatenate([values[spec.name][row] for spec in self.signature.outputs if spec.raw], -1)
+                one["explained"] = np.asarray((raw.astype(np.float64) * weights[row]).sum())
+                results[number] = one
+        return [results[number] for number in sorted(results)]
+
+    def verify(self) -> list[Check]:
+        """Check that the bundle is whole, and that this machine gives its stored answers and relevances.
+
+        Returns
+        -------
+        checks
+            One for each output: the largest difference, what is allowed, the verdict.
+
+        Raises
+        ------
+        BundleError
+            If a file is changed, missing or not listed, or an answer differs by more than the bundle allows.
+        """
+        from .. import bundle
+        from . import stored
+
+        bundle.check_files(self.folder)
+        known = stored.Stored.read(self.folder)
+        checks = stored.check_face(stored.OWN, stored.own_answers(self, known), known)
+        if line := stored.complaint(checks):
+            raise BundleError(line)
+        return checks
+
+    def cite(self) -> Citation:
+        """Return how to cite the model and what it refers to, as text and as BibTeX.
+
+        Raises
+        ------
+        MissingStepError
+            If the bundle has no ``CITATION.cff``.
+        BundleError
+            If it can't be read.
+        """
+        from .cite import cite
+
+        return cite(self.folder)
+
+    def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run the graph on arrays of the right shape and type, without any check."""
+        names = [spec.name for spec in self.signature.outputs]
+        try:
+            return compute(self.session, names, arrays)
+        except BundleError as error:
+            if not self.signature.foreign:
+                raise
+            # A graph of others may refuse what its signature doesn't tell of: an index, a smallest size.
+            raise DataError(f"inputs: {error}") from error
+
+    def _pieces(
+        self, inputs: Any, batch: int, first: int
+    ) -> Iterator[tuple[dict[str, np.ndarray], list[int], list[int]]]:
+        """Give padded batches with lengths and numbers of their examples, those of like length together."""
+        specs = self.signature.inputs
+        named = inputs if isinstance(inputs, Mapping) else {specs[0].name: inputs}
+        if set(named) != {spec.name for spec in specs}:
+            raise DataError(
+                f"inputs: got {', '.join(map(str, named))}, expected {', '.join(spec.name for spec in specs)}"
+            )
+        columns = {spec.name: examples(spec, named[spec.name]) for spec in specs}
+        counts = {name: len(values) for name, values in columns.items()}
+        if len(set(counts.values())) != 1:
+            raise DataError(f"inputs: got different numbers of {specs[0].axes[0]}: {counts}")
+        if self.signature.foreign:
+            yield from self._alike(columns, batch, first)
+            return
+        sizes = [len(example) if hasattr(example, "__len__") else 1 for example in columns[specs[0].name]]
+        order = np.argsort(sizes, kind="stable").tolist()
+        lengths = [sizes[place] for place in order]
+        for start, stop in cuts(lengths if specs[0].set_axis else [1] * len(sizes), batch):
+            places = order[start:stop]
+            numbers = [first + place for place in places]
+            piece = {spec.name: pad(spec, [columns[spec.name][p] for p in places], numbers) for spec in specs}
+            self._check_ranges(piece)
+            yield piece, lengths[start:stop], numbers
+
+    def _alike(
+        self, columns: Mapping[str, Sequence[Any]], batch: int, first: int
+    ) -> Iterator[tuple[dict[str, np.ndarray], list[int], list[int]]]:
+        """Give batches of examples of the same shape: what padding does to a graph of others isn't known."""
+        specs = self.signature.inputs
+        rows = {s.name: [pad(s, [one], [first + n])[0] for n, one in enumerate(columns[s.name])] for s in specs}
+        alike: dict[Any, list[int]] = {}
+        for place in range(len(rows[specs[0].name])):
+            alike.setdefault(tuple(rows[spec.name][place].shape for spec in specs), []).append(place)
+        if any(spec.axes[0] not in spec.dynamic for spec in specs):
+            batch = 1
+        for places in alike.values():
+            for start in range(0, len(places), batch):
+                some = places[start : start + batch]
+                piece = {spec.name: np.stack([rows[spec.name][place] for place in some]) for spec in specs}
+                self._check_ranges(piece)
+                yield piece, [0] * len(some), [first + place for place in some]
+
+    def _check_ranges(self, piece: Mapping[str, np.ndarray]) -> None:
+        """Warn once if values lie outside the range that the model was made for."""
+        if self._warned:
+            return
+        for spec in self.signature.inputs:
+            if line := outside(spec, piece[spec.name]):
+                self._warned = True
+                warnings.warn(line, stacklevel=4)
+                return
+
+
+def _joined(spec: TensorSpec, pieces: list[np.ndarray]) -> np.ndarray:
+    """Join batches along the first axis; those with fewer elements get zeros at their end."""
+    if not pieces:
+        return np.zeros([0 if axis in spec.dynamic else spec.sizes[axis] for axis in spec.axes], dtype=spec.dtype)
+    shape = [max(piece.shape[axis] for piece in pieces) for axis in range(1, pieces[0].ndim)]
+    if all(list(piece.shape[1:]) == shape for piece in pieces):
+        return np.concatenate(pieces)
+    widths = [
+        [(0, 0), *((0, want - have) for want, have in zip(shape, piece.shape[1:], strict=True))] for piece in pieces
+    ]
+    return np.concatenate([np.pad(piece, width) for piece, width in zip(pieces, widths, strict=True)])

@@ -1,0 +1,73 @@
+"""All checks in the order in which they are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..provenance.configuration import Config
+from . import explaining, exporting, learning, sets, shapes
+from .trial import Check, Outcome, Trial
+
+if TYPE_CHECKING:
+    from ..models.contract import Model
+
+__all__ = ["CHECKS", "check_model"]
+
+#: From what is quick and explains most to what takes seconds.
+CHECKS: dict[str, Check] = {
+    check.name: check
+    for check in (
+        shapes.example_fits,
+        shapes.outputs_fit,
+        shapes.features_fit,
+        shapes.features_learn_nothing,
+        shapes.inputs_unchanged,
+        sets.any_size,
+        sets.padding_ignored,
+        sets.order_ignored,
+        learning.one_step_lowers_loss,
+        learning.loss_has_a_floor,
+        learning.every_parameter_learns,
+        learning.state_round_trip,
+        learning.unknown_hyperparameter_refused,
+        learning.unknown_loss_option_refused,
+        learning.dataset_fits,
+        explaining.rule_for_every_module,
+        explaining.ledger_closes,
+        exporting.onnx_parity,
+        exporting.explained_onnx_parity,
+    )
+}
+
+
+def check_model(
+    model: Model,
+    config: Config,
+    *,
+    sample: Path | None = None,
+    names: Iterable[str] = CHECKS,
+    told: Callable[[Outcome], None] | None = None,
+) -> list[Outcome]:
+    """Try the checks; return their outcomes in order.
+
+    Parameters
+    ----------
+    model
+        The model.
+    config
+        Hyperparameters, options of loss and data set, rules of explanation, and how closely an export must agree.
+    sample
+        Folder of raw files that ship with the model; None: there is none.
+    names
+        Checks to try.
+    told
+        Called with every outcome as soon as it is there.
+    """
+    trial, outcomes = Trial(model, config, sample), []
+    for name in names:
+        outcomes.append(CHECKS[name].outcome(trial))
+        if told is not None:
+            told(outcomes[-1])
+    return outcomes

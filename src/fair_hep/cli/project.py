@@ -1,0 +1,254 @@
+"""The command line: parse, call one verb, print what it returns."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..bundle.errors import ProjectError
+from ..bundle.privacy import report_nothing
+from ..provenance.configuration import load_config
+from ..provenance.project import load_project
+
+__all__ = ["command", "main"]
+
+DEFAULT_CONFIG = "configs/quick.yaml"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a `ProjectError` becomes one line on standard error and exit code 1."""
+    report_nothing()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for library in ("mlflow", "alembic", "lightning.pytorch", "onnxscript", "torch.onnx"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    try:
+        command.main(arguments, prog_name=Path(sys.argv[0]).name, standalone_mode=True)
+    except ProjectError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Train, explain, verify and publish the model of this project.
+
+    Trailing KEY=VALUE arguments override the configuration: train.epochs=3
+    """
+
+
+def _verb(name: str, help_text: str, *, module: str | None = None, configured: bool = True) -> Callable[[Any], Any]:
+    """Make a sub-command of a function that turns its own options into keyword arguments of the verb."""
+
+    def decorate(function: Callable[..., dict[str, Any]]) -> click.Command:
+        def call(as_json: bool, config: Path | None = None, overrides: tuple[str, ...] = (), **options: Any) -> None:
+            project = load_project()
+            arguments: list[Any] = [project]
+            if configured:
+                arguments.append(load_config(config or project.root / DEFAULT_CONFIG, overrides))
+            with _output_is_log():
+                verb = importlib.import_module(module or f"..project.{name}", __package__).run
+                result = verb(*arguments, **function(**options))
+            _show(result, as_json=as_json)
+            if problem := result.get("problem"):
+                raise ProjectError(problem)
+
+        made = click.command(name, help=help_text, params=getattr(function, "__click_params__", [])[::-1])(call)
+        made = click.option("--json", "as_json", is_flag=True, help="Print the whole result as JSON.")(made)
+        if configured:
+            path = click.Path(dir_okay=False, path_type=Path)
+            made = click.option("--config", type=path, help=f"Configuration file  [default: {DEFAULT_CONFIG}]")(made)
+            made = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")(made)
+        command.add_command(made)
+        return made
+
+    return decorate
+
+
+@contextlib.contextmanager
+def _output_is_log() -> Iterator[None]:
+    """Send what libraries print to standard error, compiled ones included: standard output belongs to the result."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        # C libraries have a buffer of their own, which would else be written after the way back.
+        if os.name == "posix":
+            ctypes.CDLL(None).fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _show(result: dict[str, Any], *, as_json: bool) -> None:
+    """Print a result: all of it as JSON, or the lines made for humans."""
+    if as_json:
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False, default=str))
+        return
+    lines = result.get("headline")
+    shown = lines if lines is not None else [f"{key}: {value}" for key, value in result.items()]
+    for line in shown:
+        click.echo(line)
+
+
+@_verb("data", "Fetch, simulate or find the data and convert them.")
+def data() -> dict[str, Any]:
+    """Take no options."""
+    return {}
+
+
+@_verb("simulate", "Generate examples with the project's own generator.")
+@click.option("--size", "--jets", "--events", type=click.IntRange(min=10), default=10_000, show_default=True)
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write to.")
+def simulate(size: int, output: Path) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"size": size, "output": output}
+
+
+@_verb("train", "Train the network.")
+@click.option("--resume", is_flag=True, help="Continue from the last checkpoint.")
+def train(resume: bool) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"resume": resume}
+
+
+@_verb("import", "Bring weights that were trained elsewhere; go on at `evaluate`.", module="..project.import_")
+@click.argument("weights", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--names", metavar="TABLE", help="Table of names: a YAML file, or one that ships with the model.")
+@click.option("--about", type=click.Path(dir_okay=False, path_type=Path), help="YAML file: what is known of them.")
+def import_(weights: Path, names: str | None, about: Path | None) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"weights": weights, "names": names, "about": about}
+
+
+@_verb("evaluate", "Measure the trained network on the test split.")
+def evaluate() -> dict[str, Any]:
+    """Take no options."""
+    return {}
+
+
+@_verb("explain", "Explain the network on examples of the test split.")
+def explain() -> dict[str, Any]:
+    """Take no options."""
+    return {}
+
+
+@_verb("export", "Write the bundle: ONNX, weights, signature, examples, card.")
+def export() -> dict[str, Any]:
+    """Take no options."""
+    return {}
+
+
+@_verb("bundle", "Publish an existing ONNX model as it is, without its source.")
+@click.option("--onnx", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The model.")
+@click.option(
+    "--examples", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Inputs by name (.npz)."
+)
+@click.option("--about", type=click.Path(dir_okay=False, path_type=Path), help="YAML file: what is known of it.")
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="Folder to write  [default: bundle]")
+def bundle(onnx: Path, examples: Path, about: Path | None, output: Path | None) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"onnx": onnx, "examples": examples, "about": about, "output": output}
+
+
+@_verb("verify", "Check that the bundle is whole and gives its stored answers.")
+@click.option("--url", help="A running server to ask too: ours, or `mlflow models serve`.")
+@click.option("--image", help="An image to start and ask too; ENGINE names the engine  [default: docker, else podman]")
+def verify(url: str | None, image: str | None) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"url": url, "image": image}
+
+
+@_verb("fair", "Check every FAIR principle against the project and the bundle, with evidence.")
+@click.option("--online", is_flag=True, help="Resolve identifiers and links too.")
+@click.option("--badge", type=click.Path(dir_okay=False, path_type=Path), help="Write a badge (SVG) to this file.")
+def fair(online: bool, badge: Path | None) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"online": online, "badge": badge}
+
+
+@_verb("register", "Register the bundle's model; it becomes champion if it is not worse.")
+def register() -> dict[str, Any]:
+    """Take no options."""
+    return {}
+
+
+@_verb("serve", "Serve the registered champion over HTTP.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5001, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True)
+def serve(port: int, host: str) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"port": port, "host": host}
+
+
+@_verb("publish", "Prepare the bundle for an archive, reserve a DOI, upload a draft, or send copies to a hub.")
+@click.argument(
+    "target", type=click.Choice(["prepare", "reserve", "zenodo", "dockerhub", "huggingface"]), default="prepare"
+)
+@click.option("--url", default="https://sandbox.zenodo.org", show_default=True, help="Archive to upload to.")
+@click.option("--production", is_flag=True, help="Upload to the real Zenodo; asks first.")
+@click.option("--release", is_flag=True, help="Publish the draft that was uploaded; asks first.")
+@click.option("--to", help="Image or repository of a hub: USER/NAME.")
+@click.option("--send", is_flag=True, help="Send it to the hub; without it, only say what would be sent.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def publish(  # noqa: PLR0917
+    target: str, url: str, production: bool, release: bool, to: str | None, send: bool, yes: bool
+) -> dict[str, Any]:
+    """Ask where something can't be undone, and pass the options on."""
+    address = "https://zenodo.org" if production else url
+    if (production or release) and not yes:
+        action = "Publish the draft for good in" if release else "Upload a draft to"
+        click.confirm(f"{action} {address}?", abort=True, err=True)
+    return {"target": target, "url": address, "release": release, "to": to, "send": send}
+
+
+@_verb("report", "Write a page about the model: card, figures, and parts to click on.")
+def report() -> dict[str, Any]:
+    """Take no options."""
+    return {}
+
+
+@_verb(
+    "index", "Gather bundles into a folder that any web server can show.", module="..describe.index", configured=False
+)
+@click.argument(
+    "bundles", nargs=-1, required=True, metavar="BUNDLE...", type=click.Path(file_okay=False, path_type=Path)
+)
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write.")
+@click.option("--title", default="Models", show_default=True, help="Title of the page.")
+@click.option("--url", help="Address that the folder will have.")
+def index(bundles: tuple[Path, ...], output: Path, title: str, url: str | None) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"bundles": bundles, "output": output, "title": title, "url": url}
+
+
+@_verb("predict", "Score the examples of a file with the bundle's model.")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write to.")
+@click.option("--explain", "explained", is_flag=True, help="Write relevances too.")
+def predict(file: Path, output: Path, explained: bool) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"file": file, "output": output, "explain": explained}
+
+
+@_verb("check", "Try every promise that the model makes.")
+def check() -> dict[str, Any]:
+    """Take no options."""
+    return {}
+
+
+@_verb("run", "Run the whole chain: data, train, evaluate, explain, export, verify, register.")
+def run() -> dict[str, Any]:
+    """Take no options."""
+    return {}

@@ -1,0 +1,93 @@
+"""Work for several processes, with results in order and few of them waiting."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import TypeVar
+
+from ..bundle.errors import DataError
+
+__all__ = ["cores", "in_processes", "keep_freed_memory"]
+
+#: Parameters of ``mallopt``, from malloc.h; larger blocks than these bytes still go back to the system at once.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_LARGEST_BLOCK = 2**28
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def keep_freed_memory() -> None:
+    """Keep freed memory for the next tensors of the same size: fresh pages cost a seventh of an explanation's time.
+
+    It asks the C library of Linux (``mallopt``, glibc); elsewhere nothing happens.
+    """
+    if sys.platform != "linux":
+        return
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(_MMAP_THRESHOLD, _LARGEST_BLOCK)
+        library.mallopt(_TRIM_THRESHOLD, 2 * _LARGEST_BLOCK)
+
+
+@contextlib.contextmanager
+def in_processes(
+    work: Callable[[Task], Result], tasks: Iterable[Task], processes: int, start: Callable[[], None] | None = None
+) -> Iterator[Iterator[Result]]:
+    """Give the results of ``work(task)``, in the order of the tasks, from other processes.
+
+    At most twice as many tasks as processes are under way or waiting, so that memory stays bounded. Leaving the block
+    early drops what hasn't begun.
+
+    Parameters
+    ----------
+    work
+        Function of a module.
+    tasks
+        What to work on; may be endless.
+    processes
+        Number of processes, at least 1.
+    start
+        Called once in every process.
+
+    Raises
+    ------
+    DataError
+        If a process dies (for want of memory, say). Errors that ``work`` raises are raised here.
+    """
+    # Not forked: a copy of a process with threads, as torch starts them, may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=start) as pool:
+        results = _ordered(pool, work, iter(tasks), 2 * processes)
+        try:
+            yield results
+        except BrokenProcessPool as error:
+            raise DataError("a process ended before its work was done: too little memory, or it was killed") from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _ordered(
+    pool: ProcessPoolExecutor, work: Callable[[Task], Result], tasks: Iterator[Task], ahead: int
+) -> Generator[Result, None, None]:
+    waiting: deque[Future[Result]] = deque(pool.submit(work, task) for task in islice(tasks, ahead))
+    while waiting:
+        result = waiting.popleft().result()
+        waiting.extend(pool.submit(work, task) for task in islice(tasks, 1))
+        yield result

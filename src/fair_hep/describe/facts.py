@@ -1,0 +1,198 @@
+"""What is known of a model, in one place: its project, its bundle, and the runs that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import bundle, provenance
+from ..bundle.files import read_json, sha256
+from ..bundle.strict import load_yaml
+from ..models.recipe import recipe
+from ..provenance.about import VERB, About, trained_elsewhere
+from ..provenance.project import Project
+
+__all__ = ["CHAIN", "Data", "Facts", "File", "Run", "Split", "gather", "learned_from"]
+
+#: The steps whose provenance a bundle holds, in the order in which they ran.
+CHAIN = ("data-train", "data-val", "data-test", "train", VERB, "evaluate", "explain", "export")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file by its checksum; ``bytes`` is None where nobody noted it."""
+
+    name: str
+    sha256: str
+    bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One step that was carried out, as its ``provenance.json`` tells."""
+
+    name: str
+    verb: str
+    finished: str
+    commit: str | None
+    seed: int | None
+    configuration: Mapping[str, Any]
+    inputs: tuple[File, ...]
+    versions: Mapping[str, str]
+    python: str | None
+    system: str | None
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of the data: the raw files it was made from, and the number of examples."""
+
+    name: str
+    files: tuple[File, ...]
+    examples: int | None
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data set as it was used; ``doi`` is None unless it was the published one; ``files`` is their address."""
+
+    source: str
+    title: str
+    doi: str | None
+    license: str | None
+    files: str | None
+    splits: tuple[Split, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that a description may say. What isn't known is None or empty, and is left out."""
+
+    project: Project
+    folder: Path
+    signature: bundle.Signature
+    metrics: Mapping[str, Any]
+    citation: Mapping[str, str]
+    limits: tuple[str, ...]
+    runs: tuple[Run, ...]
+    data: Data
+    made: str
+    #: What is known of the training, if the weights were imported.
+    elsewhere: About | None = None
+
+    @property
+    def commit(self) -> str | None:
+        """The commit of the code that exported the bundle."""
+        return self.runs[-1].commit if self.runs else None
+
+    @property
+    def keywords(self) -> list[str]:
+        """The words that the project's ``CITATION.cff`` lists."""
+        own = self.project.root / "CITATION.cff"
+        return [str(word) for word in load_yaml(own).get("keywords", [])] if own.is_file() else []
+
+    def files(self) -> list[File]:
+        """Return the files of the bundle as they are now, but for the list of checksums."""
+        paths = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        named = [(path.relative_to(self.folder).as_posix(), path) for path in paths]
+        return [File(name, sha256(path), path.stat().st_size) for name, path in named if name != bundle.SUMS]
+
+
+def gather(project: Project, folder: Path | None = None) -> Facts:
+    """Read what is known of a bundle, by default the project's.
+
+    Raises
+    ------
+    MissingStepError
+        If there is no bundle, or it lacks the provenance of its export.
+    BundleError
+        If its signature can't be read.
+    """
+    folder = folder or project.bundle
+    signature = bundle.read_signature(folder)
+    made = provenance.require(folder, "export", project.root)
+    citation, limits = _network(project, folder, signature)
+    runs = tuple(_run(name, values) for name, values in _records(folder).items())
+    return Facts(
+        project=project,
+        folder=folder,
+        signature=signature,
+        metrics=read_json(folder / "metrics.json"),
+        citation=citation,
+        limits=limits,
+        runs=runs,
+        data=_data(project, folder, signature.inputs[0].axes[0]),
+        made=made["finished"][:10],
+        elsewhere=trained_elsewhere(folder),
+    )
+
+
+def _network(project: Project, folder: Path, signature: bundle.Signature) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """Return the publication of the network and its limits; of a graph of others, what was told."""
+    if not signature.foreign:
+        model = recipe(project)
+        return model.citation, model.limits
+    about = read_json(folder / provenance.FILE)["about"]
+    return {"doi": about["doi"]} if "doi" in about else {}, tuple(about["limits"])
+
+
+def learned_from(folder: Path) -> str | None:
+    """Return the DOI of the published data that a bundle's model was trained on; None if it were others, or unknown."""
+    if about := trained_elsewhere(folder):
+        return about.dataset_doi
+    path = folder / "provenance" / "data-train.json"
+    if not path.is_file():
+        return None
+    doi: str | None = read_json(path).get("dataset", {}).get("doi")
+    return doi
+
+
+def _records(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the provenance of every step by name."""
+    paths = {name: folder / "provenance" / f"{name}.json" for name in CHAIN} | {"export": folder / provenance.FILE}
+    found = {name: read_json(path) for name, path in paths.items() if path.is_file()}
+    # The last step of a graph of others isn't an export.
+    return {values["command"] if name == "export" else name: values for name, values in found.items()}
+
+
+def _run(name: str, values: Mapping[str, Any]) -> Run:
+    return Run(
+        name=name,
+        verb=values["command"],
+        finished=values["finished"],
+        commit=values["git_commit"],
+        seed=values["seed"],
+        configuration=values["configuration"] or {},
+        inputs=_inputs(values),
+        versions=values["versions"],
+        python=values["python"],
+        system=values["system"],
+    )
+
+
+def _inputs(values: Mapping[str, Any]) -> tuple[File, ...]:
+    sizes = values.get("dataset", {}).get("bytes", {})
+    return tuple(File(name, checksum, sizes.get(Path(name).name)) for name, checksum in values["inputs"].items())
+
+
+def _data(project: Project, folder: Path, counted: str) -> Data:
+    """Say which data were used, as the steps noted it when they read them."""
+    steps = {name.removeprefix("data-"): values for name, values in _records(folder).items() if "-" in name}
+    splits = tuple(
+        Split(name, _inputs(values), values.get("counts", {}).get(counted)) for name, values in steps.items()
+    )
+    source = next((values["configuration"]["data"]["source"] for values in steps.values()), "unknown")
+    noted: Mapping[str, Any] = next((values.get("dataset", {}) for values in steps.values()), {})
+    doi = noted.get("doi")
+    # The project writes SPDX identifiers; an archive has spellings of its own.
+    licence = project.licenses.data if doi and doi == project.dataset.doi else None
+    return Data(
+        source=source,
+        title=noted.get("title") or f"Data of {project.title} (source: {source})",
+        doi=doi,
+        license=licence or noted.get("license"),
+        files=noted.get("files"),
+        splits=splits,
+    )

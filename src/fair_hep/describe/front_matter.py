@@ -1,0 +1,62 @@
+"""The YAML head of the model card, as the Hugging Face Hub reads it (model card metadata, ``model-index``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..provenance.project import Project
+from .facts import Facts, gather, learned_from
+from .people import as_yaml, known
+
+__all__ = ["front_matter"]
+
+#: The nearest of the Hub's tasks: both networks pass messages along the edges of a graph.
+TASK = "graph-ml"
+TAGS = ("onnx", "layer-wise-relevance-propagation")
+
+
+def front_matter(project: Project, tags: list[str], folder: Path) -> str:
+    """Return the head of the card, between its two lines of dashes.
+
+    Parameters
+    ----------
+    project, tags
+        Identity, and the words to find the model by.
+    folder
+        The bundle, whose figures stand in the ``model-index``.
+    """
+    facts = gather(project, folder)
+    measured, learned = _measured(facts), learned_from(folder)
+    head = {
+        "license": project.licenses.weights.lower(),
+        "library_name": "onnx",
+        "pipeline_tag": None if facts.signature.foreign else TASK,
+        "tags": [*tags, *([TAGS[0]] if facts.signature.foreign else TAGS)],
+        "datasets": [learned] if learned else None,
+        "metrics": list(measured),
+        "model-index": [_index(facts, measured)] if measured else None,
+    }
+    return f"---\n{as_yaml(head)}---\n"
+
+
+def _measured(facts: Facts) -> dict[str, float]:
+    """Return the metrics without their errors, which stand in the names of the results."""
+    found = facts.metrics.get("metrics", {})
+    return {name: value for name, value in found.items() if not name.endswith("_error")}
+
+
+def _index(facts: Facts, measured: dict[str, float]) -> dict[str, Any]:
+    data = {"type": facts.data.doi or facts.data.source, "name": facts.data.title, "split": "test"}
+    errors = facts.metrics["metrics"]
+    result = {
+        "task": {"type": TASK},
+        "dataset": data,
+        "metrics": [_metric(name, value, errors.get(f"{name}_error")) for name, value in measured.items()],
+    }
+    return {"name": facts.project.title, "results": [result]}
+
+
+def _metric(name: str, value: float, error: float | None) -> dict[str, Any]:
+    shown = name.replace("_", " ")
+    return known({"type": name, "name": f"{shown} (error {error:.2g})" if error is not None else shown, "value": value})

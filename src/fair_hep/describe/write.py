@@ -1,0 +1,86 @@
+"""Where the descriptions go: the plain documents of a bundle, and the files beside its archive."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from .. import bundle
+from ..bundle.files import new_folder, write_json, write_text
+from ..models.recipe import recipe
+from ..provenance.project import Project, identity
+from .citation import citation_cff
+from .codemeta import codemeta
+from .crate import CRATE, ro_crate
+from .croissant import croissant
+from .datacite import datacite
+from .facts import gather
+from .fair4ml import fair4ml
+from .terms import vocabulary
+from .zenodo_json import zenodo_json
+
+__all__ = ["describe", "refresh", "write_all"]
+
+
+def describe(project: Project, folder: Path) -> None:
+    """Write the plain documents of a bundle anew, from the project, the bundle's other files and the recorded runs.
+
+    Graphs, weights, examples and records of runs aren't touched. ``SHA256SUMS`` is the caller's, who writes it last.
+    """
+    from .card import write_card
+
+    write_text(folder / "project.yaml", identity(project))
+    facts = gather(project, folder)
+    write_text(folder / "CITATION.cff", citation_cff(project, own=not facts.signature.foreign))
+    write_text(folder / "README.md", write_card(folder, project, recipe(project)))
+    write_json(folder / "datacite.json", datacite(facts))
+    if facts.data.splits:  # of a graph of others no data are known
+        write_json(folder / "croissant.json", croissant(facts))
+    write_json(folder / "fair4ml.json", fair4ml(facts))
+    write_json(folder / "terms.jsonld", vocabulary())
+    write_json(folder / CRATE, ro_crate(facts))  # the last one: it holds the checksums of all the others
+
+
+def refresh(project: Project) -> bool:
+    """Bring the plain documents of the project's bundle up to date, and ``SHA256SUMS`` with them, in one step.
+
+    Returns
+    -------
+    changed
+        Whether something changed; the same facts give the same bytes.
+    """
+    sums = project.bundle / bundle.SUMS
+    before = sums.read_bytes() if sums.is_file() else b""
+    with new_folder(project.bundle) as folder:
+        shutil.copytree(project.bundle, folder, dirs_exist_ok=True)
+        describe(project, folder)
+        bundle.write_sums(folder)
+    return sums.read_bytes() != before
+
+
+def write_all(project: Project, folder: Path) -> list[str]:
+    """Render every description: first those inside the bundle, then those that lie beside its archive.
+
+    Parameters
+    ----------
+    project
+        Read again from ``project.yaml`` if that changed (a reserved DOI, a title).
+    folder
+        Where the descriptions of the code and of the record go (``dist/``).
+
+    Returns
+    -------
+    names
+        The files written into ``folder``.
+    """
+    refresh(project)
+    facts = gather(project)
+    write_text(folder / "CITATION.cff", citation_cff(project))
+    described = {
+        "codemeta.json": codemeta(project),
+        ".zenodo.json": zenodo_json(project),
+        "datacite.json": datacite(facts),
+    }
+    for name, values in described.items():
+        write_json(folder / name, values)
+    return ["CITATION.cff", *described]

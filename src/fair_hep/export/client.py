@@ -1,0 +1,125 @@
+"""Ask a running server for the stored answers of a bundle, as any client would: over HTTP, without padding."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from ..bundle.errors import ServiceError
+from ..bundle.inputs import cut, cuts
+from ..bundle.stored import RELEVANCE, Arrays, Stored
+
+__all__ = ["ask"]
+
+#: Examples in one request; servers have limits of time and size.
+BATCH = 8
+#: Seconds until an answer; our own server gives up after 60.
+TIMEOUT = 120.0
+#: Largest answer in bytes: one of ours is smaller by far.
+LARGEST = 256 * 2**20
+
+
+def ask(url: str, stored: Stored) -> Arrays:
+    """Send the stored examples to a server, and return its answers as they are stored.
+
+    It may be the server of the image or ``mlflow models serve``: both take the same requests. Padding isn't sent; where
+    an example has it, the stored values stand in the place of an answer.
+
+    Parameters
+    ----------
+    url
+        Address, with or without ``/invocations``.
+    stored
+        What is asked for: outputs, and relevances if the bundle has them.
+
+    Raises
+    ------
+    ServiceError
+        If the server can't be reached, refuses, or answers something else.
+    """
+    address = _address(url)
+    specs = stored.signature.inputs
+    count = stored.examples.count
+    whole = stored.signature.foreign  # nothing is known of padding
+    examples = [
+        {s.name: stored.inputs[s.name][n] if whole else cut(s, stored.inputs[s.name][n]) for s in specs}
+        for n in range(count)
+    ]
+    names = [spec.name for spec in stored.signature.outputs] + [RELEVANCE] * stored.explains
+    given = {name: stored.answers[name].copy() for name in names}
+    sizes = [None if whole else len(example[specs[0].name]) for example in examples]
+    for start, stop in cuts([size or 1 for size in sizes], BATCH):
+        inputs = [{name: values.tolist() for name, values in example.items()} for example in examples[start:stop]]
+        params = {"params": {"explain": True}} if stored.explains else {}
+        answers = _post(address, {"inputs": inputs, **params})
+        if len(answers) != len(inputs):
+            raise ServiceError(f"{_shown(address)}: got {len(answers)} answers to {len(inputs)} examples")
+        for number, answer in enumerate(answers, start=start):
+            for name in names:
+                _put(
+                    given[name][number : number + 1], answer, name, sizes[number], f"{_shown(address)}: answer {number}"
+                )
+    return given
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ServiceError(f"--url: got {_shown(url)!r}, expected for example http://127.0.0.1:5001")
+    return url.rstrip("/").removesuffix("/invocations") + "/invocations"
+
+
+def _shown(url: str) -> str:
+    """Leave out what may be a password."""
+    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", url)
+
+
+def _post(address: str, body: Mapping[str, Any]) -> Sequence[Any]:
+    """Send a request; return the predictions."""
+    data = json.dumps(body, allow_nan=False).encode()
+    request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            content = answer.read(LARGEST + 1)
+    except urllib.error.HTTPError as error:
+        told = " ".join(error.read(2000).decode("utf-8", "replace").split())[:300]
+        raise ServiceError(f"{_shown(address)}: status {error.code}: {told}") from error
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise ServiceError(f"{_shown(address)}: no answer ({reason}); is a server running there?") from error
+    if len(content) > LARGEST:
+        raise ServiceError(f"{_shown(address)}: the answer is larger than {LARGEST // 2**20} MiB")
+    try:
+        predictions = json.loads(content)["predictions"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        told = " ".join(content[:300].decode("utf-8", "replace").split())
+        raise ServiceError(f'{_shown(address)}: got {told!r}, expected {{"predictions": [...]}}') from error
+    if not isinstance(predictions, list):
+        raise ServiceError(f"{_shown(address)}: predictions: got {type(predictions).__name__}, expected a list")
+    return predictions
+
+
+def _put(target: np.ndarray, answer: Any, name: str, size: int | None, where: str) -> None:
+    """Write one output of an answer where the stored one was, ``[1, ...]``."""
+    if not isinstance(answer, dict) or name not in answer:
+        got = ", ".join(answer) if isinstance(answer, dict) else type(answer).__name__
+        raise ServiceError(f"{where}: got {got}, expected {name}: does the server hold this bundle?")
+    # Outputs of sets have a row for each element.
+    place = target[:, :size] if target.ndim > 2 else target
+    try:
+        values = np.asarray(answer[name], dtype=target.dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ServiceError(f"{where}: {name}: got something else than numbers") from error
+    if values.size == place.size == 0:
+        return
+    if values.shape != place.shape[1:]:
+        raise ServiceError(f"{where}: {name}: got shape {list(values.shape)}, expected {list(place.shape[1:])}")
+    place[0] = values

@@ -1,0 +1,1 @@
+"""Jets: readers, subjets, and the study of their edges."""

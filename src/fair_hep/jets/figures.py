@@ -1,0 +1,206 @@
+"""Figures of the explanation: edge graphs of jets, and what the most relevant edges and constituents are like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..bundle.files import new_file
+from ..pages.figures import COLOURS, figure
+from ..study.edge_figure import draw_edges
+from ..study.share_figure import Panel, draw_shares
+from .relevances import JetRelevances
+from .subjets import NONE
+from .tables import CLASSES, SPECTRA
+
+__all__ = [
+    "FEATURE_LABELS",
+    "draw_edge_graph",
+    "draw_fractions",
+    "draw_scores",
+    "draw_spectra",
+    "draw_where",
+]
+
+#: Features as formulas, in their order.
+FEATURE_LABELS = (
+    r"$\Delta\eta$", r"$\Delta\phi$", r"$\log p_T$", r"$\log E$", r"$\log p_T/p_T^{jet}$", r"$\log E/E^{jet}$",
+    r"$\Delta R$",
+)  # fmt: skip
+_SUBJET_COLOURS = (COLOURS["blue"], COLOURS["red"], COLOURS["green"])
+_CLASS_COLOURS = (COLOURS["blue"], COLOURS["orange"])
+
+
+def draw_edge_graph(part: JetRelevances, jet: int, path: Path, composite: str, explained: str) -> None:
+    """Draw one jet in (delta eta, delta phi), one panel for each EdgeConv block.
+
+    Constituents are discs whose area grows with pT, coloured by subjet; edges are darker and wider the more relevance
+    they carry. The account of relevance is printed below.
+
+    Parameters
+    ----------
+    part, jet
+        Relevances, and the position of the jet among them.
+    path
+        File to write; its suffix chooses the format.
+    composite
+        Rules that the relevances were made with.
+    explained
+        Name of what is explained.
+    """
+    values = part.values
+    real = part.mask[jet]
+    angles, momenta = values["constituent/angles"][jet][real], values["constituent/momentum"][jet][real]
+    subjet = values["constituent/subjet"][jet][real]
+    reach = max(0.4, 1.08 * float(np.abs(angles).max()))
+    with new_file(path) as name, figure(part.blocks, width=4.6, height=5.2) as (picture, axes):
+        for block, panel in enumerate(np.atleast_1d(axes)):
+            neighbour, share, _ = part.edges(block)
+            draw_edges(panel, angles, neighbour[jet], share[jet])
+            _draw_constituents(panel, angles, momenta, subjet)
+            panel.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel=r"$\Delta\eta$", aspect="equal")
+            panel.set_title(f"EdgeConv block {block + 1}", fontsize=13)
+        first = np.atleast_1d(axes)[0]
+        first.set_ylabel(r"$\Delta\phi$ [rad]")
+        handles, labels = first.get_legend_handles_labels()
+        legend: dict[str, Any] = {"loc": "outside upper center", "ncols": len(labels), "frameon": False, "fontsize": 11}
+        discs: list[Any] = list(picture.legend(handles, labels, **legend).legend_handles)
+        for disc in discs:
+            disc.set_sizes([60])
+        picture.supxlabel(_account(part, jet, composite, explained), fontsize=11)
+        picture.savefig(name)
+
+
+def draw_fractions(table: Mapping[str, Any], path: Path, title: str) -> None:
+    """Draw the fraction of the N most relevant edges that join two subjets, for every class and kind of network.
+
+    Parameters
+    ----------
+    table
+        For "trained" (and "untrained") and each class ``{"mean": [15], "error": [15]}``.
+    path
+        File to write.
+    title
+        Models and jets that the figure is of.
+    """
+    with new_file(path) as name, figure() as (picture, axes):
+        for kind, style in (("trained", "-"), ("untrained", "--")):
+            for number, label in enumerate(CLASSES):
+                row = table.get(kind, {}).get(label)
+                if row is None:
+                    continue
+                mean, error = np.array(row["mean"]), np.array(row["error"])
+                steps = np.arange(1, len(mean) + 1)
+                axes.plot(steps, mean, style, color=_CLASS_COLOURS[number], label=f"{label}, {kind}")
+                axes.fill_between(steps, mean - error, mean + error, color=_CLASS_COLOURS[number], alpha=0.25, lw=0)
+        axes.set(xlabel="N most relevant edges", ylabel="Fraction between two subjets", xlim=(1, 15), ylim=(0, 1))
+        axes.legend(title=title, title_fontsize=9, fontsize=10, ncols=2)
+        picture.savefig(name)
+
+
+def draw_spectra(kinds: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Draw Delta R and mass of the five most relevant edges, for both classes and kinds of network.
+
+    Parameters
+    ----------
+    kinds
+        For "trained" (and "untrained") the "spectra" ``{"mean", "error"}`` by quantity and class, and the "areas" with
+        AUC and error by quantity.
+    path
+        File to write.
+    """
+    panels = {
+        "delta_r": (r"$\Delta R$ of the most relevant edges", "Fraction of edges / 0.05", "linear"),
+        "mass": (r"$m_{ij}$ of the most relevant edges [GeV]", "Fraction of edges / 4 GeV", "log"),
+    }
+    with new_file(path) as name, figure(2) as (picture, axes):
+        for panel, (key, (label, density, scale)) in zip(axes, panels.items(), strict=True):
+            edges = SPECTRA[key]
+            title = []
+            for kind, style in (("trained", "-"), ("untrained", "--")):
+                if kind not in kinds:
+                    continue
+                area = kinds[kind]["areas"][key]
+                if area["auc"] is not None:
+                    title.append(f"AUC {kind}: {area['auc']:.3f} ± {area['error']:.3f}")
+                for number, label_of in enumerate(CLASSES):
+                    row = kinds[kind]["spectra"][key][label_of]
+                    mean, error = (np.array(row[part], np.float64) for part in ("mean", "error"))
+                    line = {"color": _CLASS_COLOURS[number], "linestyle": style, "lw": 1.6, "baseline": None}
+                    panel.stairs(mean, edges, label=f"{label_of}, {kind}", **line)
+                    band = {"color": _CLASS_COLOURS[number], "alpha": 0.2, "lw": 0, "fill": True}
+                    panel.stairs(mean + error, edges, baseline=np.maximum(mean - error, 1e-9), **band)
+            panel.set(xlabel=label, ylabel=density, xlim=(edges[0], edges[-1]), yscale=scale)
+            panel.set_ylim(*((2e-4, 20) if scale == "log" else (0, 1.45 * panel.get_ylim()[1])))  # room for the legend
+            panel.legend(title="\n".join([*title, "last bin: and above"]), fontsize=10, title_fontsize=10, ncols=2)
+        picture.savefig(name)
+
+
+def draw_where(tables: Mapping[str, Any], path: Path) -> None:
+    """Draw how relevance is shared among features, constituents by rank in pT, and subjets.
+
+    Parameters
+    ----------
+    tables
+        "feature", "rank" and "subjet", each with ``{"mean", "error"}`` by class.
+    path
+        File to write.
+    """
+    panels: tuple[Panel, ...] = (
+        ("feature", "", FEATURE_LABELS),
+        ("rank", r"Constituent by falling $p_T$", None),
+        ("subjet", r"Subjet by falling $p_T$", ("1st", "2nd", "3rd")),
+    )
+    draw_shares(tables, path, panels, CLASSES)
+
+
+def draw_scores(table: Mapping[str, Any], path: Path) -> None:
+    """Draw histograms of R-scores: a feature's signed part of a jet's sum of |R|, for both classes.
+
+    Parameters
+    ----------
+    table
+        "bins", and for each class the counts ``[7, bins]``.
+    path
+        File to write.
+    """
+    edges = np.array(table["bins"])
+    with new_file(path) as name, figure(4, 2, width=3.8, height=3.2) as (picture, axes):
+        panels = axes.ravel()
+        for place, (panel, label) in enumerate(zip(panels, FEATURE_LABELS, strict=False)):
+            for number, kind in enumerate(CLASSES):
+                counts = np.array(table[kind][place])
+                panel.stairs(counts / max(1.0, counts.sum()), edges, color=_CLASS_COLOURS[number], label=kind, lw=1.6)
+            panel.axvline(0.0, color=COLOURS["grey"], lw=0.8)
+            panel.set(xlabel=f"R-score of {label}", ylabel="Fraction of jets", xlim=(-1, 1), ylim=(0, None))
+        panels[-1].axis("off")
+        panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center", fontsize=12)
+        picture.savefig(name)
+
+
+def _draw_constituents(panel: Any, angles: np.ndarray, momenta: np.ndarray, subjet: np.ndarray) -> None:
+    pt = np.hypot(momenta[:, 1], momenta[:, 2])
+    size = 8 + 700 * pt / pt.sum()
+    for number, colour in [(NONE, COLOURS["grey"]), *enumerate(_SUBJET_COLOURS)]:
+        chosen = subjet == number
+        if chosen.any():
+            total = float(np.hypot(*momenta[chosen, 1:3].sum(0)))
+            label = "not declustered" if number == NONE else f"subjet {number + 1}: $p_T$ = {total:.0f} GeV"
+            scatter = {"color": colour, "alpha": 0.85, "edgecolors": "white", "linewidths": 0.4, "zorder": 2}
+            panel.scatter(angles[chosen, 0], angles[chosen, 1], s=size[chosen], label=label, **scatter)
+
+
+def _account(part: JetRelevances, jet: int, composite: str, explained: str) -> str:
+    values = {name: values[jet] for name, values in part.values.items() if name.startswith(("jet/", "ledger/"))}
+    energy, px, py, pz = (float(value) for value in values["jet/axis"])
+    pt, mass = np.hypot(px, py), np.sqrt(max(energy**2 - px**2 - py**2 - pz**2, 0.0))
+    taken = ", ".join(f"{name} {values[f'ledger/{name}']:+.2g}" for name in ("bias", "epsilon", "lost"))
+    return (
+        f"{CLASSES[int(values['jet/label'])]} jet, $p_T$ = {pt:.0f} GeV, m = {mass:.0f} GeV, "
+        f"{int(values['jet/constituents'])} constituents; rules: {composite}\n"
+        rf"{explained} = {values['jet/explained']:+.4f} = $\Sigma R$ {values['ledger/inputs']:+.4f} "
+        f"({taken}), error {values['ledger/error']:.0e}"
+    )

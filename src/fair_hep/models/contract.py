@@ -1,0 +1,192 @@
+"""What a model must offer so that every verb of the project works with it.
+
+A model is the recipe of a project: the package of that project, whose ``__init__.py`` offers ``MODEL``, an instance of
+a subclass of `Model`. Nothing in this library names a model. ``check`` tries every promise made here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+    from torch.utils.data import Dataset
+
+    from ..bundle import TensorSpec
+    from ..data.store import Store
+    from ..pages.document import Table
+    from ..pages.interactive import Part
+    from ..provenance.configuration import Config
+
+    Batch: TypeAlias = Mapping[str, Tensor]
+    Arrays: TypeAlias = Mapping[str, np.ndarray]
+
+__all__ = ["SPLITS", "Evaluation", "Model"]
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Parameters
+    ----------
+    metrics
+        Scalars by name, each finite: the registry compares these.
+    decisive
+        Name of the metric (higher is better) that decides whether a new version is worse than the champion.
+    files
+        Tables and figures that were written, relative to the folder of the evaluation.
+    headline
+        Lines for a human: the figures reached, with their statistical errors.
+    tables
+        For the model card: what the headline is drawn from. A study may have such tables too, as JSON values under
+        ``tables``.
+    """
+
+    metrics: Mapping[str, float]
+    decisive: str
+    files: tuple[str, ...] = ()
+    headline: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+class Model(ABC):
+    """A network with everything that the verbs need to know of it.
+
+    The network that `build` returns is two modules: ``network.features`` computes the features from the raw inputs
+    and learns nothing; ``network.body`` learns. ``network(*inputs)`` is ``network.body(*network.features(*inputs))``,
+    and the first tensor that ``features`` returns is where relevance lives. Outputs are logits (or other raw values),
+    never probabilities or labels.
+    """
+
+    name: str
+    title: str
+    summary: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    #: What else a batch of the data set holds and an evaluation needs; inputs may be among them.
+    targets: tuple[TensorSpec, ...]
+    features: TensorSpec
+    citation: Mapping[str, str]
+    #: Suffixes of the files that `read` takes; ``predict`` reads others by the names of the inputs' columns.
+    suffixes: tuple[str, ...] = ()
+    #: What a user must know before trusting an answer, one sentence each: for the model card.
+    limits: tuple[str, ...] = ()
+    #: What answers depend on, and whether that was measured apart, one sentence each: for the model card.
+    factors: tuple[str, ...] = ()
+    #: What each metric of an evaluation is, by name; ``*`` stands for anything.
+    measures: Mapping[str, str] = {}
+    #: What the figures of evaluation and study show, by file name without suffix; ``*`` stands for anything.
+    captions: Mapping[str, str] = {}
+
+    # -- the network ---------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def build(self, **hyperparameters: Any) -> nn.Module:
+        """Build the network with random weights.
+
+        Raises
+        ------
+        ConfigError
+            If a hyperparameter is unknown (the message names the nearest known one) or out of range.
+        """
+
+    @abstractmethod
+    def example(self, size: int, seed: int) -> dict[str, Tensor]:
+        """Return a small synthetic batch (inputs and targets) made without any file, for checks and for tracing."""
+
+    # -- data ----------------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def simulate(
+        self, folder: Path, *, size: int, seed: int, processes: int, **options: Any
+    ) -> Mapping[str, Sequence[Path]]:
+        """Generate ``size`` examples into raw files of the published dataset's own layout, by split.
+
+        Raises
+        ------
+        ConfigError
+            If an option (``data.simulation`` in a configuration) is unknown or out of range.
+        """
+
+    @abstractmethod
+    def published(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Sort file names of the dataset's record (or of a folder) into splits; leave out those not needed."""
+
+    @abstractmethod
+    def convert(self, files: Sequence[Path], folder: Path, *, processes: int = 0, **options: Any) -> Mapping[str, Any]:
+        """Convert raw files of one split into a memory-mapped store in ``folder``; return what was counted."""
+
+    @abstractmethod
+    def read(self, file: Path, size: int, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
+        """Read the required inputs from a raw file of the published layout, ``size`` examples at a time, labels or not.
+
+        Gives by name one array for each example, without padding; memory doesn't grow with the file. Options are those
+        of `convert` (``data.options`` in a configuration).
+        """
+
+    @abstractmethod
+    def dataset(self, store: Store, **options: Any) -> Dataset[Any]:
+        """Return a dataset whose ``__getitems__(indices)`` gives a whole batch: inputs and targets by name."""
+
+    # -- training and evaluation ---------------------------------------------------------------------------------------
+    @abstractmethod
+    def loss(self, outputs: Sequence[Tensor], batch: Batch, **options: Any) -> Tensor:
+        """Return the mean loss of a batch (a scalar tensor) from raw outputs.
+
+        Raises
+        ------
+        ConfigError
+            If an option (``train.loss`` in a configuration) is unknown or out of range.
+        """
+
+    @abstractmethod
+    def evaluate(self, outputs: Arrays, targets: Arrays, folder: Path) -> Evaluation:
+        """Measure the outputs on a test set, and write tables and figures into ``folder``.
+
+        Outputs and targets of sets come without padding: rows of all examples one after the other; ``offsets``
+        ``[examples + 1]`` among the targets says where each example starts.
+        """
+
+    @abstractmethod
+    def not_worse(self, outputs: Arrays, champion: Arrays, targets: Arrays) -> tuple[bool, str]:
+        """Say whether a model is not worse than the champion on the same test set, and why, in one line."""
+
+    # -- explanation ---------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def target(self) -> Sequence[float]:
+        """Return the weights of the linear combination of outputs that is explained by default."""
+
+    def edges(self, network: nn.Module) -> Mapping[str, str]:
+        """Name the places of the body where edges have messages, each with the module that finds their graph.
+
+        A message ``[rows, k, channels]`` belongs to every neighbour that the module returns: its outputs are positions
+        ``[sets, elements, k]`` and which of them exist. It finds one graph in a pass; places may share it. A network
+        without edges has none.
+        """
+        return {}
+
+    @abstractmethod
+    def study(
+        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
+    ) -> Mapping[str, Any]:
+        """Explain examples of the test split: write relevances, tables and figures, return the figures reached.
+
+        ``ledger.largest_error`` among the figures says how closely the account of relevance closed.
+
+        What is chosen by measuring, such as the recommended rules, is chosen on the validation split: ``datasets`` has
+        "val" and "test".
+        """
+
+    # -- the report ----------------------------------------------------------------------------------------------------
+    def parts(self, evaluation: Path, explanation: Path | None) -> Sequence[Part]:
+        """Return interactive parts of the report, from what `evaluate` and `study` left in their folders.
+
+        The explanation is None where the network at hand wasn't explained.
+        """
+        return ()

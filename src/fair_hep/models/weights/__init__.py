@@ -1,0 +1,1 @@
+"""Weights that exist already: read without trust, renamed, and compared with the network."""

@@ -1,0 +1,1 @@
+"""Documents, figures and pages that ask nothing of any server."""

@@ -1,0 +1,95 @@
+"""Interactive parts of a page: their HTML, their data, their scripts, and the drawing library they share.
+
+The library (plotly.js, MIT) comes from the Python package and goes into the page once, compressed: 2 instead of 5 MB.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..bundle.errors import ProjectError
+from .page import inline, json_block, page, slug
+
+__all__ = ["Part", "drawing_library", "part_page", "parts_html", "parts_scripts"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """An interactive part of the report.
+
+    Parameters
+    ----------
+    title, text
+        Heading, and what there is to see and to do; both are text.
+    data
+        JSON values.
+    script
+        JavaScript, an expression: a function of the element to fill, the data, and ``tools`` (see ``report.js``).
+        Whatever a click does must be possible with the controls of a form too.
+    """
+
+    title: str
+    text: str
+    data: Mapping[str, Any]
+    script: str
+
+
+def drawing_library() -> str:
+    """Return the JavaScript of plotly.
+
+    Raises
+    ------
+    ProjectError
+        If plotly isn't installed.
+    """
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise ProjectError("interactive pages need plotly, which isn't installed: pip install plotly") from error
+    library: str = get_plotlyjs()
+    return library
+
+
+def parts_html(parts: Sequence[Part], library: str) -> str:
+    """Return the places where parts will draw, with their data and the compressed library behind them."""
+    if not parts:
+        return ""
+    # No time in the header of the compressed stream: the same library gives the same page.
+    packed = base64.b64encode(gzip.compress(library.encode(), mtime=0)).decode("ascii")
+    places = [
+        f'<section class="part" aria-labelledby="{slug(part.title)}"><h3 id="{slug(part.title)}">'
+        f'{html.escape(part.title)}</h3><p>{inline(part.text)}</p><div id="part-{number}"></div>'
+        f"{json_block(part.data, name=f'data-{number}')}</section>"
+        for number, part in enumerate(parts)
+    ]
+    hint = "<noscript><p>These parts are drawn by JavaScript, which is switched off here.</p></noscript>"
+    return "\n".join([hint, *places, f'<script type="text/plain" id="library">{packed}</script>'])
+
+
+def parts_scripts(parts: Sequence[Part]) -> list[str]:
+    """Return the scripts that draw parts."""
+    if not parts:
+        return []
+    shared = (Path(__file__).parent / "report.js").read_text(encoding="utf-8")
+    return [shared, *(f"report.parts.push({part.script.rstrip()});" for part in parts), "report.start();"]
+
+
+def part_page(title: str, parts: Sequence[Part]) -> str:
+    """Return a page of its own for parts."""
+    library = drawing_library()
+    return page(
+        title,
+        description=parts[0].text,
+        header=f"<h1>{html.escape(title)}</h1>",
+        contents=(),
+        body=f"<h2>Look into it</h2>{parts_html(parts, library)}",
+        footer="<p>This page is whole in one file and asks nothing of any server.</p>",
+        scripts=parts_scripts(parts),
+        trusted=[library],
+    )

@@ -1,0 +1,1 @@
+"""Particle flow: readers, measures, and relevance maps of whole events."""

@@ -1,0 +1,1 @@
+"""The verbs of a project, one file for each."""

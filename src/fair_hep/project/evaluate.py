@@ -1,0 +1,105 @@
+"""The verb ``evaluate``: measure the trained network on the test split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .. import provenance
+from ..bundle.files import new_file, new_folder, write_json
+from ..models.recipe import recipe
+from ..provenance.configuration import Config
+from ..provenance.project import Project
+from .data import store_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+    from torch.utils.data import Dataset
+
+    from ..models.contract import Model
+
+__all__ = ["apply", "run"]
+
+
+def run(project: Project, config: Config) -> dict[str, Any]:
+    """Evaluate the network; write ``runs/<configuration>/evaluate/`` with metrics, raw outputs, tables and figures.
+
+    Raises
+    ------
+    MissingStepError
+        If there are no data or no weights.
+    """
+    import numpy as np
+
+    from ..data.batches import first
+    from ..data.store import Store
+    from .train import WEIGHTS, load_network
+
+    network = load_network(project, config)
+    stores = store_folder(project, config)
+    provenance.require(stores / "test", "data", project.root)
+    model = recipe(project)
+    dataset = first(model.dataset(Store(stores / "test"), **config.data.options), config.evaluate.limit)
+    outputs, targets = apply(model, network, dataset, config.evaluate.batch_size)
+    folder = project.run(config.name, "evaluate")
+    with new_folder(folder) as temporary:
+        found = model.evaluate(outputs, targets, temporary)
+        result = {
+            "metrics": dict(found.metrics),
+            "decisive": found.decisive,
+            "headline": list(found.headline),
+            "tables": [table.as_dict() for table in found.tables],
+            "examples": len(dataset),  # type: ignore[arg-type]
+            "source": config.data.source,
+        }
+        write_json(temporary / "metrics.json", result)
+        with new_file(temporary / "outputs.npz") as name:
+            np.savez(name, **outputs, **targets)  # type: ignore[arg-type]
+        weights = project.run(config.name, "train") / WEIGHTS
+        inputs = provenance.checksums(project.root, weights, stores / "test" / "store.json")
+        provenance.record(temporary, project, config, "evaluate", inputs=inputs, result=result)
+    return {**result, "folder": str(folder.relative_to(project.root)), "files": list(found.files)}
+
+
+def apply(
+    model: Model, network: nn.Module, dataset: Dataset[Any], batch_size: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Run a network over a whole data set, in order.
+
+    Returns
+    -------
+    outputs, targets
+        Raw outputs and targets by the names that the model declares, examples along the first axis. Those of sets come
+        without padding, the rows of all examples one after the other; then ``offsets`` ``[examples + 1]`` among the
+        targets says where each example starts.
+    """
+    import numpy as np
+    import torch
+
+    from ..data.batches import ordered_loader
+
+    specs = {spec.name: spec for spec in (*model.outputs, *model.targets)}
+    sets = any(spec.set_axis for spec in specs.values())
+    collected: dict[str, list[np.ndarray]] = {name: [] for name in specs}
+    counts: list[np.ndarray] = []
+    with torch.inference_mode():
+        for batch in ordered_loader(dataset, batch_size):
+            # A row of zeros is padding.
+            real = (batch[model.inputs[0].name] != 0).any(-1)
+            values = _outputs(model, network, batch) | {spec.name: batch[spec.name] for spec in model.targets}
+            for name, parts in collected.items():
+                rows = values[name][real] if specs[name].set_axis else values[name]
+                parts.append((rows.float() if rows.is_floating_point() else rows).numpy())
+            counts.append(real.sum(1).numpy() if sets else np.zeros(0, np.int64))
+    arrays = {name: np.concatenate(parts) for name, parts in collected.items()}
+    targets = {spec.name: arrays[spec.name] for spec in model.targets}
+    if sets:
+        targets["offsets"] = np.concatenate([[0], np.concatenate(counts).cumsum()]).astype(np.int64)
+    return {spec.name: arrays[spec.name] for spec in model.outputs}, targets
+
+
+def _outputs(model: Model, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    values = network(**{spec.name: batch[spec.name] for spec in model.inputs if spec.name in batch})
+    values = values if isinstance(values, tuple) else (values,)
+    return dict(zip((spec.name for spec in model.outputs), values, strict=True))

@@ -1,0 +1,132 @@
+"""The verb ``publish``: prepare the bundle for an archive, reserve a DOI, upload a draft, publish it, send copies."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from ..bundle import read_signature
+from ..bundle.errors import BundleError
+from ..bundle.files import sha256, write_text
+from ..describe import write_all
+from ..provenance.configuration import Config
+from ..provenance.project import Project
+from ..publish import zenodo_steps as zenodo
+from ..publish.archive import write_archive
+from ..publish.credentials import token
+from ..publish.doi import check_graphs
+from ..publish.zenodo_steps import SANDBOX, TOKEN
+from .verify import run as verify
+
+__all__ = ["Target", "run"]
+
+Target = Literal["prepare", "reserve", "zenodo", "dockerhub", "huggingface"]
+
+
+def run(
+    project: Project,
+    config: Config | None = None,
+    *,
+    target: Target = "prepare",
+    url: str = SANDBOX,
+    release: bool = False,
+    to: str | None = None,
+    send: bool = False,
+) -> dict[str, Any]:
+    """Prepare the bundle in ``dist/``, and take it where it is wanted.
+
+    Parameters
+    ----------
+    project, config
+        Whose bundle it is; the configuration isn't needed.
+    target
+        ``prepare``: the archive and its metadata, nothing leaves the machine. ``reserve``: a draft and its DOI,
+        before `export`. ``zenodo``: the draft with its files. ``dockerhub``, ``huggingface``: a copy of the image or
+        the bundle.
+    url
+        Address of the archive; by default Zenodo's sandbox.
+    release
+        Publish the draft that an earlier call uploaded, and do nothing else. This can't be undone.
+    to
+        Name of the image or of the repository, for the copies.
+    send
+        Send the copy; otherwise only say what would be sent.
+
+    Raises
+    ------
+    BundleError
+        If the bundle doesn't pass ``verify``.
+    ServiceError
+        If a service refuses or can't be reached, or there is no token.
+    """
+    if release:
+        return zenodo.release(project, url)
+    if target == "reserve":
+        return _reserve(project, url)
+    if target == "dockerhub":
+        from ..publish import dockerhub
+
+        return dockerhub.run(project, to, send=send)
+    if target == "zenodo":
+        token(TOKEN, url)  # what is missing is said before anything takes its time
+    _check(project)
+    if target == "huggingface":
+        from ..publish import huggingface
+
+        return huggingface.run(project, to, send=send)
+    if target == "prepare":
+        return _prepare(project)
+    project, draft = zenodo.reserve(project, url)
+    check_graphs(project)
+    prepared = _prepare(project)
+    folder = project.root / "dist"
+    paths = [project.root / prepared["archive"], folder / f"{_archive(project)}.sha256", project.bundle / "README.md"]
+    found = zenodo.upload(project, url, draft, paths)
+    return {**prepared, **found, "headline": [*prepared["headline"][:1], *found["headline"]]}
+
+
+def _check(project: Project) -> None:
+    """Refuse a bundle that isn't whole, gives other answers, or is of another version."""
+    verify(project)
+    exported = read_signature(project.bundle).version
+    if exported != project.version:
+        raise BundleError(
+            f"{project.bundle.name} has version {exported}, project.yaml {project.version}: run `export` again"
+        )
+
+
+def _reserve(project: Project, url: str) -> dict[str, Any]:
+    project, draft = zenodo.reserve(project, url)
+    return {
+        "headline": [
+            f"draft {draft['id']}: {project.doi} is reserved, and written into project.yaml",
+            "next: `export` puts it into the graphs and the card, `publish zenodo` uploads the bundle",
+        ],
+        "url": url,
+        "draft": str(draft["id"]),
+        "doi": project.doi,
+    }
+
+
+def _archive(project: Project) -> str:
+    return f"{project.slug}-{project.version}.zip"
+
+
+def _prepare(project: Project) -> dict[str, Any]:
+    """Write the archive and the metadata files."""
+    folder = project.root / "dist"
+    written = write_all(project, folder)
+    archive = folder / _archive(project)
+    write_archive(project.bundle, archive)
+    checksum = sha256(archive)
+    write_text(folder / f"{archive.name}.sha256", f"{checksum}  {archive.name}\n")
+    size = archive.stat().st_size
+    return {
+        "headline": [
+            f"{archive.relative_to(project.root)}: {size / 2**20:.1f} MiB, sha256 {checksum}",
+            f"beside it, from project.yaml: {', '.join(written)}; the first three belong into the repository",
+            f"next: set {TOKEN} and run `publish zenodo`; it makes a draft in the sandbox that nobody else sees",
+        ],
+        "archive": str(archive.relative_to(project.root)),
+        "sha256": checksum,
+        "bytes": size,
+    }

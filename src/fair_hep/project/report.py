@@ -1,0 +1,110 @@
+"""The verb ``report``: one HTML page about the model, whole in itself, from the bundle and the runs that made it."""
+
+from __future__ import annotations
+
+import html
+import logging
+from typing import TYPE_CHECKING, Any
+
+from .. import bundle, provenance
+from ..bundle.errors import BundleError
+from ..bundle.files import read_json, sha256, write_text
+from ..describe import authors
+from ..describe.card import card_sections
+from ..models.recipe import recipe
+from ..pages.interactive import drawing_library, parts_html, parts_scripts
+from ..pages.page import facts_html, inline, page, section_html
+from ..pages.pictures import embedded
+from ..provenance.configuration import Config
+from ..provenance.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ..models.contract import Model
+    from ..pages.interactive import Part
+
+__all__ = ["FILE", "run"]
+
+#: Where the page goes: a folder of its own, as a web server publishes one.
+FILE = "report/index.html"
+_INSIDE = "Look inside"
+
+log = logging.getLogger(__name__)
+
+
+def run(project: Project, config: Config) -> dict[str, Any]:
+    """Write ``report/index.html``: the model card with its pictures, and parts to click on.
+
+    Raises
+    ------
+    MissingStepError
+        If there is no bundle.
+    BundleError
+        If the bundle was changed since it was exported, or the runs are of another one.
+    ProjectError
+        If plotly is needed and isn't installed.
+    """
+    bundle.check_files(project.bundle)
+    model = recipe(project)
+    parts = _parts(project, config, model)
+    path = project.root / FILE
+    write_text(path, _page(project, model, parts))
+    size = path.stat().st_size
+    line = f"{FILE} written: {size / 2**20:.1f} MiB, {len(parts)} interactive parts; open it in a browser"
+    return {"headline": [line], "file": FILE, "bytes": size, "parts": [part.title for part in parts]}
+
+
+def _parts(project: Project, config: Config, model: Model) -> Sequence[Part]:
+    """Return the model's parts, if the runs that they are drawn from are of the bundle's weights."""
+    evaluation, explanation = project.run(config.name, "evaluate"), project.run(config.name, "explain")
+    if bundle.read_signature(project.bundle).foreign:
+        return ()
+    if not (evaluation / provenance.FILE).is_file():
+        log.info("runs/%s/evaluate isn't here: the report gets no interactive parts", config.name)
+        return ()
+    if not _of_bundle(project, evaluation):
+        raise BundleError(
+            f"runs/{config.name}/evaluate is of other weights than {project.bundle.name}: run `evaluate` and `export` "
+            "again, or give the configuration that the bundle was made with"
+        )
+    if not _of_bundle(project, explanation):
+        log.warning("runs/%s/explain isn't of the bundle's weights: run `explain` to see them explained", config.name)
+        return tuple(model.parts(evaluation, None))
+    return tuple(model.parts(evaluation, explanation))
+
+
+def _of_bundle(project: Project, folder: Path) -> bool:
+    """Return whether a verb finished in a folder, with the weights that the bundle has."""
+    path = folder / provenance.FILE
+    return path.is_file() and sha256(project.bundle / bundle.WEIGHTS) in read_json(path)["inputs"].values()
+
+
+def _page(project: Project, model: Model, parts: Sequence[Part]) -> str:
+    folder = project.bundle
+    metrics, made = read_json(folder / "metrics.json"), read_json(folder / "provenance.json")
+    sections = card_sections(folder, project, model)
+    library = drawing_library() if parts else ""
+    facts = {
+        "Network": bundle.read_signature(folder).title,
+        "Version": f"{project.version}, {made['finished'][:10]}",
+        "Authors": "; ".join(author.name for author in authors(project)),
+        "DOI": f"[{project.doi}](https://doi.org/{project.doi})" if project.doi else None,
+        "Licence of the weights": project.licenses.weights,
+    }
+    headline = "".join(f"<li>{inline(line)}</li>" for line in metrics["headline"])
+    glance = f'<section><h2 id="at-a-glance">At a glance</h2><ul>{headline}</ul></section>'
+    inside = f'<section><h2 id="look-inside">{_INSIDE}</h2>{parts_html(parts, library)}</section>' if parts else ""
+    body = section_html(sections, lambda picture: embedded(folder / picture.path))
+    title, lead = html.escape(project.title), inline(project.description)
+    return page(
+        project.title,
+        description=project.description,
+        header=f'<h1>{title}</h1><p class="lead">{lead}</p>{facts_html(facts)}',
+        contents=["At a glance", *([_INSIDE] if parts else []), *(section.title for section in sections)],
+        body="\n".join([glance, inside, body]),
+        footer="<p>This page is whole in one file and asks nothing of any server. Its text is the bundle's card.</p>",
+        scripts=parts_scripts(parts),
+        trusted=[library] if parts else [],
+    )

@@ -1,0 +1,138 @@
+"""The verb ``train``: fit the network, so that it can be interrupted and taken up again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import provenance
+from ..bundle.errors import ConfigError, MissingStepError, ProjectError
+from ..bundle.files import new_file, read_json, write_json
+from ..models.recipe import recipe
+from ..provenance.about import VERB as IMPORTED
+from ..provenance.configuration import Config
+from ..provenance.project import Project
+from .data import store_folder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["WEIGHTS", "load_network", "run", "write_weights"]
+
+WEIGHTS = "weights.safetensors"
+
+log = logging.getLogger(__name__)
+
+
+def run(project: Project, config: Config, *, resume: bool = False) -> dict[str, Any]:
+    """Train the network of the project.
+
+    Writes ``runs/<configuration>/train/``: the weights of the epoch with the lowest validation loss, the learning
+    curves, checkpoints and provenance. With ``resume`` it continues from the last checkpoint and reaches the weights
+    that an uninterrupted training would have reached, bit for bit at the same number of threads.
+
+    Raises
+    ------
+    MissingStepError
+        If there are no converted data, or nothing to resume.
+    ConfigError
+        If the configuration changed since the checkpoint was written, or the folder holds imported weights.
+    """
+    from .training import fit
+
+    folder = project.run(config.name, "train")
+    stores = store_folder(project, config)
+    for split in ("train", "val"):
+        provenance.require(stores / split, "data", project.root)
+    leader = os.environ.get("LOCAL_RANK", "0") == os.environ.get("RANK", "0") == "0"
+    if leader:
+        _prepare(folder, config, resume=resume)
+    done = fit(project, config, folder, stores)
+    if not done.leader:
+        return {"rank": done.rank}
+    write_weights(done.network, folder / WEIGHTS)
+    _draw_curves(done.history, folder / "learning_curves.png")
+    result = {**done.summary, "weights": str((folder / WEIGHTS).relative_to(project.root))}
+    write_json(folder / "history.json", {"losses": done.history, **done.summary})
+    inputs = provenance.checksums(project.root, *(stores / split / "store.json" for split in ("train", "val")))
+    provenance.record(folder, project, config, "train", inputs=inputs, result=result)
+    return result
+
+
+def load_network(project: Project, config: Config) -> nn.Module:
+    """Return the trained network in evaluation mode.
+
+    Raises
+    ------
+    MissingStepError
+        If it isn't trained yet.
+    ProjectError
+        If the weights don't fit the network of this configuration.
+    """
+    from safetensors.torch import load_file
+
+    path = project.run(config.name, "train") / WEIGHTS
+    provenance.require(path.parent, "train", project.root)
+    network = recipe(project).build(**config.model)
+    try:
+        network.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise ProjectError(
+            f"{path.relative_to(project.root)}: the weights don't fit model={dict(config.model)}; "
+            "train again, or use the configuration that they were trained with"
+        ) from error
+    return network.eval()
+
+
+def _prepare(folder: Path, config: Config, *, resume: bool) -> None:
+    """Make the folder ready: empty for a new training, unfinished but whole for one that goes on."""
+    configuration = folder / "configuration.json"
+    wanted = config.model_dump(mode="json", by_alias=True)
+    if not resume:
+        _keep_imported(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        write_json(configuration, wanted)
+        return
+    if not (folder / "checkpoints" / "last.ckpt").is_file():
+        raise MissingStepError(folder / "checkpoints" / "last.ckpt", "train")
+    known = read_json(configuration)
+    changed = [key for key in ("seed", "model", "data", "train") if known[key] != wanted[key]]
+    if changed:
+        raise ConfigError(
+            f"--resume: {', '.join(changed)} changed since the checkpoint; train again, or change it back"
+        )
+    (folder / provenance.FILE).unlink(missing_ok=True)
+
+
+def _keep_imported(folder: Path) -> None:
+    """Refuse to replace weights that no training here can make again."""
+    made = folder / provenance.FILE
+    if made.is_file() and read_json(made)["command"] == IMPORTED:
+        raise ConfigError(
+            f"runs/{folder.parent.name}/{folder.name} holds imported weights: give this training another name "
+            "(name=...), or remove the folder"
+        )
+
+
+def write_weights(network: nn.Module, path: Path) -> None:
+    """Write the state of a network as safetensors, in one step."""
+    from safetensors.torch import save_file
+
+    with new_file(path) as name:
+        save_file({key: value.contiguous() for key, value in network.state_dict().items()}, name)
+
+
+def _draw_curves(history: list[Mapping[str, float]], path: Path) -> None:
+    from ..pages.figures import figure
+
+    with new_file(path) as name, figure() as (picture, axes):
+        epochs = [row["epoch"] + 1 for row in history]
+        axes.plot(epochs, [row["train_loss"] for row in history], "o-", label="training")
+        axes.plot(epochs, [row["val_loss"] for row in history], "s--", label="validation")
+        axes.set(xlabel="Epoch", ylabel="Mean loss per example")
+        axes.legend()
+        picture.savefig(name)

@@ -1,0 +1,251 @@
+"""The training loop: Lightning, with everything that makes a step reproducible."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch import Tensor, nn
+
+from ..bundle.privacy import report_nothing
+from ..data.batches import EpochSampler, epoch_loader, first, ordered_loader
+from ..data.store import Store
+from ..models.contract import Model
+from ..models.recipe import recipe
+from ..provenance.configuration import Config, TrainConfig
+from ..provenance.project import Project
+from ..publish.tracking import artifact_location, tracking_uri
+
+__all__ = ["Fitted", "fit", "learning_rate"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A finished training; only the leading process has a history."""
+
+    network: nn.Module
+    history: list[Mapping[str, float]]
+    summary: Mapping[str, Any]
+    rank: int
+
+    @property
+    def leader(self) -> bool:
+        """Whether this process writes the results."""
+        return self.rank == 0
+
+
+def fit(project: Project, config: Config, folder: Path, stores: Path) -> Fitted:
+    """Train, from the last checkpoint in ``folder`` if there is one; return the network of the best epoch."""
+    settings = config.train
+    # Lightning sets its own level when it is imported; its hints on other products are no news of this training.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    model = recipe(project)
+    sets = {split: model.dataset(Store(stores / split), **config.data.options) for split in ("train", "val")}
+    data = _Loaders(first(sets["train"], settings.limit), sets["val"], settings, config.seed)
+    torch.manual_seed(config.seed)
+    module = _Module(model, model.build(**config.model), settings, config.seed, data.steps_per_epoch)
+    history = _History()
+    best = ModelCheckpoint(folder / "checkpoints", filename="best", monitor="val_loss", enable_version_counter=False)
+    last = ModelCheckpoint(
+        folder / "checkpoints",
+        filename="last",
+        every_n_train_steps=settings.checkpoint_steps or None,
+        every_n_epochs=None if settings.checkpoint_steps else 1,
+        save_on_train_epoch_end=None if settings.checkpoint_steps else True,
+        enable_version_counter=False,
+    )
+    callbacks: list[Callback] = [history, best, last]
+    if settings.patience:
+        callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
+    checkpoint = folder / "checkpoints" / "last.ckpt"
+    logger = _mlflow_logger(project, config)
+    started = time.monotonic()
+    with threads(settings.threads), warnings.catch_warnings():
+        # Several loader processes pay for large data sets only; Lightning can't know the size of ours.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+        trainer = pl.Trainer(
+            max_epochs=settings.epochs,
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            strategy="ddp" if settings.devices * settings.nodes > 1 else "auto",
+            precision=settings.precision,
+            callbacks=callbacks,
+            logger=logger,
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=50,
+            gradient_clip_val=None,
+            default_root_dir=folder,
+        )
+        used, resumed = torch.get_num_threads(), checkpoint.is_file()
+        with _told_apart():
+            ckpt = checkpoint if resumed else None
+            trainer.fit(module, datamodule=data, ckpt_path=ckpt, weights_only=True)
+    state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+    module.load_state_dict(state["state_dict"])
+    summary = {
+        "epochs": len(history.rows),
+        "steps": trainer.global_step,
+        "best_epoch": int(state["epoch"]) + 1,
+        "val_loss": min(row["val_loss"] for row in history.rows),
+        "examples": data.sampler.size,
+        "parameters": sum(p.numel() for p in module.network.parameters()),
+        "seconds": round(time.monotonic() - started, 1),
+        "processes": trainer.world_size,
+        "threads": used,
+        "device": trainer.strategy.root_device.type,
+        "resumed": resumed,
+    }
+    return Fitted(module.network.cpu().eval(), history.rows, summary, trainer.global_rank)
+
+
+def learning_rate(step: int, steps: int, settings: TrainConfig) -> float:
+    """Return the learning rate of the one-cycle schedule at a step.
+
+    Linear from ``learning_rate`` up to the peak in 40 % of the steps, back in 40 %, down to the final rate in 20 %
+    (8, 8 and 4 of the 20 epochs of arXiv:1902.08570).
+    """
+    low, peak, final = settings.learning_rate, settings.peak_learning_rate, settings.final_learning_rate
+    up, down = 0.4 * steps, 0.8 * steps
+    if step < up:
+        return low + (peak - low) * step / up
+    if step < down:
+        return peak + (low - peak) * (step - up) / (down - up)
+    return low + (final - low) * min(1.0, (step - down) / max(1.0, steps - down))
+
+
+class _Loaders(pl.LightningDataModule):
+    """The loaders of this process."""
+
+    def __init__(self, train: Any, val: Any, settings: TrainConfig, seed: int) -> None:
+        super().__init__()
+        self.train_set, self.val_set, self.settings, self.seed = train, val, settings, seed
+        self.sampler = EpochSampler(len(train), settings.batch_size, seed)
+        self.steps_per_epoch = len(self.sampler)
+
+    def train_dataloader(self) -> Any:
+        assert self.trainer is not None
+        self.sampler = EpochSampler(
+            len(self.train_set),
+            self.settings.batch_size,
+            self.seed,
+            rank=self.trainer.global_rank,
+            world=self.trainer.world_size,
+        )
+        # After a checkpoint in the middle of an epoch, Lightning wants what is left of it.
+        self.sampler.skip(self.trainer.global_step % self.steps_per_epoch)
+        return epoch_loader(self.train_set, self.sampler, workers=self.settings.workers)
+
+    def val_dataloader(self) -> Any:
+        assert self.trainer is not None
+        world = self.trainer.world_size
+        batch = max(1, self.settings.batch_size // world)
+        return ordered_loader(self.val_set, batch, rank=self.trainer.global_rank, world=world)
+
+
+class _Module(pl.LightningModule):
+    """The network with its loss and its optimizer."""
+
+    def __init__(
+        self, model: Model, network: nn.Module, settings: TrainConfig, seed: int, steps_per_epoch: int
+    ) -> None:
+        super().__init__()
+        self.model, self.network, self.settings, self.seed = model, network, settings, seed
+        self.steps = steps_per_epoch * settings.epochs
+
+    def _loss(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, int]:
+        inputs = {spec.name: batch[spec.name] for spec in self.model.inputs if spec.name in batch}
+        outputs = self.network(**inputs)
+        outputs = (outputs,) if isinstance(outputs, Tensor) else outputs
+        loss = self.model.loss([output.float() for output in outputs], batch, **self.settings.loss)
+        return loss, len(next(iter(inputs.values())))
+
+    def training_step(self, batch: Mapping[str, Tensor], number: int) -> Tensor:
+        # The random numbers of a step (dropout) follow from seed, step and process: a resumed training draws the same.
+        torch.manual_seed(hash((self.seed, self.global_step, self.global_rank)) % 2**63)
+        loss, size = self._loss(batch)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=size, sync_dist=True)
+        return loss
+
+    def validation_step(self, batch: Mapping[str, Tensor], number: int) -> None:
+        loss, size = self._loss(batch)
+        self.log("val_loss", loss, prog_bar=True, batch_size=size, sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.AdamW(self.network.parameters(), lr=1.0, weight_decay=self.settings.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate(step, self.steps, self.settings)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class _History(Callback):
+    """One row of losses for every epoch, kept in the checkpoints."""
+
+    def __init__(self) -> None:
+        self.rows: list[Mapping[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        values = trainer.callback_metrics
+        row = {"epoch": trainer.current_epoch, **{key: float(values[key]) for key in ("train_loss", "val_loss")}}
+        self.rows = [*self.rows, row]
+        log.info(
+            "epoch %d: training loss %.4f, validation loss %.4f", row["epoch"] + 1, row["train_loss"], row["val_loss"]
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = state_dict["rows"]
+
+
+def _mlflow_logger(project: Project, config: Config) -> Any:
+    report_nothing()
+    from lightning.pytorch.loggers import MLFlowLogger
+
+    logger = MLFlowLogger(
+        project.slug,
+        run_name=f"train {config.name}",
+        tracking_uri=tracking_uri(project, config),
+        artifact_location=artifact_location(project, config),
+    )
+    logger.log_hyperparams({"model": config.model, "train": config.train.model_dump(), "seed": config.seed})
+    return logger
+
+
+@contextlib.contextmanager
+def _told_apart() -> Iterator[None]:
+    """Tell a training that was stopped from outside from one that ended: Lightning leaves both with exit code 0."""
+    try:
+        yield
+    except SIGTERMException as error:
+        log.warning("stopped by SIGTERM: continue with `train --resume`")
+        raise SystemExit(128 + signal.SIGTERM) from error
+
+
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Use ``count`` threads of torch inside the block; 0 leaves the number as it is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

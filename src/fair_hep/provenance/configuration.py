@@ -1,0 +1,164 @@
+"""Configuration: one YAML file and dotted overrides, validated once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field, model_validator
+
+from ..bundle.errors import ConfigError
+from ..bundle.strict import Strict, load_yaml, validate
+
+__all__ = [
+    "Config",
+    "DataConfig",
+    "EvaluateConfig",
+    "ExplainConfig",
+    "ExportConfig",
+    "RegisterConfig",
+    "TrainConfig",
+    "apply_overrides",
+    "load_config",
+]
+
+
+class DataConfig(Strict):
+    """Where the examples come from, and how a loader cuts them."""
+
+    source: Literal["sample", "simulate", "doi", "folder"] = "sample"
+    folder: Path | None = Field(None, description="folder with raw files, for source: folder")
+    files: list[str] = Field(
+        [], description="globs that choose among the record's files; empty: all that the model needs"
+    )
+    size: int = Field(10_000, ge=10, description="number of examples, for source: simulate")
+    simulation: dict[str, Any] = Field({}, description="options of the model's generator, by name")
+    processes: int = Field(0, ge=0, description="processes that simulate or convert; 0: one per core")
+    options: dict[str, Any] = Field({}, description="options of the model's data set, by name")
+
+
+class TrainConfig(Strict):
+    """How the network is trained."""
+
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(384, ge=1)
+    learning_rate: float = Field(3e-4, gt=0, description="where the one-cycle schedule starts and comes back to")
+    peak_learning_rate: float = Field(3e-3, gt=0)
+    final_learning_rate: float = Field(5e-7, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    loss: dict[str, Any] = Field({}, description="options of the model's loss, by name")
+    patience: int = Field(
+        0, ge=0, description="epochs without a better validation loss before stopping; 0: never stop early"
+    )
+    limit: int = Field(0, ge=0, description="examples of the training split to use; 0: all")
+    workers: int = Field(0, ge=0, description="processes that load batches")
+    accelerator: str = "auto"
+    devices: int = Field(1, ge=1, description="processes or accelerators on each node")
+    nodes: int = Field(1, ge=1)
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    threads: int = Field(0, ge=0, description="threads of each process; 0: as torch chooses")
+    checkpoint_steps: int = Field(0, ge=0, description="steps between checkpoints; 0: one at the end of every epoch")
+
+
+class EvaluateConfig(Strict):
+    """How the network is evaluated."""
+
+    batch_size: int = Field(256, ge=1)
+    limit: int = Field(0, ge=0, description="examples of the test split to use; 0: all")
+
+
+class ExplainConfig(Strict):
+    """What is explained, and by which rules."""
+
+    composite: str = Field(
+        "epsilon", description="which rule where, by name; with +proportional behind it, maxima share relevance"
+    )
+    bias: Literal["absorb", "exclude"] = Field(
+        "absorb", description="absorb: biases take their share; exclude: they take none, for comparison, in float64"
+    )
+    epsilon: float = Field(1e-6, ge=0)
+    size: int = Field(200, ge=1, description="examples of the test split to explain")
+    batch_size: int = Field(0, ge=0, description="examples in one pass; 0: chosen by the program")
+    figures: int = Field(2, ge=0, description="examples of each class to draw")
+    precision: Literal["float32", "float64"] = "float32"
+    target: list[float] | None = Field(
+        None, description="weights of the explained combination of outputs; null: the model's own"
+    )
+    options: dict[str, Any] = Field({}, description="options of the model's study, by name")
+
+    @model_validator(mode="after")
+    def _exclude_in_double(self) -> Self:
+        if self.bias == "exclude" and self.precision != "float64":
+            raise ValueError("bias exclude needs precision float64: its denominators cross zero")
+        return self
+
+
+class ExportConfig(Strict):
+    """What goes into the bundle."""
+
+    examples: int = Field(32, ge=1, description="stored example inputs")
+    tolerance: float = Field(
+        1e-4, gt=0, description="largest difference of a raw output between two runtimes; relative for values above 1"
+    )
+    opset: int = Field(20, ge=18)
+
+
+class RegisterConfig(Strict):
+    """Where the model is registered."""
+
+    tracking_uri: str | None = Field(None, description="null: MLFLOW_TRACKING_URI, or a SQLite file in the project")
+    name: str | None = Field(None, description="registered name; null: the project's slug")
+
+
+class Config(Strict):
+    """A whole configuration; ``name`` is the folder under ``runs/``."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    seed: int = Field(20190222, ge=0, lt=2**32)
+    model: dict[str, Any] = Field({}, description="hyperparameters of the network")
+    data: DataConfig = DataConfig()
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    explain: ExplainConfig = ExplainConfig()
+    export: ExportConfig = ExportConfig()
+    register_: RegisterConfig = Field(RegisterConfig(), alias="register")
+
+
+def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return ``values`` with dotted overrides put in; the right-hand side is YAML.
+
+    Examples
+    --------
+    >>> apply_overrides({"train": {"epochs": 20}}, ["train.epochs=3", "name=try"])
+    {'train': {'epochs': 3}, 'name': 'try'}
+    """
+    result = dict(values)
+    for override in overrides:
+        dotted, equals, text = override.partition("=")
+        if not equals or not all(dotted.split(".")):
+            raise ConfigError(f"override {override!r}: expected key=value, for example train.epochs=3")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"override {override!r}: the value isn't YAML") from error
+        result = _replaced(result, dotted.split("."), value)
+    return result
+
+
+def _replaced(values: Any, keys: Sequence[str], value: Any) -> dict[str, Any]:
+    inner = dict(values) if isinstance(values, Mapping) else {}
+    inner[keys[0]] = value if len(keys) == 1 else _replaced(inner.get(keys[0]), keys[1:], value)
+    return inner
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read and validate a configuration.
+
+    Raises
+    ------
+    ConfigError
+        If anything doesn't fit; one line names the file, every wrong key and the nearest known ones.
+    """
+    return validate(Config, apply_overrides(load_yaml(path), overrides), str(path))

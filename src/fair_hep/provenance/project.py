@@ -1,0 +1,105 @@
+"""The identity of the project: ``project.yaml``, and where its folders are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import yaml
+from pydantic import Field
+
+from ..bundle.errors import ConfigError
+from ..bundle.strict import Strict, load_yaml, validate
+
+__all__ = ["Author", "Dataset", "Licenses", "Project", "find_root", "identity", "load_project"]
+
+
+class Author(Strict):
+    """Somebody to cite; every field but the name may be left out."""
+
+    name: str = Field(description="'Family, Given' for a person, or the name of a group")
+    orcid: str | None = None
+    email: str | None = None
+
+
+class Licenses(Strict):
+    """Licences as SPDX identifiers: code, weights and data are three different things."""
+
+    code: str
+    weights: str
+    data: str | None = None
+
+
+class Dataset(Strict):
+    """The data set that the model learns from."""
+
+    doi: str | None = None
+
+
+class Project(Strict):
+    """What ``project.yaml`` says, with the folder that it lies in."""
+
+    title: str
+    slug: str
+    description: str
+    version: str
+    model: str
+    authors: tuple[Author, ...] = ()
+    licenses: Licenses
+    dataset: Dataset = Dataset()
+    doi: str | None = None
+    repository: str | None = None
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        """Folder of fetched and converted data."""
+        return self.root / "data"
+
+    @property
+    def sample(self) -> Path:
+        """Folder of the small sample that ships with the project."""
+        return self.root / "sample"
+
+    @property
+    def bundle(self) -> Path:
+        """Folder that gets published."""
+        return self.root / "bundle"
+
+    def run(self, configuration: str, verb: str) -> Path:
+        """Folder of what a verb made with a configuration."""
+        return self.root / "runs" / configuration / verb
+
+
+def find_root(start: Path | None = None) -> Path:
+    """Find the nearest folder upwards that holds ``project.yaml``.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    here = (start or Path(os.environ.get("FAIR_HEP_PROJECT", "."))).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "project.yaml").is_file():
+            return folder
+    raise ConfigError(f"no project.yaml in {here} or above it: change into the project, or set FAIR_HEP_PROJECT")
+
+
+def load_project(start: Path | None = None) -> Project:
+    """Read and validate ``project.yaml``.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or doesn't validate; the message names the key.
+    """
+    root = find_root(start)
+    path = root / "project.yaml"
+    return validate(Project, {**load_yaml(path), "root": root}, str(path))
+
+
+def identity(project: Project) -> str:
+    """Return what ``project.yaml`` says, as the bundle repeats it: without comments, and without what isn't known."""
+    values = project.model_dump(mode="json", exclude={"root"}, exclude_none=True)
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

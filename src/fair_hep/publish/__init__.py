@@ -1,0 +1,1 @@
+"""Bring a bundle to a registry, an archive, a hub or a registry of images."""

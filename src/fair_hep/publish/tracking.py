@@ -1,0 +1,45 @@
+"""Where runs and registered models are kept: an MLflow tracking server, or a file in the project."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ..provenance.configuration import Config
+from ..provenance.project import Project
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+__all__ = ["artifact_location", "experiment", "tracking_uri"]
+
+
+def tracking_uri(project: Project, config: Config) -> str:
+    """Return the configured address, else ``MLFLOW_TRACKING_URI``, else a SQLite file in the project."""
+    return config.register_.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _own(project)
+
+
+def artifact_location(project: Project, config: Config) -> str | None:
+    """Return where the artifacts of the project's own SQLite file lie: beside it; None where a server decides."""
+    return (project.root / "mlartifacts").as_uri() if tracking_uri(project, config) == _own(project) else None
+
+
+def experiment(client: MlflowClient, project: Project, config: Config) -> str:
+    """Return the id of the project's experiment; it is made on the first call."""
+    from mlflow.exceptions import MlflowException
+
+    known = client.get_experiment_by_name(project.slug)
+    if known is not None:
+        return str(known.experiment_id)
+    try:
+        return str(client.create_experiment(project.slug, artifact_location=artifact_location(project, config)))
+    except MlflowException:
+        # Somebody else may have made it in between.
+        known = client.get_experiment_by_name(project.slug)
+        if known is None:
+            raise
+        return str(known.experiment_id)
+
+
+def _own(project: Project) -> str:
+    return f"sqlite:///{project.root}/mlflow.db"

@@ -1,0 +1,81 @@
+"""Tables of the card that say how well rankings by relevance find what matters, whatever was removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..pages.document import Table
+
+__all__ = ["removal_rows", "trust_lines", "trust_tables"]
+
+
+def removal_rows(trust: Mapping[str, Any], composite: str, what: str) -> Table:
+    """Return the rankings, the best one first.
+
+    Parameters
+    ----------
+    trust
+        "removal", "recommended" (`explain.trust.removal_table`) and "agreement", correlations with the composite.
+    composite
+        The composite that the study uses.
+    what
+        What was removed, from how many examples.
+    """
+    rows = sorted(trust["removal"].items(), key=lambda item: -item[1]["area"])
+    # Networks without graphs have none to keep.
+    graphs = all("frozen_area" in row for _, row in rows)
+    kept = ("area, graph kept",) if graphs else ()
+    return Table(
+        f"{what}: area between insertion and deletion (larger is better; recommended: {trust['recommended']})",
+        ("ranking by", "area", "above a random order", *kept, f"rank correlation with {composite}"),
+        tuple(
+            (
+                name,
+                f"{row['area']:.2f} ± {row['area_error']:.2f}",
+                f"{row['above_random']:+.2f} ± {row['above_random_error']:.2f}",
+                *((f"{row['frozen_area']:.2f}",) if graphs else ()),
+                _signed(trust["agreement"].get(name)),
+            )
+            for name, row in rows
+        ),
+    )
+
+
+def trust_tables(trust: Mapping[str, Any], composite: str, what: str) -> Iterator[Table]:
+    """Give how well rankings by relevance find what matters, and what is left of them with random weights.
+
+    Parameters
+    ----------
+    trust
+        "jets" (how many examples were measured), what `removal_rows` needs, and "randomised".
+    composite
+        The composite that the study uses.
+    what
+        What was removed, in the plural.
+    """
+    yield removal_rows(trust, composite, f"{what} removed by relevance, {trust['jets']} validation jets")
+    yield Table(
+        "Weights made random from the output down: rank correlation with the trained network's relevances "
+        "(near 0: they depend on what was learned)",
+        ("random down to", "correlation"),
+        tuple((row["down_to"], _signed(row["correlation"])) for row in trust["randomised"]),
+    )
+
+
+def trust_lines(table: Mapping[str, Any], composite: str) -> list[str]:
+    """Return the same in two lines for a human."""
+    rows = sorted(table["removal"].items(), key=lambda item: -item[1]["area"])
+    shown = ", ".join(f"{name} {row['area']:.2f} ± {row['area_error']:.2f}" for name, row in rows)
+    random = table["randomised"][-1]["correlation"]
+    return [
+        f"insertion minus deletion area on {table['jets']} validation jets: {shown}; "
+        f"recommended: {table['recommended']}",
+        f"{composite} on the randomised network: rank correlation "
+        + ("undefined" if random is None else f"{random:+.2f}")
+        + " with the trained one",
+    ]
+
+
+def _signed(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:+.2f}"

@@ -1,0 +1,1 @@
+"""Networks that classify sets of particles: all that doesn't differ between them, and the usual measures."""

@@ -1,0 +1,197 @@
+"""Networks that classify sets of particles: all of the contract that doesn't differ between them.
+
+A model says what goes in and comes out (`inputs`, `outputs`, `targets`, `features`, by `specs`), which columns of its
+files are what (`columns`), and makes its network (`build`). Everything else has a default here that can be replaced:
+two classes or more, with edges or without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from ..bundle.errors import ConfigError, DataError
+from ..bundle.strict import Strict, validate
+from ..data.columns import SUFFIXES, Columns, Reader
+from ..models.contract import SPLITS, Evaluation, Model
+from ..pages.interactive import Part
+from . import many_classes, two_classes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+    from torch.utils.data import Dataset
+
+    from ..data.store import Store
+    from ..models.contract import Arrays, Batch
+    from ..provenance.configuration import Config
+
+__all__ = ["Classifier", "DataOptions", "LossOptions"]
+
+#: What the figures of the study show, by file name without suffix.
+EXPLANATION_CAPTIONS: Mapping[str, str] = {
+    "relevance_shares": "Share of the absolute relevance by feature and by rank in pT, for every class",
+    "removal": "Explained output while elements are removed or inserted by falling relevance, for every set of rules",
+}
+
+
+class DataOptions(Strict):
+    """Options of the data set: ``data.options`` of the configuration."""
+
+    max_constituents: int = Field(128, ge=0, description="elements that a loader keeps, hardest first; 0: all")
+    columns: dict[str, Any] = Field({}, description="what differs from the model's own map of columns")
+    chunk: int = Field(8192, ge=1, description="examples in memory at a time while files are converted")
+
+
+class LossOptions(Strict):
+    """Options of the loss: ``train.loss`` of the configuration."""
+
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of a label that is spread over all classes")
+
+
+class Classifier(Model):
+    """A network that gives one logit for each class of a set of particles."""
+
+    #: Which columns of a file are what; ``data.options.columns`` replaces single entries.
+    columns: Columns
+    #: What may be chosen about the data.
+    options: type[DataOptions] = DataOptions
+    #: Patterns for names of files, by split, in lower case; they choose among the files of a folder or a record.
+    globs: Mapping[str, Sequence[str]] = {"train": ("*train*",), "val": ("*val*",), "test": ("*test*",)}
+    #: Signal efficiencies of the working points, with two classes.
+    efficiencies: Sequence[float] = two_classes.EFFICIENCIES
+    suffixes = SUFFIXES
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Add what is usually measured and drawn, by the number of classes, to what a model says itself."""
+        super().__init_subclass__(**options)
+        if "outputs" in vars(cls):
+            usual = two_classes if len(cls.outputs[0].columns) == 2 else many_classes
+            cls.measures = {**usual.MEASURES, **cls.measures}
+            cls.captions = {**usual.CAPTIONS, **EXPLANATION_CAPTIONS, **cls.captions}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; with two, the first is the background."""
+        return self.outputs[0].columns
+
+    # -- the network ---------------------------------------------------------------------------------------------------
+    def example(self, size: int, seed: int) -> dict[str, Tensor]:
+        """Return synthetic jets of one prong or three; 1 to 60 constituents. Inputs must be four-momenta."""
+        from ..models.synthetic import synthetic
+
+        return synthetic(self.inputs[0], len(self.classes), size, seed)
+
+    # -- data ----------------------------------------------------------------------------------------------------------
+    def simulate(
+        self, folder: Path, *, size: int, seed: int, processes: int, **options: Any
+    ) -> Mapping[str, Sequence[Path]]:
+        """Refuse: there is no generator, unless a model has its own."""
+        raise ConfigError(f"{self.title} has no generator: set data.source to sample, folder or doi")
+
+    def published(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Sort file names into splits by `globs`; only files of columns count.
+
+        Raises
+        ------
+        DataError
+            If a name belongs to several splits.
+        """
+        found: dict[str, list[str]] = {split: [] for split in SPLITS}
+        for name in names:
+            if Path(name).suffix.lower() in SUFFIXES:
+                lower = Path(name).name.lower()
+                splits = [split for split in SPLITS if any(fnmatchcase(lower, glob) for glob in self.globs[split])]
+                if len(splits) > 1:
+                    raise DataError(f"{name}: its name fits {' and '.join(splits)}; rename it, or change `globs`")
+                for split in splits:
+                    found[split].append(name)
+        return found
+
+    def reader(self, options: DataOptions) -> Reader:
+        """Return what reads the files, by the model's map and what the options change about it."""
+        given = {**self.columns.model_dump(), **options.columns}
+        return Reader(self.inputs[0], validate(Columns, given, "data.options.columns"), self.classes)
+
+    def convert(self, files: Sequence[Path], folder: Path, *, processes: int = 0, **options: Any) -> Mapping[str, Any]:
+        """Convert ROOT, Parquet, HDF5 or .npz files by the map of columns; one process reads."""
+        from ..data.columns import convert
+
+        chosen = validate(self.options, options, "data.options")
+        return convert(self.reader(chosen), files, folder, chunk=chosen.chunk)
+
+    def read(self, file: Path, size: int, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
+        """Read the elements of examples, all of them, hardest first."""
+        from ..data.columns import read
+
+        yield from read(self.reader(validate(self.options, options, "data.options")), file, size)
+
+    def dataset(self, store: Store, **options: Any) -> Dataset[Any]:
+        """Return the examples of a store, cut to the hardest elements."""
+        from .set_dataset import SetDataset
+
+        chosen = validate(self.options, options, "data.options")
+        return SetDataset(store, max_constituents=chosen.max_constituents, name=self.inputs[0].name)
+
+    # -- training and evaluation ---------------------------------------------------------------------------------------
+    def loss(self, outputs: Sequence[Tensor], batch: Batch, **options: Any) -> Tensor:
+        """Return the mean cross-entropy."""
+        from torch.nn import functional
+
+        chosen = validate(LossOptions, options, "train.loss")
+        return functional.cross_entropy(outputs[0], batch["label"], label_smoothing=chosen.label_smoothing)
+
+    def evaluate(self, outputs: Arrays, targets: Arrays, folder: Path) -> Evaluation:
+        """Measure area, accuracy and rejections of two classes; accuracy, efficiencies and confusions of more."""
+        if len(self.classes) == 2:
+            background, signal = self.classes
+            found = two_classes.evaluate(outputs, targets, folder, (background, signal), efficiencies=self.efficiencies)
+        else:
+            found = many_classes.evaluate(outputs, targets, folder, self.classes)
+        metrics = {**found.metrics, **self.metrics(outputs, targets)}
+        return replace(found, metrics=metrics, files=(*found.files, *self.figures(outputs, targets, folder)))
+
+    def metrics(self, outputs: Arrays, targets: Arrays) -> Mapping[str, float]:
+        """Return further metrics by name, each with its error under ``NAME_error``; `measures` says what they are."""
+        return {}
+
+    def figures(self, outputs: Arrays, targets: Arrays, folder: Path) -> Sequence[str]:
+        """Draw further figures of the evaluation; return the names of the files. `captions` says what they show."""
+        return ()
+
+    def not_worse(self, outputs: Arrays, champion: Arrays, targets: Arrays) -> tuple[bool, str]:
+        """Compare areas (two classes) or accuracies: lower by no more than one paired error is not worse."""
+        measure = two_classes if len(self.classes) == 2 else many_classes
+        return measure.not_worse(outputs, champion, targets)
+
+    # -- explanation ---------------------------------------------------------------------------------------------------
+    def target(self) -> Sequence[float]:
+        """Explain the last class against the mean of the others; with two classes, signal minus background.
+
+        A single logit is defined only up to a common shift, so the weights sum to zero.
+        """
+        others = len(self.classes) - 1
+        return (*(-1.0 / others,) * others, 1.0)
+
+    def study(
+        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
+    ) -> Mapping[str, Any]:
+        """Explain examples: relevance by feature and rank, and how far it can be trusted."""
+        from ..study.study import study
+
+        return study(self, network, datasets, config, folder)
+
+    # -- the report ----------------------------------------------------------------------------------------------------
+    def parts(self, evaluation: Path, explanation: Path | None) -> Sequence[Part]:
+        """Return the ROC curve of two classes, with a cut to move."""
+        from .roc_part import roc_part
+
+        if len(self.classes) != 2:
+            return ()
+        background, signal = self.classes
+        return (roc_part(evaluation, (background, signal), self.efficiencies),)

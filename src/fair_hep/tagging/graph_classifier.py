@@ -1,0 +1,40 @@
+"""Networks of PyTorch Geometric that classify sets of particles: a `Classifier` with edges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .classifier import Classifier
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.utils.data import Dataset
+
+    from ..provenance.configuration import Config
+
+__all__ = ["GraphClassifier"]
+
+
+class GraphClassifier(Classifier):
+    """A network of PyG behind ``graphs.GraphNetwork``, which `build` returns."""
+
+    captions: Mapping[str, str] = {
+        **Classifier.captions,
+        "edges_*": "Most relevant edges of one jet in every layer; the area of a constituent grows with its pT",
+    }
+
+    def edges(self, network: nn.Module) -> Mapping[str, str]:
+        """Return the messages of every layer, each with the one graph that all share; the last slot is the loop."""
+        body: Any = network.get_submodule("body")
+        places: Mapping[str, str] = body.edges()
+        return places
+
+    def study(
+        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
+    ) -> Mapping[str, Any]:
+        """Explain examples, and say what their edges carry."""
+        from ..study.graph_study import study_edges
+
+        return study_edges(self, super().study(network, datasets, config, folder), config, folder)

@@ -1,0 +1,201 @@
+"""Evaluation of a tagger of two classes, background and signal: figures, tables, the comparison with a champion."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..bundle.errors import DataError
+from ..bundle.files import new_file
+from ..models.contract import Evaluation
+from ..pages.document import Table
+from ..pages.figures import COLOURS, figure, logit
+from .measures import WorkingPoint, area, area_difference, working_points
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..models.contract import Arrays
+
+__all__ = ["CAPTIONS", "EFFICIENCIES", "MEASURES", "evaluate", "not_worse", "score_of"]
+
+#: Signal efficiencies of the working points.
+EFFICIENCIES = (0.3, 0.5, 0.7, 0.8, 0.9)
+#: What the metrics and figures are, for the model card.
+MEASURES: Mapping[str, str] = {
+    "auc": "area under the ROC curve: share of pairs of a signal and a background jet in which the signal's score is "
+    "higher",
+    "accuracy": "share of jets whose score has the right sign",
+    "rejection_*": "1 / background efficiency at the signal efficiency that the name gives in percent",
+    "rejection_*_limit95": "its lower limit at 95 % confidence (Clopper-Pearson); fewer than ten background jets pass",
+}
+CAPTIONS: Mapping[str, str] = {
+    "roc": "Background rejection against signal efficiency on the test split, with the working points",
+    "scores": "Distribution of the score, logit of signal minus logit of background, for the jets of both classes",
+}
+
+
+def evaluate(
+    outputs: Arrays,
+    targets: Arrays,
+    folder: Path,
+    classes: tuple[str, str],
+    *,
+    efficiencies: Sequence[float] = EFFICIENCIES,
+) -> Evaluation:
+    """Measure logits ``[jets, 2]`` against labels ``[jets]``; write a table of working points and two figures.
+
+    Parameters
+    ----------
+    outputs, targets
+        ``logits`` and ``label``.
+    folder
+        Where files go.
+    classes
+        Names of background and signal.
+    efficiencies
+        Signal efficiencies of the working points.
+
+    Raises
+    ------
+    DataError
+        If a class is missing.
+    """
+    score, labels = score_of(outputs), targets["label"]
+    try:
+        auc, auc_error = area(score, labels)
+        points = working_points(score, labels, efficiencies)
+    except ValueError as error:
+        raise DataError(f"evaluate: {error}; the test split needs jets of both classes") from error
+    right = float(((score > 0) == (labels == 1)).mean())
+    right_error = float(np.sqrt(right * (1 - right) / len(labels)))
+    _write_points(points, folder / "working_points.csv")
+    _draw_roc(score, labels, points, folder / "roc.png", classes)
+    _draw_scores(score, labels, folder / "scores.png", classes)
+    metrics = {"auc": auc, "auc_error": auc_error, "accuracy": right, "accuracy_error": right_error}
+    for efficiency, point in zip(efficiencies, points, strict=True):
+        name = f"rejection_{efficiency * 100:.0f}"
+        if point.rejection is not None and point.rejection_error is not None:
+            metrics |= {name: point.rejection, f"{name}_error": point.rejection_error}
+        else:
+            metrics[f"{name}_limit95"] = point.rejection_limit
+    headline = (
+        f"AUC {auc:.4f} +- {auc_error:.4f}, accuracy {right:.4f} +- {right_error:.4f} on {len(labels)} test jets",
+        *(
+            f"background rejection at {efficiency:.0%} signal efficiency: {point.text()}"
+            for efficiency, point in zip(efficiencies[:2], points[:2], strict=True)
+        ),
+    )
+    files = ("working_points.csv", "roc.png", "scores.png")
+    return Evaluation(metrics, "auc", files, headline, (_table(points, classes[0]),))
+
+
+def not_worse(outputs: Arrays, champion: Arrays, targets: Arrays) -> tuple[bool, str]:
+    """Compare the areas under the ROC curves of two models on the same jets."""
+    difference, error = area_difference(score_of(outputs), score_of(champion), targets["label"])
+    good = difference >= -error
+    verb = "is not worse than" if good else "is worse than"
+    return good, f"{verb} the champion: AUC difference {difference:+.5f}, paired-bootstrap error {error:.5f}"
+
+
+def score_of(outputs: Arrays) -> NDArray[np.float64]:
+    """Return the score, logit of signal minus logit of background ``[jets]``, from logits ``[jets, 2]``."""
+    logits = np.asarray(outputs["logits"], dtype=np.float64)
+    return logits[:, 1] - logits[:, 0]
+
+
+def _write_points(points: Sequence[WorkingPoint], path: Path) -> None:
+    with new_file(path) as name, name.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(vars(points[0])))
+        writer.writeheader()
+        writer.writerows(vars(point) for point in points)
+
+
+def _table(points: Sequence[WorkingPoint], background: str) -> Table:
+    """Return the working points: cuts on the score, and what passes them."""
+    return Table(
+        "Working points on the test split",
+        (
+            "signal efficiency", "score above", f"{background} jets that pass", "background efficiency",
+            "background rejection",
+        ),
+        tuple(
+            (
+                f"{point.signal_efficiency:.3f} ± {point.signal_error:.3f}",
+                f"{point.threshold:.3f}",
+                str(point.background_passed),
+                f"{point.background_efficiency:.2e} ± {point.background_error:.0e}",
+                point.text().replace("+-", "±"),
+            )
+            for point in points
+        ),
+    )  # fmt: skip
+
+
+def _draw_roc(
+    score: NDArray[np.float64],
+    labels: NDArray[np.integer],
+    points: Sequence[WorkingPoint],
+    path: Path,
+    classes: tuple[str, str],
+) -> None:
+    from sklearn.metrics import roc_curve
+
+    background, signal, _ = roc_curve(labels, score)
+    seen = background > 0
+    with new_file(path) as name, figure() as (picture, axes):
+        axes.plot(signal[seen], 1 / background[seen], label=f"AUC = {area(score, labels)[0]:.4f}")
+        measured = [p for p in points if p.rejection is not None]
+        limits = [p for p in points if p.rejection is None]
+        style = {"color": COLOURS["orange"], "fmt": "o", "capsize": 3}
+        if measured:
+            rejections, errors = [p.rejection for p in measured], [p.rejection_error for p in measured]
+            efficiencies = [p.signal_efficiency for p in measured]
+            axes.errorbar(efficiencies, rejections, yerr=errors, label="working points", **style)
+        for number, point in enumerate(limits):
+            label = "95 % CL lower limits" if number == 0 else None
+            axes.errorbar(
+                point.signal_efficiency,
+                point.rejection_limit,
+                yerr=0.5 * point.rejection_limit,
+                lolims=True,
+                label=label,
+                **{**style, "color": COLOURS["red"]},
+            )
+        axes.set(
+            xlabel=f"Signal efficiency ({classes[1]})",
+            ylabel=f"Background rejection (1 / {classes[0]} efficiency)",
+            yscale="log",
+        )
+        axes.set(xlim=(0, 1), ylim=(1, None))
+        axes.legend(title=f"{len(labels)} test jets")
+        picture.savefig(name)
+
+
+def _draw_scores(score: NDArray[np.float64], labels: NDArray[np.integer], path: Path, classes: tuple[str, str]) -> None:
+    import mplhep
+
+    low, high = np.quantile(score, [0.001, 0.999])
+    edges = np.linspace(float(low), float(high), 41)
+    with new_file(path) as name, figure() as (picture, axes):
+        for value, text, colour in ((1, classes[1], COLOURS["blue"]), (0, classes[0], COLOURS["orange"])):
+            chosen = score[labels == value]
+            counts, _ = np.histogram(chosen, edges)
+            width = np.diff(edges) * len(chosen)
+            mplhep.histplot(
+                counts / width,
+                edges,
+                yerr=np.sqrt(counts) / width,
+                ax=axes,
+                label=f"{text} ({len(chosen)})",
+                color=colour,
+            )
+        axes.set(
+            xlabel=f"Score ${logit(classes[1])} - {logit(classes[0])}$", ylabel="Jets per unit of score, normalised"
+        )
+        axes.legend()
+        picture.savefig(name)

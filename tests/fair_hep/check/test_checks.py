@@ -1,0 +1,147 @@
+"""Every promise of the contract: kept by the models here, and each broken by a fault that its check finds by name."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from fair_hep.check import CHECKS, NotPossible, check_model
+from fair_hep.cli.project import main
+from fair_hep.lrp import register
+from fair_hep.lrp.treatments import as_it_is
+from fair_hep.project import check as verb
+from fair_hep.provenance.configuration import Config
+from support.faults import FAULTS, Fault
+from support.recipes import FOLDER, SLUGS
+from support.recipes import model as model_named
+from support.sets import Body, Network, Sets
+from support.small import call, make_project
+
+GRAPHS = ("onnx_parity", "explained_onnx_parity")
+QUICK = [name for name in CHECKS if name not in GRAPHS]
+CONFIG = Config(name="check")
+
+
+@pytest.mark.parametrize("check", QUICK)
+@pytest.mark.parametrize("name", SLUGS)
+def test_promise_is_kept(name: str, check: str) -> None:
+    # Graphs of these models are compared by `export`, in the tests of the bundle.
+    example = importlib.import_module(f"support.example_{name}")
+    CHECKS[check](model_named(name), example.HYPERPARAMETERS, FOLDER / name / "sample")
+
+
+def test_every_check_finds_a_fault_of_its_own() -> None:
+    assert {fault.check for fault in FAULTS} == set(CHECKS)
+
+
+def test_a_model_without_a_fault_passes_every_check(tmp_path: Path) -> None:
+    told: list[str] = []
+    outcomes = check_model(Sets(tmp_path), CONFIG, sample=tmp_path, told=lambda outcome: told.append(outcome.name))
+    assert told == list(CHECKS)
+    assert {(outcome.name, outcome.verdict, outcome.reason) for outcome in outcomes} == {
+        (name, "passed", "") for name in CHECKS
+    }
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+def test_planted_fault_is_caught_by_name(fault: Fault, tmp_path: Path) -> None:
+    names = [fault.check] if fault.check in GRAPHS else QUICK
+    outcomes = {
+        outcome.name: outcome for outcome in check_model(fault.model(tmp_path), CONFIG, sample=tmp_path, names=names)
+    }
+    caught = outcomes[fault.check]
+    assert caught.verdict == "failed"
+    assert re.search(fault.words, caught.reason)
+    assert caught.remedy
+    assert "\n" not in caught.reason + caught.remedy
+    # Nothing else is blamed, but for what follows from the same fault.
+    assert sum(outcome.verdict == "failed" for outcome in outcomes.values()) <= 6
+
+
+class Counting(torch.nn.Module):
+    """Keeps as many rows as there are real elements: an export of outputs can, a recorded explanation can't."""
+
+    def forward(self, rows: Tensor, mask: Tensor) -> Tensor:
+        kept = rows * mask[..., None]
+        return kept if int(mask.sum()) else 2.0 * kept
+
+
+class Valued(Body):
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.counting = Counting()
+        register(Counting, as_it_is)
+
+    def pooled(self, rows: Tensor, mask: Tensor) -> Tensor:
+        return super().pooled(self.counting(rows, mask), mask)
+
+
+class ValuedSets(Sets):
+    class network(Network):  # noqa: N801
+        def __init__(self, width: int) -> None:
+            super().__init__(width)
+            self.body = Valued(width)
+
+
+def test_what_cannot_be_recorded_is_a_verdict_of_its_own(tmp_path: Path) -> None:
+    (outcome,) = check_model(ValuedSets(tmp_path), CONFIG, sample=tmp_path, names=["explained_onnx_parity"])
+    assert outcome.verdict == "not possible"
+    assert "can't be recorded: " in outcome.reason
+    with pytest.raises(NotPossible):
+        CHECKS["explained_onnx_parity"](ValuedSets(tmp_path), {})
+
+
+class Exploding(Sets):
+    def build(self, **hyperparameters: object) -> torch.nn.Module:
+        raise MemoryError
+
+
+def test_every_verdict_is_there_whatever_is_raised(tmp_path: Path) -> None:
+    outcomes = check_model(Exploding(tmp_path), CONFIG, sample=tmp_path)
+    assert [outcome.name for outcome in outcomes] == list(CHECKS)
+    failed = {outcome.name: outcome.reason for outcome in outcomes if outcome.verdict == "failed"}
+    assert failed.keys() == CHECKS.keys() - {"example_fits"}
+    assert failed["outputs_fit"] == "raised MemoryError: without a word"
+
+
+def test_the_command_names_every_check_and_ends_with_1_if_one_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    project = make_project(tmp_path / "project")
+    (fault,) = (fault for fault in FAULTS if fault.name == "a branch on a value")
+    monkeypatch.setenv("FAIR_HEP_PROJECT", str(project.root))
+    monkeypatch.setattr(verb, "recipe", lambda project: fault.model(tmp_path))
+    configuration = tmp_path / "check.yaml"
+    configuration.write_text("name: check\n")
+    with caplog.at_level(logging.INFO), pytest.raises(SystemExit) as ended:
+        main(["check", "--json", "--config", str(configuration)])
+    assert ended.value.code == 1
+    output, log = capfd.readouterr()
+    verdicts = {check["name"]: check for check in json.loads(output)["checks"]}
+    assert list(verdicts) == list(CHECKS)
+    assert [name for name, check in verdicts.items() if check["verdict"] == "failed"] == ["onnx_parity"]
+    # The reason has the line of the network, the remedy says what to write instead.
+    assert "faults.py" in verdicts["onnx_parity"]["reason"]
+    assert "no branch on values" in verdicts["onnx_parity"]["remedy"]
+    assert verdicts["explained_onnx_parity"]["verdict"] == "not possible"
+    told = [record.getMessage().split("  ")[-1].split(" ")[0] for record in caplog.records if "s)" in record.message]
+    assert told == list(CHECKS)
+    assert log.splitlines()[-1] == f"error: 1 of {len(CHECKS)} checks failed: onnx_parity"
+    lines = verb.headline(check_model(fault.model(tmp_path), CONFIG, sample=tmp_path, names=["onnx_parity"]))
+    starts = ["FAILED  onnx_parity", "seen", "to do", "0 of 1 checks passed"]
+    assert [line.split(":")[0].strip() for line in lines] == starts
+
+
+def test_a_misspelt_hyperparameter_is_one_line_and_no_broken_promise(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    done = call(project, "check", "model.no_such_option=1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.search(r"error: model: .*no_such_option", done.stderr)
+    assert "checks failed" not in done.stderr

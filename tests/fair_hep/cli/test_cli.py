@@ -1,0 +1,97 @@
+"""The command line: results on standard output, logs on standard error, exit codes for scripts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fair_hep.cli.project import _output_is_log
+from fair_hep.provenance.project import Project
+from support.small import call, make_project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return make_project(tmp_path_factory.mktemp("cli"))
+
+
+def test_json_is_all_that_standard_output_holds(project: Project) -> None:
+    done = call(project, "data", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert set(result["splits"]) == {"train", "val", "test"}
+    assert json.loads(call(project, "data", "--json").stdout) == result
+
+
+def test_what_compiled_libraries_print_is_log(capfd: pytest.CaptureFixture[str]) -> None:
+    """FastJet's banner comes from C++, past Python's standard output."""
+    import ctypes
+
+    with _output_is_log():
+        ctypes.CDLL(None).puts(b"banner")
+        print("log")
+    print("result")
+    output, log = capfd.readouterr()
+    assert output == "result\n"
+    assert "banner" in log
+    assert "log" in log
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["evaluate"], 1, "run `train` first"),
+        (["train", "train.epoch=3"], 1, "did you mean 'train.epochs'"),
+        (["data", "--config", "none.yaml"], 1, "no such file"),
+        (["data", "data.source=folder"], 1, "data.folder"),
+        (["verify"], 1, "export"),
+        (["no-such-verb"], 2, "No such command"),
+        (["predict"], 2, "Missing"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_an_exit_code(
+    project: Project, arguments: list[str], code: int, words: str
+) -> None:
+    done = call(project, *arguments)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
+
+
+def test_help_starts_without_heavy_libraries(project: Project) -> None:
+    import subprocess
+    import sys
+
+    from support.small import environment
+
+    code = "import sys, fair_hep.cli.project as c; c.command.main(['--help'], standalone_mode=False); " + (
+        "print([m for m in ('torch', 'mlflow', 'lightning', 'matplotlib', 'onnx') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(project), capture_output=True, text=True, check=True
+    )
+    assert "evaluate" in done.stdout
+    assert done.stdout.rstrip().endswith("[]")
+
+
+def test_outside_a_project_the_line_says_so(tmp_path: Path) -> None:
+    import os
+    import subprocess
+    import sys
+
+    from support.small import SOURCE
+
+    env = {key: value for key, value in os.environ.items() if key != "FAIR_HEP_PROJECT"}
+    done = subprocess.run(
+        [sys.executable, "-m", "fair_hep.cli", "data"],
+        cwd=tmp_path,
+        env={**env, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "no project.yaml" in done.stderr

@@ -1,0 +1,46 @@
+"""The order of batches: complete, reproducible, shared out, and taken up again."""
+
+from __future__ import annotations
+
+import pytest
+
+from fair_hep.bundle.errors import ConfigError
+from fair_hep.data.batches import EpochSampler
+
+
+def test_an_epoch_has_every_example_at_most_once() -> None:
+    batches = list(EpochSampler(103, 10, seed=1))
+    seen = [index for batch in batches for index in batch]
+    assert len(batches) == 10
+    assert len(set(seen)) == len(seen) == 100
+
+
+def test_the_order_follows_from_seed_and_epoch() -> None:
+    first, second = EpochSampler(50, 5, seed=1), EpochSampler(50, 5, seed=1)
+    assert list(first) == list(second)
+    second.set_epoch(1)
+    assert list(first) != list(second)
+    assert list(first) != list(EpochSampler(50, 5, seed=2))
+
+
+def test_processes_share_the_batches_of_one() -> None:
+    whole = list(EpochSampler(64, 8, seed=3))
+    parts = [list(EpochSampler(64, 8, seed=3, rank=rank, world=2)) for rank in range(2)]
+    assert [sorted(a + b) for a, b in zip(*parts, strict=True)] == [sorted(batch) for batch in whole]
+
+
+def test_skip_leaves_out_the_beginning_of_one_pass_only() -> None:
+    sampler = EpochSampler(50, 5, seed=1)
+    whole = list(sampler)
+    sampler.skip(3)
+    assert list(sampler) == whole[3:]
+    assert list(sampler) == whole
+
+
+def test_fewer_examples_than_a_batch_make_one_batch() -> None:
+    assert sorted(next(iter(EpochSampler(3, 10, seed=0)))) == [0, 1, 2]
+
+
+def test_a_batch_that_cannot_be_shared_is_refused() -> None:
+    with pytest.raises(ConfigError, match="multiple of the number of processes"):
+        EpochSampler(100, 7, seed=0, world=2)

@@ -1,0 +1,76 @@
+"""Configuration: defaults, overrides and every kind of mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fair_hep.bundle.errors import ConfigError
+from fair_hep.provenance.configuration import Config, apply_overrides, load_config
+
+
+def _file(folder: Path, text: str) -> Path:
+    path = folder / "try.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_defaults_and_overrides(tmp_path: Path) -> None:
+    path = _file(tmp_path, "name: try\ntrain: {epochs: 4}\n")
+    config = load_config(path, ["train.epochs=3", "model.preset=lite", "explain.target=[0, 1]", "register.name=x"])
+    assert config.train.epochs == 3
+    assert config.train.batch_size == Config(name="x").train.batch_size
+    assert config.model == {"preset": "lite"}
+    assert config.explain.target == [0.0, 1.0]
+    assert config.register_.name == "x"
+
+
+def test_overrides_leave_their_input_alone() -> None:
+    values = {"train": {"epochs": 4}}
+    assert apply_overrides(values, ["train.epochs=1"]) == {"train": {"epochs": 1}}
+    assert values == {"train": {"epochs": 4}}
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("train.epoch=3", "unknown key 'train.epoch', did you mean 'train.epochs'?"),
+        ("trian.epochs=3", "did you mean 'train'?"),
+        ("train.epochs=0", "train.epochs: got 0"),
+        ("train.epochs=many", "train.epochs: got 'many'"),
+        ("train.epochs", "expected key=value"),
+        ("=3", "expected key=value"),
+        ("train..epochs=3", "expected key=value"),
+        ("train.epochs=[", "isn't YAML"),
+        ("seed=-1", "seed: got -1"),
+        ("explain.bias=exclude", "explain: bias exclude needs precision float64: its denominators cross zero"),
+        ("data.source=cloud", "data.source: got 'cloud'"),
+        ("name=../elsewhere", "name: got '../elsewhere'"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(tmp_path: Path, override: str, words: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(_file(tmp_path, "name: try\n"), [override])
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"epoch'.*sede'"):
+        load_config(_file(tmp_path, "name: try\ntrain: {epoch: 1}\nsede: 3\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("- a\n", "expected keys"), ("a: [", "not YAML"), ("seed: 3\n", "'name' is missing"), ("", "None")],
+)
+def test_files_that_are_no_configuration(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(_file(tmp_path, text))
+    assert words in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        load_config(tmp_path / "none.yaml")

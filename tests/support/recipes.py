@@ -1,0 +1,45 @@
+"""The recipes of the template as packages that can be imported: linked in place, unless a generated project has one."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from fair_hep.models.contract import Model
+from fair_hep.models.recipe import load_recipe
+
+__all__ = ["FOLDER", "LINKS", "ROOT", "SLUGS", "model", "sample"]
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Where the template keeps the recipes, by model.
+FOLDER = ROOT / "{{cookiecutter.project_slug}}" / "recipes"
+#: Name of the package that each model gets, here as in the demo and in the tests of generated projects.
+SLUGS = {"particlenet": "top_tagger", "mlpf": "particle_flow", "custom": "my_tagger", "graph": "graph_tagger"}
+LINKS = ROOT / "build" / "recipes"
+
+
+def link() -> None:
+    """Make the recipes importable where they lie, under the names of packages."""
+    LINKS.mkdir(parents=True, exist_ok=True)
+    for name, slug in SLUGS.items():
+        if not (LINKS / slug).is_symlink():
+            (LINKS / slug).unlink(missing_ok=True)
+            (LINKS / slug).symlink_to(FOLDER / name)
+    if any(importlib.util.find_spec(slug) is None for slug in SLUGS.values()):
+        sys.path.append(str(LINKS))
+
+
+def model(name: str) -> Model:
+    """Return a model of the template by its name."""
+    return load_recipe(SLUGS[name])
+
+
+def sample(name: str) -> dict[str, list[Path]]:
+    """Return the files of the sample that ships with a model, by split."""
+    folder = FOLDER / name / "sample"
+    names = model(name).published(sorted(path.name for path in folder.iterdir()))
+    return {split: [folder / file for file in files] for split, files in names.items()}
+
+
+link()

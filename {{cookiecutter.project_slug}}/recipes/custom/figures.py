@@ -1,0 +1,48 @@
+"""Figures of the evaluation besides the ROC curve and the scores; those of the explanation come by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from fair_hep.bundle.files import new_file
+from fair_hep.pages.figures import COLOURS, figure
+
+from .inputs import CLASSES
+
+if TYPE_CHECKING:
+    from fair_hep.models.contract import Arrays
+
+__all__ = ["CAPTIONS", "draw"]
+
+# Change 5 of 5: figures -----------------------------------------------------------------------------------------------
+#: What the figures below show, by file name without suffix, for the model card.
+CAPTIONS = {
+    "calibration": "Share of signal among test jets of like predicted probability: on the diagonal if calibrated"
+}
+
+
+def draw(outputs: Arrays, targets: Arrays, folder: Path) -> Sequence[str]:
+    """Draw how far probabilities can be taken at their word; return the names of the files."""
+    logits = np.asarray(outputs["logits"], np.float64)
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    probability = powers[:, -1] / powers.sum(1)
+    signal = targets["label"] == len(CLASSES) - 1
+    place = np.minimum((probability * 10).astype(int), 9)
+    with new_file(folder / "calibration.png") as name, figure() as (picture, axes):
+        for number in np.unique(place):
+            inside = place == number
+            share, count = signal[inside].mean(), inside.sum()
+            error = np.sqrt(max(share * (1 - share), 1 / count) / count)
+            style = {"fmt": "o", "capsize": 3, "color": COLOURS["blue"]}
+            axes.errorbar(probability[inside].mean(), share, yerr=error, **style)
+        axes.plot([0, 1], [0, 1], linestyle=":", color=COLOURS["grey"])
+        axes.set(xlim=(0, 1), ylim=(-0.05, 1.05))
+        axes.set(xlabel=f"Predicted probability of {CLASSES[-1]}", ylabel=f"Share of {CLASSES[-1]} jets")
+        picture.savefig(name)
+    return ("calibration.png",)
+
+
+# ----------------------------------------------------------------------------------------------------------------------

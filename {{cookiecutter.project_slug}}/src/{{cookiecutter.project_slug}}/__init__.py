@@ -1,1 +1,0 @@
-"""A published, explained machine-learning model of particle physics; ``project.yaml`` says which."""

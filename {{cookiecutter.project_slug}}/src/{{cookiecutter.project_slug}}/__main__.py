@@ -1,5 +1,0 @@
-"""Allow ``python -m <package>``."""
-
-from .cli import main
-
-main()

@@ -1,1 +1,0 @@
-"""Score the examples of a file: what it may be read from, and written to."""

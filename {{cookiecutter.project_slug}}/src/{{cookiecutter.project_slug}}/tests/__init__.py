@@ -1,1 +1,0 @@
-"""Tests of the package, one file for each module."""
