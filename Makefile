@@ -2,6 +2,9 @@
 MODEL ?= particlenet
 PYTHON ?= python3
 VENV ?= .venv
+# A wheel that pip finds by itself comes first (PIP_FIND_LINKS); else this index, which has builds for the CPU.
+TORCH ?= torch==2.13.0
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 # The models of the template, and the name that each gets in the demo and in the tests
 MODELS = particlenet mlpf custom graph
@@ -9,9 +12,6 @@ SLUG_particlenet = top_tagger
 SLUG_mlpf = particle_flow
 SLUG_custom = my_tagger
 SLUG_graph = graph_tagger
-# Examples to start from: of the shared tests they run those that depend on the model, the others run in the first projects.
-EXAMPLES = custom graph
-SHARED = card checks explained mlflow_model notebook parity plot report runtime server verify
 ifeq ($(SLUG_$(MODEL)),)
 $(error MODEL: got '$(MODEL)', expected one of: $(MODELS))
 endif
@@ -20,22 +20,34 @@ BIN = $(abspath $(VENV))/bin
 PROJECT = build/$(SLUG_$(MODEL))
 FIGURES = $(PROJECT)/runs/quick/figures.txt
 TESTED = build/test
-SETTINGS = {{cookiecutter.project_slug}}/pyproject.toml
-REQUIREMENTS = $(VENV)/.tests-$(shell cksum < tests/requirements.txt | cut -d' ' -f1)
+# The recipes as packages: where they lie in the template, and as they were generated.
+IN_PLACE = build/packages
+GENERATED = build/generated
+ENVIRONMENT = $(VENV)/.environment-$(shell cksum < pyproject.toml | cut -d' ' -f1)
+
+# What depends on the model, of the library's tests: particlenet runs all of them, the others these.
+ON_EVERY_MODEL = $(addprefix tests/fair_hep/,bundle/test_plot.py bundle/test_runtime.py bundle/test_server.py \
+  describe/test_card.py export/test_explained.py export/test_parity.py export/test_verify.py export/test_verify_faces.py \
+  project/test_report.py publish/test_mlflow_model.py)
+# One room's tests, or one model's: make test ROOM=lrp, make test ROOM=recipes/mlpf
+ROOM ?=
 # Side by side: a process for each core, of one thread each, as threads of several processes wait for each other.
 WORKERS ?= --numprocesses logical --maxprocesses 4
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS) $(if $(FAST),-m "not slow")
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS) --durations=10 $(if $(FAST),-m "not slow")
+SUITES = library $(filter-out particlenet,$(MODELS)) template
 
 # Bytecode in the template's folder would be copied into every project that is generated from it.
-lint template-tests: export PYTHONDONTWRITEBYTECODE = 1
+export PYTHONDONTWRITEBYTECODE = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo environment bakes lint test template-tests $(MODELS:%=bake-tests-%) clean
+.PHONY: help demo environment bakes lint test room benchmark $(SUITES:%=test-%) clean
 
 help:
 	@echo "make demo             generate a project into build/ and run its quick chain (MODEL=particlenet, mlpf, custom or graph)"
-	@echo "make test             lint, the template's tests and the tests of each generated project (FAST=1: without the slow ones)"
-	@echo "make lint             ruff in place and mypy on each generated project"
+	@echo "make test             lint, and the tests of library, recipes and template (FAST=1: without the slow ones)"
+	@echo "make test ROOM=lrp    the tests of one room of the library, or of one recipe: ROOM=recipes/mlpf"
+	@echo "make lint             ruff and mypy"
+	@echo "make benchmark NAME=explain        one of benchmarks/, which print their figures"
 	@echo "make clean            remove build/ and $(VENV)/"
 
 # --- the demo -------------------------------------------------------------------------------------------------------
@@ -68,35 +80,64 @@ $(VENV)/.cookiecutter:
 
 # --- the tests ------------------------------------------------------------------------------------------------------
 
-environment: $(REQUIREMENTS) bakes
-	@for model in $(MODELS); do \
-	  $(MAKE) --no-print-directory -C $(TESTED)/$$model/* peers VENV=$(abspath $(VENV)) || exit 1; done
+# The library in place; zennit, jetnet and axe without what they ask for, since that would replace torch.
+environment: $(ENVIRONMENT) bakes
 
-$(REQUIREMENTS): $(VENV)/.cookiecutter
-	$(BIN)/python -m pip install --quiet --requirement tests/requirements.txt
-	@rm -f $(VENV)/.tests-*
+$(ENVIRONMENT): $(VENV)/.cookiecutter
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --no-index --no-deps $(TORCH) 2> /dev/null \
+	  || $(BIN)/python -m pip install --no-deps --index-url $(TORCH_INDEX) $(TORCH)
+	$(BIN)/python -m pip install --quiet --editable ".[train,simulate,serve,fair,publish]" --group dev --group peers
+	$(BIN)/python -m pip install --quiet --no-deps zennit axe-playwright-python jetnet
+	@rm -f $(VENV)/.environment-*
 	@touch $@
 
-bakes: $(VENV)/.cookiecutter
-	@rm -rf $(TESTED)
+# Every model's project, as it is generated; its package is installed beside the library that is tested, for its command.
+bakes: $(ENVIRONMENT)
+	@rm -rf $(TESTED) $(GENERATED) && mkdir -p $(IN_PLACE) $(GENERATED) && ln -sfn ../../tests/support $(IN_PLACE)/support
 	@$(foreach model,$(MODELS),$(BIN)/cookiecutter . --no-input --default-config --output-dir $(TESTED)/$(model) \
-	  model=$(model) project_slug=$(SLUG_$(model)) > /dev/null &&) true
+	  model=$(model) project_slug=$(SLUG_$(model)) > /dev/null \
+	  && ln -sfn ../../{{cookiecutter.project_slug}}/recipes/$(model) $(IN_PLACE)/$(SLUG_$(model)) \
+	  && ln -sfn ../test/$(model)/$(SLUG_$(model))/src/$(SLUG_$(model)) $(GENERATED)/$(SLUG_$(model)) &&) true
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation \
+	  $(foreach model,$(MODELS),--editable $(TESTED)/$(model)/$(SLUG_$(model)))
 
 lint: environment
-	$(BIN)/ruff check --config "$(SETTINGS)" .
-	$(BIN)/ruff format --check --config "$(SETTINGS)" .
-	$(BIN)/mypy --config-file "$(SETTINGS)" hooks/pre_gen_project.py
-	$(BIN)/mypy --config-file "$(SETTINGS)" hooks/post_gen_project.py
-	$(BIN)/mypy --config-file "$(SETTINGS)" --disable-error-code import-untyped tests
-	@for model in $(MODELS); do $(MAKE) --no-print-directory -C $(TESTED)/$$model/* lint VENV=$(abspath $(VENV)) || exit 1; done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy src/fair_hep
+	$(BIN)/mypy $(foreach model,$(MODELS),$(IN_PLACE)/$(SLUG_$(model)))
+	$(BIN)/mypy hooks/pre_gen_project.py
+	$(BIN)/mypy hooks/post_gen_project.py
+	$(BIN)/mypy $(IN_PLACE)/support tests/conftest.py tests/fair_hep tests/recipes
+	cd tests/template && MYPYPATH=. $(BIN)/mypy --config-file ../../pyproject.toml --disable-error-code import-untyped .
 
-template-tests: environment
-	$(PYTEST) --maxschedchunk 1 tests
+test-library: export FAIR_HEP_RECIPES = $(abspath $(GENERATED))
+test-library: environment
+	$(PYTEST) --dist worksteal tests/fair_hep tests/recipes/particlenet
 
-$(MODELS:%=bake-tests-%): bake-tests-%: environment
-	cd $(TESTED)/$*/$(SLUG_$*) && $(PYTEST) --dist loadfile $(if $(filter $*,$(EXAMPLES)),$(SHARED:%=src/$(SLUG_$*)/tests/test_%.py) src/$(SLUG_$*)/tests/test_$*_*.py)
+$(filter-out particlenet,$(MODELS:%=test-%)): export FAIR_HEP_RECIPES = $(abspath $(GENERATED))
+$(filter-out particlenet,$(MODELS:%=test-%)): test-%: environment
+	TEST_MODEL=$* $(PYTEST) --dist worksteal tests/recipes/$* $(ON_EVERY_MODEL)
 
-test: lint template-tests $(MODELS:%=bake-tests-%)
+test-template: environment
+	$(PYTEST) --maxschedchunk 1 tests/template
+
+room: environment
+	TEST_MODEL=$(or $(patsubst recipes/%,%,$(filter recipes/%,$(ROOM))),particlenet) \
+	  $(PYTEST) --dist worksteal $(if $(filter recipes/% template,$(ROOM)),tests/$(ROOM),tests/fair_hep/$(ROOM))
+
+ifneq ($(ROOM),)
+test: room
+else
+test:
+	@begun=$$(date +%s) && $(MAKE) --no-print-directory lint $(SUITES:%=test-%) && \
+	  echo "make test took $$(( $$(date +%s) - begun )) s"
+endif
+
+# make benchmark NAME=explain OPTIONS="--jets 1000"
+benchmark: $(ENVIRONMENT)
+	PYTHONPATH=tests $(BIN)/python benchmarks/$(NAME).py $(OPTIONS)
 
 clean:
 	rm -rf build $(VENV)

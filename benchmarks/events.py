@@ -19,14 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from in_place import load
 
-load()
-
-from template_package.export.graph import Published, export_graph  # noqa: E402
-from template_package.models import get  # noqa: E402
-from template_package.models.mlpf.example import events  # noqa: E402
-from template_package.runtime import session  # noqa: E402
+from fair_hep.bundle.runtime import session
+from fair_hep.export.graph import Published, export_graph
+from fair_hep.particleflow.example import events
+from support.recipes import model as get
 
 #: Shortest time of one measurement in seconds: a run is repeated until it is reached.
 LONG_ENOUGH = 0.2

@@ -20,22 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from in_place import load
 
-load()
-
-from template_package.config import ExplainConfig  # noqa: E402
-from template_package.data.parallel import cores  # noqa: E402
-from template_package.data.store import Store  # noqa: E402
-from template_package.explain import Explainer  # noqa: E402
-from template_package.explain.edges import edge_sums  # noqa: E402
-from template_package.models import get  # noqa: E402
-from template_package.models.particlenet.relevances import (  # noqa: E402
-    JetRelevances,
-    explain_jets,
-    read_relevances,
-    write_relevances,
-)
+from fair_hep.data.parallel import cores
+from fair_hep.data.store import Store
+from fair_hep.jets.relevances import JetRelevances, explain_jets, read_relevances, write_relevances
+from fair_hep.lrp import Explainer
+from fair_hep.lrp.edges import edge_sums
+from fair_hep.provenance.configuration import ExplainConfig
+from support.recipes import model as get
 
 TARGET = [-1.0, 1.0]
 CONSTITUENTS = 50

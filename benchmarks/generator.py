@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from in_place import load
 
-load()
-
-from template_package.figures import COLOURS, figure  # noqa: E402
-from template_package.models.mlpf.comparison import (  # noqa: E402
+from fair_hep.data.delphes import TRACK, Event
+from fair_hep.pages.figures import COLOURS, figure
+from fair_hep.particleflow.comparison import (
     Measure,
     confusions,
     efficiency,
@@ -30,11 +28,10 @@ from template_package.models.mlpf.comparison import (  # noqa: E402
     multiplicities,
     response,
 )
-from template_package.models.mlpf.detector import detect  # noqa: E402
-from template_package.models.mlpf.generator import Collider  # noqa: E402
-from template_package.models.mlpf.kinematics import Particles, by_event, read_rows  # noqa: E402
-from template_package.models.mlpf.layout import TRACK, Event  # noqa: E402
-from template_package.models.mlpf.particles import CLASSES  # noqa: E402
+from fair_hep.particleflow.four_momenta import Particles, by_event, read_rows
+from fair_hep.particleflow.particles import CLASSES
+from fair_hep.simulation.detector import detect
+from fair_hep.simulation.event_generator import Collider
 
 #: Rule-based particle flow on QCD events at pile-up 200, arXiv:2101.08578 (figures) and its code's notebook.
 PUBLISHED: dict[str, Any] = {

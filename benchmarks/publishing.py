@@ -15,8 +15,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import in_place
-
 
 def main() -> None:
     """Measure and print a line of JSON for each."""
@@ -25,15 +23,14 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=100, help="Megabytes to upload.")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    in_place.load()
     prepare(arguments.project, arguments.rounds)
     upload(arguments.size, arguments.rounds)
 
 
 def prepare(root: Path, rounds: int) -> None:
     """Prepare a copy of the project's bundle, as ``publish prepare`` does, with everything that it checks."""
-    from template_package import publish
-    from template_package.project import load_project
+    from fair_hep.project import publish
+    from fair_hep.provenance.project import load_project
 
     with tempfile.TemporaryDirectory() as folder:
         copied = Path(folder) / "project"
@@ -55,11 +52,11 @@ def prepare(root: Path, rounds: int) -> None:
 
 def upload(megabytes: int, rounds: int) -> None:
     """Upload a file of random bytes and check it, into a new draft each time; then again, when all is there."""
-    from template_package.publish.deposit import Deposit
-    from template_package.publish.service import Service
-    from template_package.publish.zenodo import SANDBOX
-    from template_package.tests.deposits import TOKEN, add_deposits
-    from template_package.tests.zenodo import Zenodo
+    from fair_hep.publish.deposit import Deposit
+    from fair_hep.publish.service import Service
+    from fair_hep.publish.zenodo_steps import SANDBOX
+    from support.deposits import TOKEN, add_deposits
+    from support.zenodo import Zenodo
 
     times, again = [], []
     with tempfile.TemporaryDirectory() as folder:

@@ -18,16 +18,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from in_place import load
 
-load()
-
-from template_package.data.parallel import cores  # noqa: E402
-from template_package.data.store import Store  # noqa: E402
-from template_package.models import get  # noqa: E402
-from template_package.models.particlenet.dataset import JetDataset  # noqa: E402
-from template_package.models.particlenet.reader import convert, open_table  # noqa: E402
-from template_package.models.particlenet.table import CONSTITUENTS, Block, write_table  # noqa: E402
+from fair_hep.data.parallel import cores
+from fair_hep.data.store import Store
+from fair_hep.data.toptag import CONSTITUENTS, Block, write_table
+from fair_hep.jets.dataset import JetDataset
+from fair_hep.jets.reader import convert, open_table
+from support.recipes import model as get
 
 GOAL_JETS, GOAL_MEMORY = 20_000, 2 * 2**30
 

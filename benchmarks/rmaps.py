@@ -18,13 +18,10 @@ import time
 from collections.abc import Callable
 
 import torch
-from in_place import load
 
-load()
-
-from template_package.models.mlpf.example import events  # noqa: E402
-from template_package.models.mlpf.network import ParticleFlow  # noqa: E402
-from template_package.models.mlpf.rmaps import RelevanceFlow, one_output  # noqa: E402
+from fair_hep.particleflow.example import events
+from fair_hep.particleflow.network import ParticleFlow
+from fair_hep.particleflow.rmaps import RelevanceFlow, one_output
 
 SIZES = (1000, 5000, 10_000)
 NEIGHBOURS = (8, 16)

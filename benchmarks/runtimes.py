@@ -27,17 +27,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from in_place import load
 
-load()
-
-from template_package.bundle import Relevance  # noqa: E402
-from template_package.data.store import Store  # noqa: E402
-from template_package.export.explained import Explained, export_explained  # noqa: E402
-from template_package.export.graph import Published, export_graph  # noqa: E402
-from template_package.models import get  # noqa: E402
-from template_package.models.particlenet.network import PRESETS  # noqa: E402
-from template_package.session import session  # noqa: E402
+from fair_hep.bundle.format import Relevance
+from fair_hep.bundle.session import session
+from fair_hep.data.store import Store
+from fair_hep.export.explained import Explained, export_explained
+from fair_hep.export.graph import Published, export_graph
+from fair_hep.jets.network import PRESETS
+from support.recipes import model as get
 
 BATCHES = (1, 32, 512)
 #: Jets in one pass that are tried for every runtime, as far as the batch goes.

@@ -34,14 +34,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from in_place import load
-
-load()
-
 #: Tests that build a project ask which model theirs is.
 os.environ["TEST_MODEL"] = "particlenet"
 
-from template_package.bundle import read_arrays  # noqa: E402
+from fair_hep.bundle.format import read_arrays
 
 CLIENTS = (1, 8, 32)
 PARAMETERS: dict[str, dict[str, bool]] = {"predict": {}, "explain": {"explain": True}}
@@ -51,8 +47,6 @@ EXPLAINED_EVERY = 10
 #: Connections that the requests of the memory run come over.
 BESIDE = 4
 START_LIMIT = 120
-#: What a server's process runs: the template's package has no name that ``python -m`` could take.
-_SERVER = "from in_place import load; load(); from template_package.server import main; main()"
 
 
 class Deadline:
@@ -68,7 +62,7 @@ class Deadline:
 
 def build(root: Path) -> Path:
     """Build a bundle of a full ParticleNet with random weights, and return its folder."""
-    from template_package.tests.published import make_published
+    from support.published import make_published
 
     project, _ = make_published(root, "model.preset=full", "evaluate.limit=64")
     return project.bundle
@@ -109,8 +103,8 @@ def wait_for_ping(port: int, seconds: float, alive: Any = lambda: True) -> float
 def serving(bundle: Path, log: Path) -> Iterator[tuple[int, subprocess.Popen[bytes], float]]:
     """Start the server; give its port, its process and its cold start in seconds; stop it."""
     port = free_port()
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-c", _SERVER, str(bundle), "--port", str(port)]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "fair_hep.bundle.server", str(bundle), "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:

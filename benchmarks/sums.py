@@ -15,12 +15,9 @@ import time
 from typing import Any
 
 import numpy as np
-from in_place import load
 
-load()
-
-from template_package.export.sums_graph import sum_rows  # noqa: E402
-from template_package.session import onnx_runtime  # noqa: E402
+from fair_hep.bundle.session import onnx_runtime
+from fair_hep.export.sums_graph import sum_rows
 
 SETS, NEIGHBOURS = 2, 16
 COLUMNS, ELEMENTS = (22, 64, 256), (32, 64, 128, 256, 512, 1024)

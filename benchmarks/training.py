@@ -15,14 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from in_place import load
+from weaver.nn.model.ParticleNet import ParticleNet as WeaverParticleNet
 
-load()
-
-from template_package.data.store import Store  # noqa: E402
-from template_package.models import get  # noqa: E402
-from template_package.models.particlenet.network import PRESETS  # noqa: E402
-from weaver.nn.model.ParticleNet import ParticleNet as WeaverParticleNet  # noqa: E402
+from fair_hep.data.store import Store
+from fair_hep.jets.network import PRESETS
+from support.recipes import model as get
 
 BATCH, CONSTITUENTS = 64, 100
 

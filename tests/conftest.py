@@ -8,7 +8,7 @@ import pytest
 
 from fair_hep.bundle.privacy import report_nothing
 from fair_hep.provenance.configuration import Config
-from fair_hep.provenance.project import Project
+from fair_hep.provenance.project import Project, load_project
 from support import needs
 from support.archives import Archives
 from support.standin import StandIn
@@ -52,8 +52,18 @@ def _lead_to(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def bundled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Config]:
-    """Give a project with a bundle of random weights; tests that change it work on a copy."""
-    from support.published import make_published
+def bundled(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> tuple[Project, Config]:
+    """Give a project with a bundle of random weights; tests that change it work on a copy.
 
-    return make_published(tmp_path_factory.mktemp("bundled") / "project")
+    It is made once, by the first process of the tests that needs it; each process has a copy of its own.
+    """
+    from filelock import FileLock
+
+    from support.published import copy, make_config_of, make_published
+
+    own = tmp_path_factory.mktemp("bundled") / "project"
+    shared = tmp_path_factory.getbasetemp() if worker_id == "master" else tmp_path_factory.getbasetemp().parent
+    original = shared / "published"
+    with FileLock(shared / "published.lock"):
+        made = load_project(original) if (original / "bundle").is_dir() else make_published(original)[0]
+    return copy((made, make_config_of(made)), own)

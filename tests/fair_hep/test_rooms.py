@@ -1,4 +1,4 @@
-"""The order of the library's rooms: each imports only from rooms below it, and no file of one needs itself in a circle."""
+"""The order of the library's rooms: each imports only from rooms below it, and no file needs itself in a circle."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import fair_hep
 import pytest
+
+import fair_hep
 
 ROOT = Path(fair_hep.__file__).parent
 #: From the ground up. What stands at the top of the package (`__init__`) only names what lies in the rooms.
@@ -70,8 +71,8 @@ def test_there_are_no_circles() -> None:
         found = {target for node in nodes for target in targets(name, node)}
         graph[name] = {one if one in FILES else (*one, "__init__") for one in found if one}
     circles = []
-    for start in graph:
-        seen, todo = set(), list(graph[start])
+    for start, found in graph.items():
+        seen, todo = set(), list(found)
         while todo:
             one = todo.pop()
             if one not in seen:

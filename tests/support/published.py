@@ -22,10 +22,15 @@ from support.small import EXAMPLE, make_config, make_project
 EXAMPLES = 12
 
 
+def make_config_of(project: Project, *overrides: str) -> Config:
+    """Return the configuration of the small project."""
+    return make_config(project, f"evaluate.limit={EXAMPLE.EVALUATED}", f"export.examples={EXAMPLES}", *overrides)
+
+
 def make_evaluated(root: Path, *overrides: str) -> tuple[Project, Config]:
     """Make a project with random weights, and evaluate them."""
     project = make_project(root)
-    config = make_config(project, f"evaluate.limit={EXAMPLE.EVALUATED}", f"export.examples={EXAMPLES}", *overrides)
+    config = make_config_of(project, *overrides)
     data(project, config)
     train(project, config)
     evaluate(project, config)
@@ -60,5 +65,5 @@ def make_published(root: Path, *overrides: str) -> tuple[Project, Config]:
 
 def copy(original: tuple[Project, Config], root: Path) -> tuple[Project, Config]:
     """Copy a project, so that a test may damage it."""
-    shutil.copytree(original[0].root, root)
+    shutil.copytree(original[0].root, root, symlinks=True)
     return load_project(root), original[1]

@@ -1,8 +1,8 @@
-"""The recipes of the template as packages that can be imported: linked in place, unless a generated project has one."""
+"""The recipes of the template as packages that can be imported: linked in place, or those of generated projects."""
 
 from __future__ import annotations
 
-import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -16,18 +16,21 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "{{cookiecutter.project_slug}}" / "recipes"
 #: Name of the package that each model gets, here as in the demo and in the tests of generated projects.
 SLUGS = {"particlenet": "top_tagger", "mlpf": "particle_flow", "custom": "my_tagger", "graph": "graph_tagger"}
-LINKS = ROOT / "build" / "recipes"
+#: Where the packages are: ``FAIR_HEP_RECIPES`` may name a folder of generated ones.
+LINKS = Path(os.environ.get("FAIR_HEP_RECIPES", ROOT / "build" / "packages"))
 
 
 def link() -> None:
-    """Make the recipes importable where they lie, under the names of packages."""
-    LINKS.mkdir(parents=True, exist_ok=True)
-    for name, slug in SLUGS.items():
-        if not (LINKS / slug).is_symlink():
-            (LINKS / slug).unlink(missing_ok=True)
-            (LINKS / slug).symlink_to(FOLDER / name)
-    if any(importlib.util.find_spec(slug) is None for slug in SLUGS.values()):
-        sys.path.append(str(LINKS))
+    """Make the recipes importable, where they lie unless generated ones are asked for."""
+    if "FAIR_HEP_RECIPES" not in os.environ:
+        LINKS.mkdir(parents=True, exist_ok=True)
+        for name, slug in SLUGS.items():
+            if not (LINKS / slug).exists():
+                (LINKS / slug).symlink_to(FOLDER / name)
+        # mypy finds what tests share there too: `tests` itself holds a folder of the library's name.
+        if not (LINKS / "support").exists():
+            (LINKS / "support").symlink_to(Path(__file__).parent)
+    sys.path.insert(0, str(LINKS))
 
 
 def model(name: str) -> Model:
