@@ -1,8 +1,8 @@
-"""The example of a network of one's own: it goes the whole way, and has exactly five marked places to change."""
+"""The example of a network of one's own: six files, put together in one place, go the whole way."""
 
 from __future__ import annotations
 
-import re
+import ast
 from pathlib import Path
 from typing import Any
 
@@ -36,22 +36,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return made
 
 
-def test_five_files_have_one_marked_place_each() -> None:
-    places: dict[int, str] = {}
+def test_every_file_bears_the_name_of_the_verb_that_reads_it() -> None:
+    names = {"__init__", "inputs", "network", "data", "train", "evaluate", "explain"}
+    assert {path.stem for path in FOLDER.glob("*.py")} == names
+    # Each says first what it is for, and what it offers is put together in one place.
     for path in FOLDER.glob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        marks = re.findall(r"^# Change (\d) of 5: (.*?) -+$", text, re.MULTILINE)
-        assert len(marks) == (path.name != "__init__.py"), path.name
-        places |= {int(number): what for number, what in marks}
-        if marks:
-            # The place has an end as well, and comes early: who opens the file sees it.
-            lines = text.splitlines()
-            start = next(number for number, line in enumerate(lines) if line.startswith("# Change "))
-            assert start < 30
-            assert any(re.fullmatch("# -{100,}", line) for line in lines[start + 1 :]), path.name
-    assert places == {
-        1: "inputs and outputs", 2: "the network", 3: "the data set", 4: "loss and metrics", 5: "figures"
-    }  # fmt: skip
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path.name
+    for name, function in {"dataset": "data", "loss": "train", "metrics": "evaluate", "study": "explain"}.items():
+        assert getattr(MODEL, name).__module__ == f"my_tagger.{function}"
 
 
 def test_every_promise_holds() -> None:
@@ -111,6 +103,9 @@ def test_the_study_accounts_for_every_jet(project: Project) -> None:
     assert study["ledger"]["largest_error"] <= 1e-5
     assert study["trust"]["refused"] == {}
     assert study["trust"]["recommended"] in study["trust"]["removal"]
+    # The figure that the recipe adds itself.
+    assert (project.run("quick", "explain") / "relevance_map.png").read_bytes().startswith(b"\x89PNG")
+    assert MODEL.captions["relevance_map"]
 
 
 def test_files_of_ones_own_go_the_same_way(project: Project, tmp_path: Path) -> None:

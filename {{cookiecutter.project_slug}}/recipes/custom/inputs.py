@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fair_hep.models.specs import class_label, class_logits, element_features, particle_set
 
-# Change 1 of 5: inputs and outputs ------------------------------------------------------------------------------------
 TITLE = "Deep Sets tagger"
 SUMMARY = "Tags boosted top jets among QCD jets from the four-momenta of a jet's constituents, in any order."
 
@@ -31,7 +30,6 @@ FACTORS = (
     "The kinematic range: all figures are of the whole range together; none was measured apart in pT, eta or mass.",
     "The event generator and the detector: the sample is Pythia 8 at particle level, without pile-up. Not measured.",
 )
-# ----------------------------------------------------------------------------------------------------------------------
 
 INPUTS = (particle_set(columns=COMPONENTS),)
 OUTPUTS = (class_logits(CLASSES),)

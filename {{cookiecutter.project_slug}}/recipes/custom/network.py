@@ -17,7 +17,6 @@ from .inputs import CLASSES, FEATURES
 __all__ = ["Hyperparameters", "Network"]
 
 
-# Change 2 of 5: the network -------------------------------------------------------------------------------------------
 class Hyperparameters(Strict):
     """What may be chosen about the network: ``model`` in a configuration."""
 
@@ -56,9 +55,6 @@ class Body(nn.Module):
         rows = self.constituent(features) * mask[..., None].to(features.dtype)
         logits: Tensor = self.jet(rows.sum(1))
         return logits
-
-
-# ----------------------------------------------------------------------------------------------------------------------
 
 
 class Network(nn.Module):

@@ -1,8 +1,8 @@
-"""Figures of the evaluation besides the ROC curve and the scores; those of the explanation come by themselves."""
+"""Measures and figures besides the usual ones: area, accuracy, rejections, the ROC curve and the scores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,16 +15,30 @@ from .inputs import CLASSES
 if TYPE_CHECKING:
     from fair_hep.models.contract import Arrays
 
-__all__ = ["CAPTIONS", "draw"]
+__all__ = ["CAPTIONS", "EFFICIENCIES", "MEASURES", "figures", "metrics"]
 
-# Change 5 of 5: figures -----------------------------------------------------------------------------------------------
+#: Signal efficiencies of the working points.
+EFFICIENCIES = (0.3, 0.5, 0.7, 0.8, 0.9)
+#: What the metrics below are, for the model card.
+MEASURES = {
+    "log_loss": "mean negative logarithm of the probability of the right class: lower is better, and calibrated"
+}
 #: What the figures below show, by file name without suffix, for the model card.
 CAPTIONS = {
     "calibration": "Share of signal among test jets of like predicted probability: on the diagonal if calibrated"
 }
 
 
-def draw(outputs: Arrays, targets: Arrays, folder: Path) -> Sequence[str]:
+def metrics(outputs: Arrays, targets: Arrays) -> Mapping[str, float]:
+    """Return further metrics of the test split, each with its error."""
+    logits = np.asarray(outputs["logits"], np.float64)
+    highest = logits.max(1, keepdims=True)
+    normalised = logits - highest - np.log(np.exp(logits - highest).sum(1, keepdims=True))
+    losses = -normalised[np.arange(len(logits)), targets["label"]]
+    return {"log_loss": float(losses.mean()), "log_loss_error": float(losses.std() / np.sqrt(len(losses)))}
+
+
+def figures(outputs: Arrays, targets: Arrays, folder: Path) -> Sequence[str]:
     """Draw how far probabilities can be taken at their word; return the names of the files."""
     logits = np.asarray(outputs["logits"], np.float64)
     powers = np.exp(logits - logits.max(1, keepdims=True))
@@ -43,6 +57,3 @@ def draw(outputs: Arrays, targets: Arrays, folder: Path) -> Sequence[str]:
         axes.set(xlabel=f"Predicted probability of {CLASSES[-1]}", ylabel=f"Share of {CLASSES[-1]} jets")
         picture.savefig(name)
     return ("calibration.png",)
-
-
-# ----------------------------------------------------------------------------------------------------------------------

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "GLOBS", "Options", "dataset"]
 
-# Change 3 of 5: the data set ------------------------------------------------------------------------------------------
-#: Which files of a folder or a record are of which split, by their names in lower case.
+#: Which files of a folder or of the DOI's record are of which split, by their names in lower case.
 GLOBS = {"train": ("*train*",), "val": ("*val*",), "test": ("*test*",)}
 #: Which columns of a ROOT, Parquet, HDF5 or .npz file are what; here the names of JetClass.
 COLUMNS = Columns(
@@ -35,6 +34,3 @@ def dataset(store: Store, **options: Any) -> Dataset[Any]:
 
     chosen = validate(Options, options, "data.options")
     return SetDataset(store, max_constituents=chosen.max_constituents)
-
-
-# ----------------------------------------------------------------------------------------------------------------------
