@@ -18,6 +18,7 @@ import click
 from ..bundle.errors import ProjectError
 from ..bundle.privacy import report_nothing
 from ..provenance.configuration import load_config
+from ..provenance.library import require_pinned
 from ..provenance.project import load_project
 
 __all__ = ["command", "main"]
@@ -52,6 +53,7 @@ def _verb(name: str, help_text: str, *, module: str | None = None, configured: b
     def decorate(function: Callable[..., dict[str, Any]]) -> click.Command:
         def call(as_json: bool, config: Path | None = None, overrides: tuple[str, ...] = (), **options: Any) -> None:
             project = load_project()
+            require_pinned(project.root)
             arguments: list[Any] = [project]
             if configured:
                 arguments.append(load_config(config or project.root / DEFAULT_CONFIG, overrides))

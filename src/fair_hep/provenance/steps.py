@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any
 from ..bundle.errors import MissingStepError
 from ..bundle.files import read_json, sha256, write_json
 from .configuration import Config
+from .git import git_commit
+from .library import installed
 from .project import Project
 
 __all__ = ["FILE", "brief", "checksums", "record", "require"]
@@ -67,6 +68,7 @@ def record(
         "seed": config.seed if config else None,
         "inputs": dict(inputs),
         "git_commit": git_commit(project.root),
+        "library": installed()._asdict(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "versions": _versions(),
@@ -101,16 +103,6 @@ def require(folder: Path, verb: str, root: Path | None = None) -> dict[str, Any]
 def checksums(root: Path, *files: Path) -> dict[str, str]:
     """Return the SHA-256 checksums of files, by path relative to ``root`` (by name where they lie elsewhere)."""
     return {str(f.relative_to(root)) if f.is_relative_to(root) else f.name: sha256(f) for f in files}
-
-
-def git_commit(root: Path) -> str | None:
-    """Return the commit that is checked out, with ``-dirty`` if files differ from it; None outside git."""
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
 
 
 def _versions() -> dict[str, str]:

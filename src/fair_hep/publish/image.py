@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from ..bundle import read_signature
 from ..bundle.errors import BundleError, ProjectError
+from ..provenance.git import git_commit
 from ..provenance.project import Project, load_project
-from ..provenance.steps import git_commit
 
 __all__ = ["PREFIX", "labels", "main"]
 
