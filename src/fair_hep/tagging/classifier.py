@@ -17,7 +17,8 @@ from pydantic import Field
 
 from ..bundle.errors import ConfigError, DataError
 from ..bundle.strict import Strict, validate
-from ..data.columns import SUFFIXES, Columns, Reader
+from ..data.column_reader import SUFFIXES, Reader
+from ..data.columns import Columns
 from ..models.contract import SPLITS, Evaluation, Model
 from ..pages.interactive import Part
 from . import many_classes, two_classes
@@ -120,14 +121,14 @@ class Classifier(Model):
 
     def convert(self, files: Sequence[Path], folder: Path, *, processes: int = 0, **options: Any) -> Mapping[str, Any]:
         """Convert ROOT, Parquet, HDF5 or .npz files by the map of columns; one process reads."""
-        from ..data.columns import convert
+        from ..data.column_reader import convert
 
         chosen = validate(self.options, options, "data.options")
         return convert(self.reader(chosen), files, folder, chunk=chosen.chunk)
 
     def read(self, file: Path, size: int, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
         """Read the elements of examples, all of them, hardest first."""
-        from ..data.columns import read
+        from ..data.column_reader import read
 
         yield from read(self.reader(validate(self.options, options, "data.options")), file, size)
 

@@ -50,7 +50,9 @@ def test_every_promise_holds() -> None:
     # Graphs are compared by `export`, in the tests of the bundle.
     names = [name for name in CHECKS if "onnx" not in name]
     for hyperparameters in ({}, EXAMPLE.HYPERPARAMETERS, {"width": 8, "latent": 3}):
-        outcomes = check_model(MODEL, Config(name="tried", model=hyperparameters), names=names)
+        outcomes = check_model(
+            MODEL, Config(name="tried", model=hyperparameters), names=names, sample=FOLDER / "sample"
+        )
         assert [(one.name, one.reason) for one in outcomes if one.verdict != "passed"] == []
     with pytest.raises(ConfigError, match=r"model: unknown key 'widht', did you mean 'width'\?"):
         MODEL.build(widht=8)
