@@ -48,7 +48,7 @@ def check_model(
     *,
     sample: Path | None = None,
     names: Iterable[str] = CHECKS,
-    told: Callable[[Outcome], None] | None = None,
+    report: Callable[[Outcome], None] | None = None,
 ) -> list[Outcome]:
     """Try the checks; return their outcomes in order.
 
@@ -62,12 +62,12 @@ def check_model(
         Folder of raw files that ship with the model; None: there is none.
     names
         Checks to try.
-    told
+    report
         Called with every outcome as soon as it is there.
     """
     trial, outcomes = Trial(model, config, sample), []
     for name in names:
         outcomes.append(CHECKS[name].outcome(trial))
-        if told is not None:
-            told(outcomes[-1])
+        if report is not None:
+            report(outcomes[-1])
     return outcomes

@@ -11,8 +11,8 @@ __all__ = ["ledger_closes", "rule_for_every_module", "unexplained"]
 
 REGISTER = (
     "write functions of activations as modules of torch.nn; register a rule for a module of your own: "
-    "explain.register (a function of activations), explain.register_linear (a linear layer), explain.register_held or "
-    "a class attribute `held` (weights such as attention)"
+    "fair_hep.lrp.register (a function of activations), fair_hep.lrp.register_linear (a linear layer), "
+    "fair_hep.lrp.register_held or a class attribute `held` (weights such as attention)"
 )
 
 

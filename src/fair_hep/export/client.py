@@ -90,8 +90,8 @@ def _post(address: str, body: Mapping[str, Any]) -> Sequence[Any]:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             content = answer.read(LARGEST + 1)
     except urllib.error.HTTPError as error:
-        told = " ".join(error.read(2000).decode("utf-8", "replace").split())[:300]
-        raise ServiceError(f"{_shown(address)}: status {error.code}: {told}") from error
+        text = " ".join(error.read(2000).decode("utf-8", "replace").split())[:300]
+        raise ServiceError(f"{_shown(address)}: status {error.code}: {text}") from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise ServiceError(f"{_shown(address)}: no answer ({reason}); is a server running there?") from error
@@ -100,8 +100,8 @@ def _post(address: str, body: Mapping[str, Any]) -> Sequence[Any]:
     try:
         predictions = json.loads(content)["predictions"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        told = " ".join(content[:300].decode("utf-8", "replace").split())
-        raise ServiceError(f'{_shown(address)}: got {told!r}, expected {{"predictions": [...]}}') from error
+        text = " ".join(content[:300].decode("utf-8", "replace").split())
+        raise ServiceError(f'{_shown(address)}: got {text!r}, expected {{"predictions": [...]}}') from error
     if not isinstance(predictions, list):
         raise ServiceError(f"{_shown(address)}: predictions: got {type(predictions).__name__}, expected a list")
     return predictions

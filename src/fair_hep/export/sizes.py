@@ -60,9 +60,9 @@ def hold_recorded(graph: GraphModule, inputs: Sequence[TensorSpec], name: str) -
         tried = dict(zip(symbols, sizes, strict=True))
         for guard in environment.guards:
             if environment.replace(guard.expr).xreplace(tried) is sympy.false:
-                told = ", ".join(f"{size} {symbols[symbol]}" for symbol, size in tried.items())
+                sizes_tried = ", ".join(f"{size} {symbols[symbol]}" for symbol, size in tried.items())
                 assumed = environment.replace(guard.expr).xreplace({s: sympy.Symbol(symbols[s]) for s in symbols})
-                raise ModelError(f"{name}: takes {assumed} for granted, which isn't so for {told}: {ADVICE}")
+                raise ModelError(f"{name}: takes {assumed} for granted, which isn't so for {sizes_tried}: {ADVICE}")
 
 
 def _free(given: Sequence[Any], inputs: Sequence[TensorSpec], name: str) -> Iterator[tuple[str, Any]]:

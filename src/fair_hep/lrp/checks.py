@@ -37,8 +37,8 @@ def check_module(names: Mapping[nn.Module, str], ruled: Collection[nn.Module], p
             raise ExplainError(f"the network is in training mode ({name or 'itself'!r}): call eval() first")
         if module not in ruled and not any(module.children()) and _needs_rule(module):
             raise ExplainError(
-                f"module {name!r} of type {type(module).__name__} has no rule: explain.register (a function of "
-                "activations) or explain.register_linear (a linear layer) adds one"
+                f"module {name!r} of type {type(module).__name__} has no rule: fair_hep.lrp.register (a function of "
+                "activations) or fair_hep.lrp.register_linear (a linear layer) adds one"
             )
         for part, parameter in module.named_parameters(name, recurse=False):
             if parameter.dtype not in (torch.float32, torch.float64):

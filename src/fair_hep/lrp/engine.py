@@ -22,7 +22,7 @@ from .attach import hold, replace, trusting, unwatched_if_constant
 from .canonize import Plan, make_plan, same_output
 from .checks import Target, check_module, check_output, check_values, is_plain_leaf, joined, target_weights
 from .composites import Bounds, Composite, find_composite
-from .escape import Record, Watch, refuse_foreign_functions
+from .escape import Record, Watch, refuse_functions_without_rules
 from .ledger import Book, Groups, on_gradient
 from .maps import find_affine
 from .result import Explanation
@@ -163,7 +163,7 @@ class Explainer:
                 check_output(output)
                 if plain is not None:
                     same_output(plain, output.detach())
-                    refuse_foreign_functions(output)
+                    refuse_functions_without_rules(output)
                 return target_weights(target, output, samples)
 
             found = self._explain(leaf, context, options, weigh)

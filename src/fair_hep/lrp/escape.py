@@ -21,7 +21,7 @@ from .calls import CONTRACTIONS, JOINS, LINEAR, MOVES, NOTES, SCALINGS, WEIGHTED
 from .ledger import Book, on_gradient
 from .rules import Term, divide
 
-__all__ = ["Call", "Record", "Watch", "refuse_foreign_functions", "tensors_in"]
+__all__ = ["Call", "Record", "Watch", "refuse_functions_without_rules", "tensors_in"]
 
 
 #: Questions about tensors: nothing can escape through them.
@@ -182,11 +182,11 @@ class Watch(TorchFunctionMode):
         where = f"{name!r} ({kind})" if name else kind
         return ExplainError(
             f"{where}: the call {call} escapes the rules, it {why}; make it a module with a rule "
-            f"(torch.nn has one for most functions; explain.register adds one), or detach() what is a choice"
+            f"(torch.nn has one for most functions; fair_hep.lrp.register adds one), or detach() what is a choice"
         )
 
 
-def refuse_foreign_functions(output: Tensor) -> None:
+def refuse_functions_without_rules(output: Tensor) -> None:
     """Refuse an explained output that a custom autograd function took part in: no torch call shows its insides.
 
     Raises
@@ -207,7 +207,7 @@ def refuse_foreign_functions(output: Tensor) -> None:
             if not getattr(kind, "carries_relevance", False):
                 raise ExplainError(
                     f"the autograd function {kind.__name__} escapes the rules; put it into a module with a rule "
-                    "(explain.register), or set carries_relevance = True in it if its backward pass is one"
+                    "(fair_hep.lrp.register), or set carries_relevance = True in it if its backward pass is one"
                 )
 
 

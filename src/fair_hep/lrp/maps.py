@@ -26,7 +26,7 @@ Factors: TypeAlias = tuple[Tensor, ...]
 
 @runtime_checkable
 class Linear(Protocol):
-    """A module that is linear in its first input and says how; `register_linear` does the same for foreign types."""
+    """A module that is linear in its first input and says how; `register_linear` does it for other types."""
 
     bias: Tensor | None
 

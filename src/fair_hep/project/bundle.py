@@ -113,8 +113,8 @@ def _fill(project: Project, config: Config, given: _Given, folder: Path) -> bund
     shutil.copyfile(project.root / "LICENSE", folder / "LICENSE")
     # By their names only: where they lie on this machine is nobody's business.
     sums = {path.name: sha256(path) for path in (given.onnx, given.examples)}
-    told = known.model_dump(mode="json", exclude_none=True)
-    provenance.record(folder, project, None, VERB, inputs=sums, graph=given.onnx.name, about=told)
+    stated = known.model_dump(mode="json", exclude_none=True)
+    provenance.record(folder, project, None, VERB, inputs=sums, graph=given.onnx.name, about=stated)
     describe(project, folder)
     bundle.write_sums(folder)
     return signature

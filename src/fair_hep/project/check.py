@@ -33,7 +33,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     model = recipe(project)
     _refuse_hyperparameters(model, config)
     outcomes = check_model(
-        model, config, sample=project.sample, told=lambda outcome: log.info("%s", _progress(outcome))
+        model, config, sample=project.sample, report=lambda outcome: log.info("%s", _progress(outcome))
     )
     failed = [outcome.name for outcome in outcomes if outcome.verdict == "failed"]
     result: dict[str, Any] = {"headline": headline(outcomes), "checks": [asdict(outcome) for outcome in outcomes]}
@@ -54,15 +54,15 @@ def _refuse_hyperparameters(model: Model, config: Config) -> None:
 def headline(outcomes: Sequence[Outcome]) -> list[str]:
     """Say all verdicts: the broken promises with what was seen and what to do."""
     passed = sum(outcome.verdict == "passed" for outcome in outcomes)
-    told = [line for outcome in outcomes for line in _told(outcome)]
-    return [*told, f"{passed} of {len(outcomes)} checks passed"]
+    lines = [line for outcome in outcomes for line in _lines(outcome)]
+    return [*lines, f"{passed} of {len(outcomes)} checks passed"]
 
 
 def _progress(outcome: Outcome) -> str:
     return f"{outcome.verdict:>12}  {outcome.name} ({outcome.seconds:.1f} s)"
 
 
-def _told(outcome: Outcome) -> list[str]:
+def _lines(outcome: Outcome) -> list[str]:
     """Say what was promised, and if it isn't kept, what was seen and what to do."""
     if outcome.verdict == "passed":
         return [f"passed  {outcome.name}: {outcome.promise}"]

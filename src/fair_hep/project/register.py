@@ -192,15 +192,15 @@ def _log_data(project: Project) -> None:
             continue
         made = read_json(path)
         known = {"data_source": made["configuration"]["data"]["source"], "dataset_doi": project.dataset.doi}
-        told = {key: value for key, value in known.items() if value}
+        tags = {key: value for key, value in known.items() if value}
         # Only what was fetched by its DOI is what the DOI means; a sample or a simulation is made in its manner.
         source = (
             HTTPDatasetSource(f"https://doi.org/{project.dataset.doi}")
-            if told.get("dataset_doi") and told["data_source"] == "doi"
-            else CodeDatasetSource({**told, "files": sorted(made["inputs"])})
+            if tags.get("dataset_doi") and tags["data_source"] == "doi"
+            else CodeDatasetSource({**tags, "files": sorted(made["inputs"])})
         )
         digest = hashlib.sha256(json.dumps(sorted(made["inputs"].values())).encode()).hexdigest()[:DIGEST]
-        log_input(MetaDataset(source, name=f"{project.slug} {split}", digest=digest), context=context, tags=told)
+        log_input(MetaDataset(source, name=f"{project.slug} {split}", digest=digest), context=context, tags=tags)
 
 
 def log_input(dataset: Dataset, *, context: str, tags: Mapping[str, str]) -> None:

@@ -94,7 +94,7 @@ def fit(project: Project, config: Config, folder: Path, stores: Path) -> Fitted:
             default_root_dir=folder,
         )
         used, resumed = torch.get_num_threads(), checkpoint.is_file()
-        with _told_apart():
+        with _stopped_by_signal():
             ckpt = checkpoint if resumed else None
             trainer.fit(module, datamodule=data, ckpt_path=ckpt, weights_only=True)
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
@@ -231,8 +231,8 @@ def _mlflow_logger(project: Project, config: Config) -> Any:
 
 
 @contextlib.contextmanager
-def _told_apart() -> Iterator[None]:
-    """Tell a training that was stopped from outside from one that ended: Lightning leaves both with exit code 0."""
+def _stopped_by_signal() -> Iterator[None]:
+    """Exit with 143 if SIGTERM stopped the training: Lightning leaves with 0, as if it had ended by itself."""
     try:
         yield
     except SIGTERMException as error:

@@ -61,8 +61,8 @@ def run(
         *([f"no explanation: {bundle.UNEXPLAINED}"] if stored.signature.foreign else []),
     ]
     if line := complaint(checks):
-        for told in lines:
-            log.error("%s", told)
+        for row in lines:
+            log.error("%s", row)
         raise BundleError(f"{line}; what it gave is in {kept.relative_to(project.root)}")
     return {"headline": lines, "files": files, "checks": [asdict(check) for check in checks], "not_asked": absent}
 

@@ -43,7 +43,7 @@ def test_every_check_finds_a_fault_of_its_own() -> None:
 
 def test_a_model_without_a_fault_passes_every_check(tmp_path: Path) -> None:
     told: list[str] = []
-    outcomes = check_model(Sets(tmp_path), CONFIG, sample=tmp_path, told=lambda outcome: told.append(outcome.name))
+    outcomes = check_model(Sets(tmp_path), CONFIG, sample=tmp_path, report=lambda outcome: told.append(outcome.name))
     assert told == list(CHECKS)
     assert {(outcome.name, outcome.verdict, outcome.reason) for outcome in outcomes} == {
         (name, "passed", "") for name in CHECKS

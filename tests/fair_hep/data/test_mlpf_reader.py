@@ -221,7 +221,7 @@ def test_the_data_set_can_be_sent_to_another_process(store: Store) -> None:
 
 
 def test_the_shipped_sample_is_whole_and_small(tmp_path: Path) -> None:
-    files = recipes.sample("data")
+    files = recipes.sample("mlpf")
     assert sum(path.stat().st_size for group in files.values() for path in group) <= 4 * 2**20
     for split, wanted in (("train", 210), ("val", 50), ("test", 110)):
         counts = convert(files[split], tmp_path / split)

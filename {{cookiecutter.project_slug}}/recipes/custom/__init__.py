@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fair_hep.bundle.strict import validate
-from fair_hep.tagging.classifier import Classifier
+from fair_hep import Classifier, validate
 
 from . import data, evaluate, explain, train
 from . import inputs as says

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fair_hep.bundle.strict import validate
-from fair_hep.data.columns import Columns
-from fair_hep.tagging.classifier import DataOptions
+from fair_hep import Columns, DataOptions, validate
 
 if TYPE_CHECKING:
     from fair_hep.data.store import Store

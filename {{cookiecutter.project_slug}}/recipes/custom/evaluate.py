@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from fair_hep.bundle.files import new_file
-from fair_hep.pages.figures import COLOURS, figure
+from fair_hep import COLOURS, figure, new_file
 
 from .inputs import CLASSES
 

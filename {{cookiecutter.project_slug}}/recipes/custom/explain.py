@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from fair_hep.bundle.files import new_file
-from fair_hep.pages.figures import figure
+from fair_hep import Model, figure, new_file, read_relevances
 
 from .inputs import CLASSES, COMPONENTS
 
 if TYPE_CHECKING:
-    from fair_hep.models.contract import Model
     from fair_hep.provenance.configuration import Config
     from torch import nn
 
@@ -49,7 +47,7 @@ def draw(folder: Path, suffix: str) -> None:
     """Draw the mean relevance of all explained jets of each class in the plane of (delta eta, delta phi)."""
     import torch
     from fair_hep.nets.kinematics import from_axis
-    from fair_hep.study.relevances import FILE, read_relevances
+    from fair_hep.study.relevances import FILE
 
     momenta = [COMPONENTS.index(name) for name in ("E", "px", "py", "pz")]
     maps, counts, edges = np.zeros((len(CLASSES), 20, 20)), np.zeros(len(CLASSES)), np.linspace(-0.8, 0.8, 21)

@@ -7,7 +7,7 @@ every constituent, the sum over them, one network of the sum. So neither order n
 from __future__ import annotations
 
 import torch
-from fair_hep.bundle.strict import Strict
+from fair_hep import Strict
 from fair_hep.nets.kinematics import from_axis
 from pydantic import Field
 from torch import Tensor, nn

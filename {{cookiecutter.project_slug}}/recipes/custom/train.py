@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fair_hep.bundle.strict import Strict, validate
+from fair_hep import Strict, validate
 from pydantic import Field
 
 if TYPE_CHECKING:

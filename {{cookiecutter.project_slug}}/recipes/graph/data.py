@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fair_hep.data.columns import Columns
+from fair_hep import Columns
 
 #: Which files of a folder or of the DOI's record are of which split, by their names in lower case.
 GLOBS = {"train": ("*train*",), "val": ("*val*",), "test": ("*test*",)}

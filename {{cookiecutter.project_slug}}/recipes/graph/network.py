@@ -8,7 +8,7 @@ so that the explanation can be exported; loops stand in the graph already.
 from __future__ import annotations
 
 import torch
-from fair_hep.bundle.strict import Strict
+from fair_hep import Strict
 from fair_hep.nets.kinematics import from_axis
 from pydantic import Field
 from torch import Tensor, nn

@@ -10,11 +10,11 @@ from ...bundle import UNKNOWN
 from ...bundle.strict import Strict, load_yaml, validate
 from ...provenance.about import About as Training
 
-__all__ = ["About", "Told", "load_about"]
+__all__ = ["About", "Notes", "load_about"]
 
 
-class Told(Strict):
-    """What is known of one input or output."""
+class Notes(Strict):
+    """What the user knows of one input or output."""
 
     meaning: str = Field(UNKNOWN, min_length=1)
     unit: str = Field(UNKNOWN, min_length=1, description="1: no dimension")
@@ -32,8 +32,8 @@ class About(Strict):
     license: str | None = Field(None, min_length=1, description="under which the file came, an SPDX identifier")
     doi: str | None = Field(None, pattern=r"^10\.\d{4,9}(\.\d+)*/\S+$", description="what to cite with it")
     limits: list[str] = Field([], description="what a user must know before trusting an answer")
-    inputs: dict[str, Told] = Field({}, description="what is known of each, by name")
-    outputs: dict[str, Told] = Field({}, description="the same")
+    inputs: dict[str, Notes] = Field({}, description="what is known of each, by name")
+    outputs: dict[str, Notes] = Field({}, description="the same")
     metrics: dict[str, FiniteFloat] = Field({}, description="figures that others measured, by name")
     measured_on: str | None = Field(None, min_length=1, description="the data that these figures are of")
     training: Training = Training()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...bundle import TensorSpec
 from ...bundle.errors import BundleError, ConfigError
 from ..sums import losing
-from .about import Told
+from .about import Notes
 
 if TYPE_CHECKING:
     import onnx
@@ -112,21 +112,21 @@ def opset(path: Path) -> int:
 
 def described(
     values: Sequence[onnxruntime.NodeArg],
-    told: Mapping[str, Told],
+    notes: Mapping[str, Notes],
     *,
     first: str | None = None,
     ranks: Mapping[str, int] | None = None,
 ) -> list[TensorSpec]:
-    """Return what the graph says of its inputs or outputs, and what is told of them.
+    """Return what the graph says of its inputs or outputs, and what the user knows of them.
 
     Parameters
     ----------
     values
         As ONNX Runtime describes them.
-    told
+    notes
         What the user knows, by name.
     first
-        Name of the first axis; by default what is told, or what the graph calls it where it has one name for all.
+        Name of the first axis; by default what the notes say, or what the graph calls it where it has one name for all.
     ranks
         Numbers of axes that were found where the graph doesn't say.
 
@@ -135,18 +135,18 @@ def described(
     BundleError
         If one isn't a tensor of numbers, or its first axis can't count examples.
     ConfigError
-        If what is told doesn't fit.
+        If the notes don't fit.
     """
     names = [value.name for value in values]
-    if unknown := sorted(set(told) - set(names)):
+    if unknown := sorted(set(notes) - set(names)):
         raise ConfigError(f"--about: got {', '.join(unknown)}, expected names of the graph: {', '.join(names)}")
-    first = first or _first(values, told)
-    return [_tensor(value, told.get(value.name, Told()), first, (ranks or {}).get(value.name)) for value in values]
+    first = first or _first(values, notes)
+    return [_tensor(value, notes.get(value.name, Notes()), first, (ranks or {}).get(value.name)) for value in values]
 
 
-def _first(values: Sequence[onnxruntime.NodeArg], told: Mapping[str, Told]) -> str:
+def _first(values: Sequence[onnxruntime.NodeArg], notes: Mapping[str, Notes]) -> str:
     """Name the axis that counts the examples."""
-    names = {one.axes[0] for one in told.values() if one.axes}
+    names = {one.axes[0] for one in notes.values() if one.axes}
     if len(names) > 1:
         raise ConfigError(
             f"--about: the first axis is called {' and '.join(sorted(names))}; it counts the same examples"
@@ -156,7 +156,7 @@ def _first(values: Sequence[onnxruntime.NodeArg], told: Mapping[str, Told]) -> s
     return name if isinstance(name, str) and name else EXAMPLES
 
 
-def _tensor(value: onnxruntime.NodeArg, told: Told, first: str, rank: int | None) -> TensorSpec:
+def _tensor(value: onnxruntime.NodeArg, notes: Notes, first: str, rank: int | None) -> TensorSpec:
     if value.type not in _TYPES:
         raise BundleError(f"{value.name}: got {value.type}, expected a tensor of numbers: one of {', '.join(_TYPES)}")
     shape = list(value.shape) if value.shape is not None else []
@@ -169,17 +169,17 @@ def _tensor(value: onnxruntime.NodeArg, told: Told, first: str, rank: int | None
             f"{value.name}: its first axis has {shape[0]} entries always, expected one of any length that counts the "
             "examples: export the model with a dynamic first axis"
         )
-    axes = told.axes or _axes(value.name, shape, first)
+    axes = notes.axes or _axes(value.name, shape, first)
     if len(axes) != len(shape) or len(set(axes)) != len(axes) or axes[0] != first:
         raise ConfigError(
             f"--about: {value.name} has {len(shape)} axes, the first of which is called {first}; got {', '.join(axes)}"
         )
     sizes = {axis: size for axis, size in zip(axes, shape, strict=True) if isinstance(size, int)}
     width = sizes.get(axes[-1])
-    if told.columns and (len(axes) < 2 or len(told.columns) != width):
+    if notes.columns and (len(axes) < 2 or len(notes.columns) != width):
         raise ConfigError(f"--about: {value.name} has {width or 'any number of'} entries along its last axis, got "
-                          f"{len(told.columns)} columns")  # fmt: skip
-    if unknown := sorted(set(told.units) - set(told.columns)):
+                          f"{len(notes.columns)} columns")  # fmt: skip
+    if unknown := sorted(set(notes.units) - set(notes.columns)):
         raise ConfigError(f"--about: {value.name} has units of {', '.join(unknown)}, which are no columns of it")
     return TensorSpec(
         name=value.name,
@@ -187,11 +187,11 @@ def _tensor(value: onnxruntime.NodeArg, told: Told, first: str, rank: int | None
         dynamic=[axis for axis in axes if axis not in sizes],
         sizes=sizes,
         dtype=_TYPES[value.type],
-        meaning=told.meaning,
-        columns=told.columns,
-        unit=told.unit,
-        units=told.units,
-        range=told.range,
+        meaning=notes.meaning,
+        columns=notes.columns,
+        unit=notes.unit,
+        units=notes.units,
+        range=notes.range,
     )
 
 
