@@ -126,10 +126,10 @@ def test_the_copy_is_the_same_and_the_signature_is_that_of_the_graph(foreign: Ma
     assert (found.foreign, found.features, found.target, found.explained, found.opset) == (True, None, [], None, 18)
     x, n = found.inputs
     assert (x.axes, x.dynamic, x.sizes, x.dtype) == (("things", "side"), ("things",), {"side": 3}, "float64")
-    assert (n.axes, n.dtype, n.meaning) == (["things"], "int64", "how many")
+    assert (n.axes, n.dtype, n.meaning) == (("things",), "int64", "how many")
     y, twice = found.outputs
     assert (y.axes[0], y.sizes, y.dtype) == ("things", {y.axes[1]: 2}, "float64")
-    assert (twice.axes, twice.dtype) == (["things"], "int64")
+    assert (twice.axes, twice.dtype) == (("things",), "int64")
 
 
 def test_what_nobody_told_is_unknown(made: Made) -> None:

@@ -12,10 +12,11 @@ import pytest
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
 from support.needs import require
-from support.small import SOURCE, environment
+from support.recipes import FOLDER
+from support.small import environment
 
 Bundled = tuple[Project, Config]
-NOTEBOOK = SOURCE.parent / "notebooks" / "use.ipynb"
+NOTEBOOK = FOLDER.parent / "notebooks" / "use.ipynb"
 
 
 @pytest.fixture

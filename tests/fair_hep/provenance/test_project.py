@@ -8,8 +8,7 @@ import pytest
 
 from fair_hep.bundle.errors import ConfigError
 from fair_hep.provenance.project import load_project
-from support.recipes import model as model_named
-from support.small import NAME, make_project
+from support.small import make_project
 
 
 def test_the_project_is_found_from_a_folder_below(tmp_path: Path) -> None:
@@ -26,8 +25,3 @@ def test_unknown_and_missing_keys_are_named(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("title:", "titel:"))
     with pytest.raises(ConfigError, match=r"'title' is missing.*did you mean 'title'"):
         load_project(tmp_path)
-
-
-def test_an_unknown_model_is_named() -> None:
-    with pytest.raises(ConfigError, match=rf"'resnet', expected one of .*{NAME}"):
-        model_named("resnet")

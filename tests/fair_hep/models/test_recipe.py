@@ -1,0 +1,60 @@
+"""The recipe of a project is its own package; whatever is wrong with it is one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fair_hep.bundle.errors import ConfigError
+from fair_hep.models.recipe import folder_of, load_recipe, recipe
+from fair_hep.provenance.project import Project, load_project
+from support.recipes import FOLDER, SLUGS
+from support.small import NAME, PACKAGE, make_project
+
+
+def changed(root: Path, **entries: str) -> Project:
+    """Make a project whose ``project.yaml`` says something else."""
+    path = make_project(root).root / "project.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **entries}))
+    return load_project(root)
+
+
+@pytest.mark.parametrize("name", SLUGS)
+def test_every_recipe_of_the_template_is_one(name: str) -> None:
+    model = load_recipe(SLUGS[name])
+    assert model.name == name
+    assert folder_of(model).samefile(FOLDER / name)
+
+
+def test_a_project_has_the_model_of_its_package(tmp_path: Path) -> None:
+    assert recipe(make_project(tmp_path)) is load_recipe(PACKAGE)
+
+
+def test_another_model_than_the_packages_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"^project.yaml: model is 'resnet', but the package {PACKAGE} has '{NAME}'"
+    ):
+        recipe(changed(tmp_path, model="resnet"))
+
+
+def test_a_package_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^the package no_such_tagger isn't installed: run `make install`"):
+        recipe(changed(tmp_path, slug="no_such_tagger"))
+
+
+def test_a_package_without_a_model_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tagger_without_model.py").write_text("MODEL = 'ParticleNet'\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(
+        ConfigError, match=r"tagger_without_model/__init__.py: MODEL is str, expected an instance"
+    ):
+        load_recipe("tagger_without_model")
+
+
+def test_what_a_package_itself_misses_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tagger_with_a_typo.py").write_text("import nunpy\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModuleNotFoundError, match="nunpy"):
+        load_recipe("tagger_with_a_typo")
