@@ -91,7 +91,7 @@ def state_round_trip(trial: Trial) -> None:
         raise Broken(f"a network with the same weights differs by {gap:.1e}")
 
 
-@promise("validate the hyperparameters (config.validate) and name the unknown one")
+@promise("validate the hyperparameters (fair_hep.validate) and name the unknown one")
 def unknown_hyperparameter_refused(trial: Trial) -> None:
     """A misspelt hyperparameter is refused by name."""
     try:
@@ -102,7 +102,7 @@ def unknown_hyperparameter_refused(trial: Trial) -> None:
     raise Broken(f"build() accepts {UNKNOWN}=1")
 
 
-@promise("validate the options (config.validate) and name the unknown one")
+@promise("validate the options (fair_hep.validate) and name the unknown one")
 def unknown_loss_option_refused(trial: Trial) -> None:
     """A misspelt option of the loss is refused by name."""
     batch = trial.batch(4)

@@ -34,7 +34,7 @@ def any_size(trial: Trial) -> None:
                     raise Broken(f"{size}: the outputs aren't finite")
 
 
-@promise("mask every sum, mean, maximum and statistic; batch norms see real elements only (layers.MaskedBatchNorm)")
+@promise("mask every sum, mean, maximum and statistic; batch norms see real elements only (fair_hep.nets.layers)")
 def padding_ignored(trial: Trial) -> None:
     """More padding changes nothing, in evaluation and in training."""
     _same_after(trial, _padded, "padding")

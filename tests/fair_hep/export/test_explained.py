@@ -41,7 +41,7 @@ def model(bundled: Bundled) -> LoadedModel:
 
 @pytest.fixture(scope="module")
 def network(bundled: Bundled, model: LoadedModel) -> torch.nn.Module:
-    return load_network(bundled[0].bundle, model.signature)
+    return load_network(bundled[0].bundle, model.signature, MODEL)
 
 
 @pytest.fixture(scope="module")

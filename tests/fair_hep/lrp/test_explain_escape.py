@@ -185,7 +185,9 @@ def test_a_module_without_a_rule_is_refused_before_anything_runs(module: nn.Modu
             raise AssertionError("it ran")
 
     network = nn.Sequential(Never(), module).double().eval()
-    with pytest.raises(ExplainError, match=rf"'1' of type {type(module).__name__} has no rule: fair_hep\.lrp\.register"):
+    with pytest.raises(
+        ExplainError, match=rf"'1' of type {type(module).__name__} has no rule: fair_hep\.lrp\.register"
+    ):
         explain(network, values(), 0)
 
 

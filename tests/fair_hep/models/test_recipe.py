@@ -33,9 +33,7 @@ def test_a_project_has_the_model_of_its_package(tmp_path: Path) -> None:
 
 
 def test_another_model_than_the_packages_is_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        ConfigError, match=rf"^project.yaml: model is 'resnet', but the package {PACKAGE} has '{NAME}'"
-    ):
+    with pytest.raises(ConfigError, match=rf"^project.yaml: model is 'resnet', but the package {PACKAGE} has '{NAME}'"):
         recipe(changed(tmp_path, model="resnet"))
 
 
@@ -47,9 +45,7 @@ def test_a_package_that_is_not_installed_is_named(tmp_path: Path) -> None:
 def test_a_package_without_a_model_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tagger_without_model.py").write_text("MODEL = 'ParticleNet'\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(
-        ConfigError, match=r"tagger_without_model/__init__.py: MODEL is str, expected an instance"
-    ):
+    with pytest.raises(ConfigError, match=r"tagger_without_model/__init__.py: MODEL is str, expected an instance"):
         load_recipe("tagger_without_model")
 
 
