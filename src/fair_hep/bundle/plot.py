@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import DataError
-from .format import Signature, TensorSpec
+from .signature import Signature, TensorSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

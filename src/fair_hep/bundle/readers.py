@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .errors import DataError
-from .format import Signature, TensorSpec
+from .signature import Signature, TensorSpec
 
 __all__ = ["Examples", "OwnFiles", "need", "read_examples"]
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .answer import answer
 from .errors import DataError, ProjectError
-from .format import check_files
+from .folder import check_files
 from .runtime import LoadedModel, load
 
 if TYPE_CHECKING:

@@ -58,7 +58,7 @@ def run(project: Project, config: Config | None, *, file: Path, output: Path, ex
         raise DataError(f"{output}: input and output are the same file; choose another --output")
     model = load(project.bundle)
     signature = model.signature
-    if signature.foreign:
+    if signature.third_party:
         raise DataError(
             f"{project.bundle.name} holds an ONNX model of others, and no reader for files of its inputs: use "
             "runtime.load(...).predict on arrays, or the server"

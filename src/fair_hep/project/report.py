@@ -59,7 +59,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
 def _parts(project: Project, config: Config, model: Model) -> Sequence[Part]:
     """Return the model's parts, if the runs that they are drawn from are of the bundle's weights."""
     evaluation, explanation = project.run(config.name, "evaluate"), project.run(config.name, "explain")
-    if bundle.read_signature(project.bundle).foreign:
+    if bundle.read_signature(project.bundle).third_party:
         return ()
     if not (evaluation / provenance.FILE).is_file():
         log.info("runs/%s/evaluate isn't here: the report gets no interactive parts", config.name)

@@ -28,7 +28,7 @@ from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
 from support.published import copy
 from support.recipes import model as model_named
-from support.small import EXAMPLE, NAME, PACKAGE, SOURCE
+from support.small import EXAMPLE, NAME, SOURCE
 
 Bundled = tuple[Project, Config]
 MODEL = model_named(NAME)
@@ -143,7 +143,7 @@ def test_explaining_imports_no_training_framework(bundled: Bundled) -> None:
     code = f"""
 import sys
 import numpy as np
-from {PACKAGE}.runtime import load
+from fair_hep import load
 values = np.load({str(bundled[0].bundle / "examples/inputs.npz")!r})[{MODEL.inputs[0].name!r}]
 found = load({str(bundled[0].bundle)!r}).explain(values[:2])
 assert found[0]["relevance"].any()

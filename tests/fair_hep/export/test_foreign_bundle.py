@@ -123,13 +123,13 @@ def test_the_copy_is_the_same_and_the_signature_is_that_of_the_graph(foreign: Ma
     project, _ = foreign
     assert (project.bundle / bundle.MODEL).read_bytes() == (project.root / "theirs" / "tiny.onnx").read_bytes()
     found = bundle.read_signature(project.bundle)
-    assert (found.foreign, found.features, found.target, found.explained, found.opset) == (True, None, [], None, 18)
+    assert (found.third_party, found.features, found.target, found.explained, found.opset) == (True, None, [], None, 18)
     x, n = found.inputs
-    assert (x.axes, x.dynamic, x.sizes, x.dtype) == (["things", "side"], ["things"], {"side": 3}, "float64")
-    assert (n.axes, n.dtype, n.meaning) == (["things"], "int64", "how many")
+    assert (x.axes, x.dynamic, x.sizes, x.dtype) == (("things", "side"), ("things",), {"side": 3}, "float64")
+    assert (n.axes, n.dtype, n.meaning) == (("things",), "int64", "how many")
     y, twice = found.outputs
     assert (y.axes[0], y.sizes, y.dtype) == ("things", {y.axes[1]: 2}, "float64")
-    assert (twice.axes, twice.dtype) == (["things"], "int64")
+    assert (twice.axes, twice.dtype) == (("things",), "int64")
 
 
 def test_what_nobody_told_is_unknown(made: Made) -> None:
@@ -139,7 +139,7 @@ def test_what_nobody_told_is_unknown(made: Made) -> None:
     assert found.title == "tiny.onnx"
     assert {spec.meaning for spec in (*found.inputs, *found.outputs)} == {bundle.UNKNOWN}
     assert {spec.unit for spec in (*found.inputs, *found.outputs)} == {bundle.UNKNOWN}
-    assert found.inputs[0].axes == ["N", "x_1"]
+    assert found.inputs[0].axes == ("N", "x_1")
     card = (project.bundle / "README.md").read_text()
     assert "Nothing is known of the training" in card
     assert "What it is for isn't known" in card
