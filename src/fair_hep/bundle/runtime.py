@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from .cite import Citation
 
-__all__ = ["DataError", "LoadedModel", "ProjectError", "load", "session"]
+__all__ = ["DataError", "LoadedModel", "ProjectError", "find_bundle", "load", "session"]
 
 #: Examples in one pass through the graph: memory stays bounded, whatever is asked.
 BATCH = 128
@@ -44,8 +44,8 @@ def load(place: str | Path, *, threads: int = 0) -> LoadedModel:
     Parameters
     ----------
     place
-        Folder of the bundle, or the DOI of its record at Zenodo. That is fetched once, into ``~/.cache``: its checksums
-        and its stored answers are compared before it is used.
+        Folder of the bundle, or the DOI of its record at Zenodo. That is fetched once, into ``~/.cache/fair-hep``,
+        where all models lie: its checksums and its stored answers are compared before it is used.
     threads
         Threads of ONNX Runtime; 0: as many as there are cores.
 
@@ -58,11 +58,17 @@ def load(place: str | Path, *, threads: int = 0) -> LoadedModel:
     BundleError
         If the bundle is damaged, its graph doesn't fit its signature, or a fetched one gives other answers.
     """
+    return LoadedModel(find_bundle(place, threads=threads), threads=threads)
+
+
+def find_bundle(place: str | Path, *, threads: int = 0) -> Path:
+    """Return the folder of a bundle; a published one is fetched by its DOI, as `load` says."""
     from .remote import fetch_bundle, is_doi
 
     if is_doi(str(place)):
-        place = fetch_bundle(str(place), lambda folder: LoadedModel(folder, threads=threads).verify())
-    return LoadedModel(Path(place), threads=threads)
+        return fetch_bundle(str(place), lambda folder: LoadedModel(folder, threads=threads).verify())
+    # A bundle has a name in messages, also where it is the folder that one is in.
+    return Path(place).absolute()
 
 
 class LoadedModel:

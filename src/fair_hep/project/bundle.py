@@ -14,8 +14,8 @@ from ..bundle import UNKNOWN, TensorSpec
 from ..bundle.errors import BundleError, DataError, MissingStepError
 from ..bundle.files import new_folder, sha256, write_json, write_text
 from ..bundle.session import compute, session
-from ..describe import describe
 from ..describe.third_party_card import missing
+from ..describe.write import describe
 from ..export.third_party.about import About, load_about
 from ..export.third_party.answers import Arrays, answers, check_counts, read_inputs
 from ..export.third_party.graph import copy_graph, described, opset

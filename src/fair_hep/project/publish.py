@@ -7,7 +7,7 @@ from typing import Any, Literal
 from ..bundle import read_signature
 from ..bundle.errors import BundleError
 from ..bundle.files import sha256, write_text
-from ..describe import write_all
+from ..describe.write import write_all
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 from ..publish import zenodo_steps as zenodo

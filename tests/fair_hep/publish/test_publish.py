@@ -18,7 +18,10 @@ import yaml
 from fair_hep import bundle
 from fair_hep.bundle.errors import BundleError
 from fair_hep.bundle.files import read_json, sha256
-from fair_hep.describe import citation_cff, codemeta, inveniordm, zenodo_json
+from fair_hep.describe.citation import citation_cff
+from fair_hep.describe.codemeta import codemeta
+from fair_hep.describe.inveniordm import inveniordm
+from fair_hep.describe.zenodo_json import zenodo_json
 from fair_hep.project import publish
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project, load_project
