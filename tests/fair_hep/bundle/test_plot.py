@@ -42,7 +42,7 @@ def test_the_picture_shows_every_element_and_its_relevance(explained: Explained,
     order = np.argsort(-np.abs(found["relevance"]).sum(1), kind="stable")[:7]
     assert np.allclose(np.asarray(right.images[0].get_array()), found["relevance"][order], atol=1e-6)
     assert [label.get_text() for label in right.get_yticklabels()] == [str(number) for number in order]
-    assert [label.get_text() for label in right.get_xticklabels()] == signature.relevant.columns
+    assert [label.get_text() for label in right.get_xticklabels()] == list(signature.relevant.columns)
     low, high = right.images[0].get_clim()
     assert low == -high
     picture.savefig(tmp_path / "why.png")

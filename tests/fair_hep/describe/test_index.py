@@ -167,7 +167,7 @@ def test_words_choose_models(zoo: Path, tmp_path: Path) -> None:
     assert found.document.count('<li hidden="">') == 1
 
 
-def test_made_again_it_takes_the_place_of_the_old_one(bundled: Bundled, bundles: list[Path], tmp_path: Path) -> None:
+def test_made_again_it_takes_the_place_of_the_old_one(bundles: list[Path], tmp_path: Path) -> None:
     run(bundles, tmp_path / "zoo")
     run(bundles[1:], tmp_path / "zoo")
     assert sorted(path.name for path in (tmp_path / "zoo").iterdir()) == [
@@ -175,8 +175,7 @@ def test_made_again_it_takes_the_place_of_the_old_one(bundled: Bundled, bundles:
     ]  # fmt: skip
 
 
-def test_what_can_not_be_gathered_is_one_line(bundled: Bundled, bundles: list[Path], tmp_path: Path) -> None:
-    project, _ = bundled
+def test_what_can_not_be_gathered_is_one_line(bundles: list[Path], tmp_path: Path) -> None:
     output = tmp_path / "zoo"
     with pytest.raises(ConfigError, match=r"another-2\.0\.0 more than once"):
         run([bundles[1], bundles[1]], output)
