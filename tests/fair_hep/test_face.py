@@ -56,7 +56,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_importing_it_imports_nothing_else() -> None:
     """Measured by what is loaded, which doesn't hang on the machine: the package and what Python has loaded anyway."""
     program = """
-        import importlib, sys, typing
+        import __future__, importlib, sys, typing
         before = set(sys.modules)
         import fair_hep
         print(*sorted(set(sys.modules) - before))

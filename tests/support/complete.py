@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from fair_hep.bundle.files import write_json, write_text
-from fair_hep.describe import citation_cff, codemeta
+from fair_hep.describe.citation import citation_cff
+from fair_hep.describe.codemeta import codemeta
 from fair_hep.provenance.project import Project
 
 __all__ = ["complete"]

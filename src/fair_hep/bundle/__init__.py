@@ -4,36 +4,36 @@ NumPy, ONNX Runtime, pydantic, PyYAML and click are enough here. This folder imp
 registered model carries it whole, and the image installs it without them.
 """
 
-from .format import (
-    EXAMPLES,
+from .folder import (
     EXPLAINED,
-    FOREIGN,
-    FORMAT,
     MODEL,
     REQUEST,
-    SIGNATURE,
     SUMS,
+    WEIGHTS,
+    check_files,
+    read_arrays,
+    schema,
+    write_arrays,
+    write_sums,
+)
+from .signature import (
+    EXAMPLES,
+    FORMAT,
+    SIGNATURE,
     UNEXPLAINED,
     UNKNOWN,
-    WEIGHTS,
     Examples,
     Explained,
     Relevance,
     Signature,
     TensorSpec,
-    check_files,
-    read_arrays,
     read_examples,
     read_signature,
-    schema,
-    write_arrays,
-    write_sums,
 )
 
 __all__ = [
     "EXAMPLES",
     "EXPLAINED",
-    "FOREIGN",
     "FORMAT",
     "MODEL",
     "REQUEST",

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .errors import DataError, ProjectError
-from .format import Signature
 from .runtime import LoadedModel
+from .signature import Signature
 
 __all__ = ["PARAMETERS", "LoadedModel", "ProjectError", "answer"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DataError
-from .format import TensorSpec
+from .signature import TensorSpec
 
 __all__ = ["ELEMENTS", "Weights", "cut", "cuts", "examples", "outside", "pad"]
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import DataError
-from .format import Signature, TensorSpec
+from .extras import need
+from .signature import Signature, TensorSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,8 +46,9 @@ def plot(signature: Signature, example: Any, explanation: Mapping[str, np.ndarra
     Raises
     ------
     DataError
-        If example and explanation don't belong together.
+        If example and explanation don't belong together, or Matplotlib isn't installed.
     """
+    need("plot", ("matplotlib",), "plot")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,22 +1,27 @@
-"""Read examples from files as people have them: the published layout, Parquet with Awkward lists, ROOT.
+"""Read examples from files as people have them: the published layout, Parquet with Awkward lists, ROOT, ``.npz``.
 
-In Parquet and ROOT every column of an input is a list column (or branch) of its name, one row per example.
+In Parquet and ROOT every column of an input is a list column (or branch) of its name, one row per example. An ``.npz``
+file holds an array for each input, as ``examples/inputs.npz`` in every bundle does: padded with zeros at the end.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from .errors import DataError
-from .format import Signature, TensorSpec
+from .errors import BundleError, DataError
+from .extras import need
+from .folder import read_arrays
+from .inputs import cut
+from .signature import Signature, TensorSpec
 
-__all__ = ["Examples", "OwnFiles", "need", "read_examples"]
+__all__ = ["Examples", "OwnFiles", "read_examples"]
 
+#: Axes of an input whose columns are lists: examples, elements, columns.
+_LISTED = 3
 #: By name of the input, one array for each example.
 Examples = Mapping[str, Sequence[np.ndarray]]
 Options = Mapping[str, Any]
@@ -80,19 +85,6 @@ def read_examples(
         raise DataError(f"{path.name}: got 0 {signature.inputs[0].axes[0]}, expected at least 1")
 
 
-def need(what: str, libraries: Sequence[str]) -> None:
-    """Make sure that libraries are installed.
-
-    Raises
-    ------
-    DataError
-        If one isn't.
-    """
-    absent = [name for name in libraries if importlib.util.find_spec(name) is None]
-    if absent:
-        raise DataError(f"{what} needs {', '.join(absent)}: install fair-hep with its extra [train]")
-
-
 def _parquet(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
     import awkward
     import pyarrow
@@ -130,12 +122,36 @@ def _root(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
         raise DataError(f"{path.name}: not a ROOT file that uproot reads: {_line(error)}") from error
 
 
+def _npz(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
+    try:
+        arrays = read_arrays(path)
+    except BundleError as error:
+        raise DataError(f"{path.name}: can't be read: {_line(error)}") from error
+    specs = signature.inputs
+    missing = [spec.name for spec in specs if spec.name not in arrays]
+    if missing:
+        raise DataError(f"{path.name}: missing arrays {', '.join(missing)}; found {', '.join(arrays) or 'none'}")
+    counts = {spec.name: len(arrays[spec.name]) if arrays[spec.name].ndim else 0 for spec in specs}
+    if len(set(counts.values())) != 1:
+        raise DataError(f"{path.name}: got different numbers of {specs[0].axes[0]}: {counts}")
+    for start in range(0, counts[specs[0].name], size):
+        yield {
+            spec.name: [_unpadded(signature, spec, one) for one in arrays[spec.name][start : start + size]]
+            for spec in specs
+        }
+
+
+def _unpadded(signature: Signature, spec: TensorSpec, example: np.ndarray) -> np.ndarray:
+    return cut(spec, example) if signature.padded and example.ndim == len(spec.axes) - 1 else example
+
+
 #: What files of a model's own need.
 _LIBRARIES = {".h5": ("h5py", "tables"), ".hdf5": ("h5py", "tables")}
 #: Every other suffix with its reader and what that needs.
 _READERS: dict[str, tuple[Reader, tuple[str, ...]]] = {
     ".parquet": (_parquet, ("awkward", "pyarrow")),
     ".root": (_root, ("awkward", "uproot")),
+    ".npz": (_npz, ()),
 }
 
 
@@ -150,6 +166,9 @@ def _found(signature: Signature, available: Sequence[str]) -> dict[str, str]:
 
 
 def _names(path: Path, signature: Signature, available: Sequence[str]) -> dict[str, str]:
+    bare = [spec.name for spec in signature.inputs if not spec.columns or len(spec.axes) != _LISTED]
+    if bare:
+        raise DataError(f"{path.name}: {', '.join(bare)} isn't a list of named columns: give arrays in an .npz file")
     names = _found(signature, available)
     missing = [name for name in _wanted(signature) if name not in names]
     if missing:

@@ -24,7 +24,7 @@ from urllib.parse import urljoin, urlsplit
 from .archive_record import Record, RecordFile, normalise
 from .errors import BundleError, DataError
 from .files import new_folder, sha256
-from .format import SUMS, check_files
+from .folder import SUMS, check_files
 from .http import CHUNK, readable, retry_after
 from .unpack import unpack
 from .zenodo_record import number_of, read_record

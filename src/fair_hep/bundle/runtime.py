@@ -19,17 +19,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import BundleError, DataError, MissingStepError, ProjectError
-from .format import EXPLAINED, MODEL, UNEXPLAINED, Signature, TensorSpec, read_signature
+from .folder import EXPLAINED, MODEL, check_files
 from .inputs import Weights, cuts, examples, outside, pad
 from .session import compute, session
+from .signature import UNEXPLAINED, Signature, TensorSpec, read_signature
+from .stored import OWN, RELEVANCE, Comparison, Stored, compare, complaint
 
 if TYPE_CHECKING:
     import onnxruntime
 
     from .cite import Citation
-    from .stored import Check
 
-__all__ = ["DataError", "LoadedModel", "ProjectError", "load", "session"]
+__all__ = ["DataError", "LoadedModel", "ProjectError", "find_bundle", "load", "session"]
 
 #: Examples in one pass through the graph: memory stays bounded, whatever is asked.
 BATCH = 128
@@ -43,8 +44,8 @@ def load(place: str | Path, *, threads: int = 0) -> LoadedModel:
     Parameters
     ----------
     place
-        Folder of the bundle, or the DOI of its record at Zenodo. That is fetched once, into ``~/.cache``: its checksums
-        and its stored answers are compared before it is used.
+        Folder of the bundle, or the DOI of its record at Zenodo. That is fetched once, into ``~/.cache/fair-hep``,
+        where all models lie: its checksums and its stored answers are compared before it is used.
     threads
         Threads of ONNX Runtime; 0: as many as there are cores.
 
@@ -57,11 +58,17 @@ def load(place: str | Path, *, threads: int = 0) -> LoadedModel:
     BundleError
         If the bundle is damaged, its graph doesn't fit its signature, or a fetched one gives other answers.
     """
+    return LoadedModel(find_bundle(place, threads=threads), threads=threads)
+
+
+def find_bundle(place: str | Path, *, threads: int = 0) -> Path:
+    """Return the folder of a bundle; a published one is fetched by its DOI, as `load` says."""
     from .remote import fetch_bundle, is_doi
 
     if is_doi(str(place)):
-        place = fetch_bundle(str(place), lambda folder: LoadedModel(folder, threads=threads).verify())
-    return LoadedModel(Path(place), threads=threads)
+        return fetch_bundle(str(place), lambda folder: LoadedModel(folder, threads=threads).verify())
+    # A bundle has a name in messages, also where it is the folder that one is in.
+    return Path(place).absolute()
 
 
 class LoadedModel:
@@ -128,7 +135,7 @@ class LoadedModel:
         """
         results: dict[int, dict[str, np.ndarray]] = {}
         spec = self.signature.inputs[0]
-        element = next((axis for axis in spec.axes[1:] if axis in spec.dynamic and not self.signature.foreign), None)
+        element = next((axis for axis in spec.axes[1:] if axis in spec.dynamic and self.signature.padded), None)
         for piece, lengths, numbers in self._pieces(inputs, batch, first):
             outputs = self.run(piece)
             for row, (number, length) in enumerate(zip(numbers, lengths, strict=True)):
@@ -171,7 +178,7 @@ class LoadedModel:
             If the values don't fit the signature; the line says where.
         """
         known = self.signature.explained
-        if self.signature.foreign:
+        if not self.signature.explainable:
             raise BundleError(f"{self.folder.name}: {UNEXPLAINED}")
         if known is None:
             raise MissingStepError(f"{self.folder.name}/{EXPLAINED}", "export")
@@ -194,7 +201,16 @@ class LoadedModel:
                 results[number] = one
         return [results[number] for number in sorted(results)]
 
-    def verify(self) -> list[Check]:
+    def answers(self, stored: Stored) -> dict[str, np.ndarray]:
+        """Return the outputs of the stored inputs, and their relevances where these are stored, as they are stored."""
+        # A third-party graph may have room for one example at a time.
+        given = self.run(stored.inputs) if self.signature.padded else self.predict(stored.inputs)
+        if stored.explains:
+            rows = next(iter(stored.inputs.values())).shape[1]
+            given[RELEVANCE] = np.stack([_lengthened(one[RELEVANCE], rows) for one in self.explain(stored.inputs)])
+        return given
+
+    def verify(self) -> list[Comparison]:
         """Check that the bundle is whole, and that this machine gives its stored answers and relevances.
 
         Returns
@@ -207,13 +223,10 @@ class LoadedModel:
         BundleError
             If a file is changed, missing or not listed, or an answer differs by more than the bundle allows.
         """
-        from .. import bundle
-        from . import stored
-
-        bundle.check_files(self.folder)
-        known = stored.Stored.read(self.folder)
-        checks = stored.check_face(stored.OWN, stored.own_answers(self, known), known)
-        if line := stored.complaint(checks):
+        check_files(self.folder)
+        stored = Stored.read(self.folder)
+        checks = compare(OWN, self.answers(stored), stored)
+        if line := complaint(checks):
             raise BundleError(line)
         return checks
 
@@ -237,9 +250,9 @@ class LoadedModel:
         try:
             return compute(self.session, names, arrays)
         except BundleError as error:
-            if not self.signature.foreign:
+            if not self.signature.third_party:
                 raise
-            # A graph of others may refuse what its signature doesn't tell of: an index, a smallest size.
+            # A third-party graph may refuse what its signature doesn't tell of: an index, a smallest size.
             raise DataError(f"inputs: {error}") from error
 
     def _pieces(
@@ -256,7 +269,7 @@ class LoadedModel:
         counts = {name: len(values) for name, values in columns.items()}
         if len(set(counts.values())) != 1:
             raise DataError(f"inputs: got different numbers of {specs[0].axes[0]}: {counts}")
-        if self.signature.foreign:
+        if not self.signature.padded:
             yield from self._alike(columns, batch, first)
             return
         sizes = [len(example) if hasattr(example, "__len__") else 1 for example in columns[specs[0].name]]
@@ -272,7 +285,7 @@ class LoadedModel:
     def _alike(
         self, columns: Mapping[str, Sequence[Any]], batch: int, first: int
     ) -> Iterator[tuple[dict[str, np.ndarray], list[int], list[int]]]:
-        """Give batches of examples of the same shape: what padding does to a graph of others isn't known."""
+        """Give batches of examples of the same shape: what padding does to this graph isn't known."""
         specs = self.signature.inputs
         rows = {s.name: [pad(s, [one], [first + n])[0] for n, one in enumerate(columns[s.name])] for s in specs}
         alike: dict[Any, list[int]] = {}
@@ -309,3 +322,10 @@ def _joined(spec: TensorSpec, pieces: list[np.ndarray]) -> np.ndarray:
         [(0, 0), *((0, want - have) for want, have in zip(shape, piece.shape[1:], strict=True))] for piece in pieces
     ]
     return np.concatenate([np.pad(piece, width) for piece, width in zip(pieces, widths, strict=True)])
+
+
+def _lengthened(relevance: np.ndarray, rows: int) -> np.ndarray:
+    """Give the relevances of an example as many rows as the stored inputs have."""
+    if relevance.ndim < 2:
+        return relevance
+    return np.pad(relevance, [(0, rows - len(relevance)), *[(0, 0)] * (relevance.ndim - 1)])

@@ -2,7 +2,8 @@
 
 The endpoints are those of ``mlflow models serve``: ``/ping`` and ``/health``, ``/version``, and ``/invocations``, which
 takes ``{"inputs": [...], "params": {...}}``. What doesn't fit gets status 400 and one line. Every request is logged as
-a line of JSON on standard output. ``python -m PACKAGE.server BUNDLE`` starts it; SIGTERM lets it finish what it began.
+a line of JSON on standard output. ``fair-hep serve BUNDLE`` starts it, and ``python -m fair_hep.bundle.server BUNDLE``;
+SIGTERM lets it finish what it began.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 from .answer import answer
 from .errors import DataError, ProjectError
-from .format import check_files
-from .runtime import LoadedModel, load
+from .extras import need
+from .folder import check_files
+from .runtime import LoadedModel, find_bundle
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
 
-__all__ = ["Limits", "application", "main"]
+__all__ = ["Limits", "application", "main", "serve"]
 
 MEGABYTE = 2**20
 
@@ -157,30 +159,52 @@ def _log(request: Request, status: int, started: float, count: int) -> None:
     print(json.dumps({"time": round(time.time(), 3), **line}), flush=True)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Check a bundle, and serve it until SIGTERM or SIGINT."""
+def serve(place: str | Path, *, host: str, port: int) -> None:
+    """Check a bundle, and serve it until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    place
+        Folder or DOI of the bundle.
+    host, port
+        Where to listen.
+
+    Raises
+    ------
+    DataError
+        If starlette or uvicorn isn't installed, or a limit in the environment isn't a number.
+    BundleError, MissingStepError
+        If the bundle isn't whole.
+    """
+    need("serve", ("starlette", "uvicorn"), "serve")
     import uvicorn
 
+    limits = Limits()
+    folder = find_bundle(place)
+    check_files(folder)
+    # Requests run beside each other: one thread for each makes the most of the cores.
+    model = LoadedModel(folder, threads=1)
+    uvicorn.run(
+        application(model, limits),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=int(limits.seconds),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve a bundle, as the image does: a mistake is one line and exit code 1."""
     parser = argparse.ArgumentParser(prog="server", description="Serve a bundle over HTTP.")
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
     chosen = parser.parse_args(arguments)
     try:
-        limits = Limits()
-        check_files(chosen.bundle)
-        # Requests run beside each other: one thread for each makes the most of the cores.
-        model = load(chosen.bundle, threads=1)
+        serve(chosen.bundle, host=chosen.host, port=chosen.port)
     except ProjectError as error:
         sys.exit(f"error: {error}")
-    uvicorn.run(
-        application(model, limits),
-        host=chosen.host,
-        port=chosen.port,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=int(limits.seconds),
-    )
 
 
 if __name__ == "__main__":

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import bundle
-from .format import Examples, Signature
+from .folder import read_arrays
+from .signature import Examples, Signature, read_examples, read_signature
 
-if TYPE_CHECKING:
-    from .runtime import LoadedModel
-
-__all__ = ["OWN", "RELEVANCE", "Arrays", "Check", "Stored", "check_face", "complaint", "own_answers", "table"]
+__all__ = ["OWN", "RELEVANCE", "Arrays", "Comparison", "Stored", "compare", "complaint", "table"]
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -26,8 +22,8 @@ OWN = "ONNX Runtime"
 
 
 @dataclass(frozen=True)
-class Check:
-    """What one face gave for one output.
+class Comparison:
+    """What one face gave for one output, beside what is stored.
 
     Parameters
     ----------
@@ -80,12 +76,12 @@ class Stored:
     @classmethod
     def read(cls, folder: Path) -> Stored:
         """Read it from a bundle."""
-        examples = bundle.read_examples(folder)
-        answers = bundle.read_arrays(folder / "examples/outputs.npz")
+        examples = read_examples(folder)
+        answers = read_arrays(folder / "examples/outputs.npz")
         if examples.relevance is not None:
-            answers |= bundle.read_arrays(folder / "examples/relevance.npz")
-        inputs = bundle.read_arrays(folder / "examples/inputs.npz")
-        return cls(folder, bundle.read_signature(folder), examples, inputs, answers)
+            answers |= read_arrays(folder / "examples/relevance.npz")
+        inputs = read_arrays(folder / "examples/inputs.npz")
+        return cls(folder, read_signature(folder), examples, inputs, answers)
 
     @property
     def explains(self) -> bool:
@@ -103,7 +99,7 @@ class Stored:
 
         A relevance is compared example by example, as it may flow through any answer of the example.
         """
-        for_elements = not self.signature.foreign and all(spec.set_axis for spec in self.signature.outputs)
+        for_elements = self.signature.padded and all(spec.set_axis for spec in self.signature.outputs)
         elements = next(iter(self.inputs.values())).shape[1:2] if for_elements else ()
         near = np.zeros((self.examples.count, *elements), dtype=bool)
         near.flat[[number for number in self.examples.near_ties if 0 <= number < near.size]] = True
@@ -113,24 +109,7 @@ class Stored:
         return np.asarray(near.reshape(len(near), -1).any(1) | unsteady)
 
 
-def own_answers(model: LoadedModel, stored: Stored) -> Arrays:
-    """Ask a loaded model for what is stored."""
-    # A graph of others may have room for one example at a time.
-    given = dict(model.predict(stored.inputs) if stored.signature.foreign else model.run(stored.inputs))
-    if stored.explains:
-        rows = next(iter(stored.inputs.values())).shape[1]
-        given[RELEVANCE] = np.stack([_padded(one[RELEVANCE], rows) for one in model.explain(stored.inputs)])
-    return given
-
-
-def _padded(relevance: np.ndarray, rows: int) -> np.ndarray:
-    """Give the relevances of an example as many rows as the stored inputs have."""
-    if relevance.ndim < 2:
-        return relevance
-    return np.pad(relevance, [(0, rows - len(relevance)), *[(0, 0)] * (relevance.ndim - 1)])
-
-
-def check_face(face: str, given: Arrays, stored: Stored) -> list[Check]:
+def compare(face: str, given: Arrays, stored: Stored) -> list[Comparison]:
     """Compare what a face gave with the stored answers, one check for each output.
 
     An answer with a near-tie may choose another neighbour on another machine: if it differs by more than the
@@ -146,11 +125,12 @@ def check_face(face: str, given: Arrays, stored: Stored) -> list[Check]:
         tolerance = stored.tolerance(name)
         if difference is None:
             reason = "missing, of another shape than stored, or not finite"
-            checks.append(Check(face, name, near.size, None, tolerance, 0, passed=False, reason=reason))
+            checks.append(Comparison(face, name, near.size, None, tolerance, 0, passed=False, reason=reason))
             continue
         flipped = near & (difference > tolerance)
         largest = float(difference[~flipped].max(initial=0.0))
-        checks.append(Check(face, name, near.size, largest, tolerance, int(flipped.sum()), passed=largest <= tolerance))
+        passed = largest <= tolerance
+        checks.append(Comparison(face, name, near.size, largest, tolerance, int(flipped.sum()), passed=passed))
     return checks
 
 
@@ -168,7 +148,7 @@ def _difference(
     return np.asarray(difference / (np.where(size > 0, size, 1.0) if relative else np.maximum(size, 1.0)))
 
 
-def complaint(checks: Sequence[Check]) -> str:
+def complaint(checks: Sequence[Comparison]) -> str:
     """Return one line about the check that failed worst; empty if none did."""
     failed = [check for check in checks if not check.passed]
     if not failed:
@@ -182,7 +162,7 @@ def complaint(checks: Sequence[Check]) -> str:
     )
 
 
-def table(checks: Sequence[Check]) -> list[str]:
+def table(checks: Sequence[Comparison]) -> list[str]:
     """Return one line for each check, in columns."""
     head = ("face", "output", "answers", "largest difference", "tolerance", "near-ties", "verdict")
     rows = [
@@ -198,5 +178,5 @@ def _number(value: float | None) -> str:
     return "no number" if value is None else f"{value:.1e}"
 
 
-def _verdict(check: Check) -> str:
+def _verdict(check: Comparison) -> str:
     return "same" if check.passed else "DIFFERS"

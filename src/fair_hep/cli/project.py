@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import importlib
-import json
-import logging
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..bundle.errors import ProjectError
-from ..bundle.privacy import report_nothing
 from ..provenance.configuration import load_config
 from ..provenance.library import require_pinned
 from ..provenance.project import load_project
+from .bundles import index
+from .common import output_is_log, show, start
 
 __all__ = ["command", "main"]
 
@@ -28,15 +22,7 @@ DEFAULT_CONFIG = "configs/quick.yaml"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a `ProjectError` becomes one line on standard error and exit code 1."""
-    report_nothing()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for library in ("mlflow", "alembic", "lightning.pytorch", "onnxscript", "torch.onnx"):
-        logging.getLogger(library).setLevel(logging.WARNING)
-    try:
-        command.main(arguments, prog_name=Path(sys.argv[0]).name, standalone_mode=True)
-    except ProjectError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+    start(command, arguments, quiet=("mlflow", "alembic", "lightning.pytorch", "onnxscript", "torch.onnx"))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -47,61 +33,28 @@ def command() -> None:
     """
 
 
-def _verb(name: str, help_text: str, *, module: str | None = None, configured: bool = True) -> Callable[[Any], Any]:
+def _verb(name: str, help_text: str, *, module: str | None = None) -> Callable[[Any], Any]:
     """Make a sub-command of a function that turns its own options into keyword arguments of the verb."""
 
     def decorate(function: Callable[..., dict[str, Any]]) -> click.Command:
         def call(as_json: bool, config: Path | None = None, overrides: tuple[str, ...] = (), **options: Any) -> None:
             project = load_project()
             require_pinned(project.root)
-            arguments: list[Any] = [project]
-            if configured:
-                arguments.append(load_config(config or project.root / DEFAULT_CONFIG, overrides))
-            with _output_is_log():
+            chosen = load_config(config or project.root / DEFAULT_CONFIG, overrides)
+            with output_is_log():
                 verb = importlib.import_module(module or f"..project.{name}", __package__).run
-                result = verb(*arguments, **function(**options))
-            _show(result, as_json=as_json)
-            if problem := result.get("problem"):
-                raise ProjectError(problem)
+                result = verb(project, chosen, **function(**options))
+            show(result, as_json=as_json)
 
         made = click.command(name, help=help_text, params=getattr(function, "__click_params__", [])[::-1])(call)
         made = click.option("--json", "as_json", is_flag=True, help="Print the whole result as JSON.")(made)
-        if configured:
-            path = click.Path(dir_okay=False, path_type=Path)
-            made = click.option("--config", type=path, help=f"Configuration file  [default: {DEFAULT_CONFIG}]")(made)
-            made = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")(made)
+        path = click.Path(dir_okay=False, path_type=Path)
+        made = click.option("--config", type=path, help=f"Configuration file  [default: {DEFAULT_CONFIG}]")(made)
+        made = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")(made)
         command.add_command(made)
         return made
 
     return decorate
-
-
-@contextlib.contextmanager
-def _output_is_log() -> Iterator[None]:
-    """Send what libraries print to standard error, compiled ones included: standard output belongs to the result."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    finally:
-        # C libraries have a buffer of their own, which would else be written after the way back.
-        if os.name == "posix":
-            ctypes.CDLL(None).fflush(None)
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
-def _show(result: dict[str, Any], *, as_json: bool) -> None:
-    """Print a result: all of it as JSON, or the lines made for humans."""
-    if as_json:
-        click.echo(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False, default=str))
-        return
-    lines = result.get("headline")
-    shown = lines if lines is not None else [f"{key}: {value}" for key, value in result.items()]
-    for line in shown:
-        click.echo(line)
 
 
 @_verb("data", "Fetch, simulate or find the data and convert them.")
@@ -221,20 +174,6 @@ def report() -> dict[str, Any]:
     return {}
 
 
-@_verb(
-    "index", "Gather bundles into a folder that any web server can show.", module="..describe.index", configured=False
-)
-@click.argument(
-    "bundles", nargs=-1, required=True, metavar="BUNDLE...", type=click.Path(file_okay=False, path_type=Path)
-)
-@click.option("--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write.")
-@click.option("--title", default="Models", show_default=True, help="Title of the page.")
-@click.option("--url", help="Address that the folder will have.")
-def index(bundles: tuple[Path, ...], output: Path, title: str, url: str | None) -> dict[str, Any]:
-    """Pass the options on."""
-    return {"bundles": bundles, "output": output, "title": title, "url": url}
-
-
 @_verb("predict", "Score the examples of a file with the bundle's model.")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write to.")
@@ -254,3 +193,6 @@ def check() -> dict[str, Any]:
 def run() -> dict[str, Any]:
     """Take no options."""
     return {}
+
+
+command.add_command(index)

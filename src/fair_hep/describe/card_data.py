@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ..bundle.files import read_json
 from ..pages.document import Block, Items, Paragraph, Table
 
 if TYPE_CHECKING:
     from ..provenance.about import About
-    from . import Facts
+    from .facts import Facts
 
 __all__ = ["evaluation_data", "source_of", "training_data"]
 
@@ -27,14 +27,14 @@ def source_of(source: str) -> str:
     return _SOURCES.get(source, source)
 
 
-def evaluation_data(facts: Facts, metrics: Mapping[str, Any]) -> tuple[Block, ...]:
+def evaluation_data(facts: Facts) -> tuple[Block, ...]:
     """Return which test set the figures are of."""
-    test = metrics["test_set"]
+    test = facts.metrics["test_set"]
     unseen = "whether the training elsewhere saw them isn't known" if facts.elsewhere else "training never saw them"
     return (
         Paragraph(
-            f"{test['examples']} examples of the test split, {source_of(metrics['source'])}; {unseen}, and nothing was "
-            "chosen here by looking at them."
+            f"{test['examples']} examples of the test split, {source_of(facts.metrics['source'])}; {unseen}, and "
+            "nothing was chosen here by looking at them."
         ),
         _dataset(facts),
         Table("Files of the test set", ("file", "SHA-256"), tuple((n, f"`{c}`") for n, c in test["files"].items())),

@@ -42,7 +42,7 @@ _WHAT = {
     VERB: "Give weights that were trained elsewhere the names of this network",
     "evaluate": "Measure the trained network on the test split",
     "explain": "Explain answers of the trained network",
-    "bundle": "Take an ONNX model of others as it is, and store what it answers to examples",
+    "bundle": "Take a third-party ONNX model as it is, and store what it answers to examples",
     "export": "Write the bundle: graphs, weights, stored examples and their descriptions",
 }
 

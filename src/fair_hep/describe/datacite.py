@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..provenance.project import Author
-from .facts import Facts, learned_from
+from .facts import Facts
 from .people import authors, known, names, orcid_url, spdx_url
 
 __all__ = ["datacite"]
@@ -29,7 +29,7 @@ def datacite(facts: Facts) -> dict[str, Any]:
         "rightsList": [_rights(project.licenses.weights)],
         "descriptions": [{"description": project.description, "descriptionType": "Abstract"}],
         "relatedIdentifiers": _related(facts),
-        "formats": ["ONNX", *([] if facts.signature.foreign else ["safetensors"]), "JSON", "NumPy"],
+        "formats": ["ONNX", *(["safetensors"] if facts.signature.trainable else []), "JSON", "NumPy"],
     })  # fmt: skip
 
 
@@ -64,8 +64,8 @@ def _rights(licence: str) -> dict[str, Any]:
 def _related(facts: Facts) -> list[dict[str, Any]]:
     """Name the data, the paper of the architecture, and the code."""
     project, related = facts.project, []
-    if project.dataset.doi and not facts.signature.foreign:
-        relation = "IsDerivedFrom" if learned_from(facts.folder) == project.dataset.doi else "References"
+    if project.dataset.doi and facts.signature.trainable:
+        relation = "IsDerivedFrom" if facts.learned_from == project.dataset.doi else "References"
         related.append(_link(project.dataset.doi, "DOI", relation, "Dataset"))
     if facts.citation.get("doi"):
         related.append(_link(facts.citation["doi"], "DOI", "Cites", "JournalArticle"))

@@ -10,11 +10,13 @@ from typing import Any
 from .. import bundle, provenance
 from ..bundle.files import read_json, sha256
 from ..bundle.strict import load_yaml
+from ..models.contract import Model
 from ..models.recipe import recipe
-from ..provenance.about import VERB, About, trained_elsewhere
+from ..provenance.about import NAME, VERB, About, trained_elsewhere
 from ..provenance.project import Project
+from .origin import learned_from
 
-__all__ = ["CHAIN", "Data", "Facts", "File", "Run", "Split", "gather", "learned_from"]
+__all__ = ["CHAIN", "Data", "Facts", "File", "Run", "Split", "gather"]
 
 #: The steps whose provenance a bundle holds, in the order in which they ran.
 CHAIN = ("data-train", "data-val", "data-test", "train", VERB, "evaluate", "explain", "export")
@@ -74,13 +76,47 @@ class Facts:
     folder: Path
     signature: bundle.Signature
     metrics: Mapping[str, Any]
-    citation: Mapping[str, str]
-    limits: tuple[str, ...]
+    #: The recipe of the network; None where the bundle holds a third-party graph.
+    model: Model | None
+    #: The provenance of the bundle itself: of its export, or of `bundle`.
+    bundled: Mapping[str, Any]
     runs: tuple[Run, ...]
     data: Data
-    made: str
+    #: DOI of the published data that it learned from; None if it were others, or unknown.
+    learned_from: str | None
     #: What is known of the training, if the weights were imported.
     elsewhere: About | None = None
+
+    @property
+    def made(self) -> str:
+        """The day on which the bundle was made."""
+        day: str = self.bundled["finished"][:10]
+        return day
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """What was told of a third-party graph; nothing of a network of one's own."""
+        told: Mapping[str, Any] = self.bundled.get("about", {}) if self.model is None else {}
+        return told
+
+    @property
+    def citation(self) -> Mapping[str, str]:
+        """The publication of the network; of a third-party graph, what was told."""
+        if self.model is not None:
+            return self.model.citation
+        return {"doi": self.told["doi"]} if "doi" in self.told else {}
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What the network isn't good for; of a third-party graph, what was told."""
+        return self.model.limits if self.model is not None else tuple(self.told["limits"])
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """What the training noted of itself: its time, its devices, the number of parameters."""
+        path = self.folder / (NAME if (self.folder / NAME).is_file() else "provenance/train.json")
+        noted: Mapping[str, Any] = read_json(path)["result"] if path.is_file() else {}
+        return noted
 
     @property
     def commit(self) -> str | None:
@@ -112,48 +148,27 @@ def gather(project: Project, folder: Path | None = None) -> Facts:
     """
     folder = folder or project.bundle
     signature = bundle.read_signature(folder)
-    made = provenance.require(folder, "export", project.root)
-    citation, limits = _network(project, folder, signature)
+    bundled = provenance.require(folder, "export", project.root)
     runs = tuple(_run(name, values) for name, values in _records(folder).items())
     return Facts(
         project=project,
         folder=folder,
         signature=signature,
         metrics=read_json(folder / "metrics.json"),
-        citation=citation,
-        limits=limits,
+        model=recipe(project) if signature.trainable else None,
+        bundled=bundled,
         runs=runs,
         data=_data(project, folder, signature.inputs[0].axes[0]),
-        made=made["finished"][:10],
+        learned_from=learned_from(folder),
         elsewhere=trained_elsewhere(folder),
     )
-
-
-def _network(project: Project, folder: Path, signature: bundle.Signature) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """Return the publication of the network and its limits; of a graph of others, what was told."""
-    if not signature.foreign:
-        model = recipe(project)
-        return model.citation, model.limits
-    about = read_json(folder / provenance.FILE)["about"]
-    return {"doi": about["doi"]} if "doi" in about else {}, tuple(about["limits"])
-
-
-def learned_from(folder: Path) -> str | None:
-    """Return the DOI of the published data that a bundle's model was trained on; None if it were others, or unknown."""
-    if about := trained_elsewhere(folder):
-        return about.dataset_doi
-    path = folder / "provenance" / "data-train.json"
-    if not path.is_file():
-        return None
-    doi: str | None = read_json(path).get("dataset", {}).get("doi")
-    return doi
 
 
 def _records(folder: Path) -> dict[str, dict[str, Any]]:
     """Return the provenance of every step by name."""
     paths = {name: folder / "provenance" / f"{name}.json" for name in CHAIN} | {"export": folder / provenance.FILE}
     found = {name: read_json(path) for name, path in paths.items() if path.is_file()}
-    # The last step of a graph of others isn't an export.
+    # The last step of a third-party graph isn't an export.
     return {values["command"] if name == "export" else name: values for name, values in found.items()}
 
 

@@ -54,7 +54,7 @@ def fair4ml(facts: Facts) -> dict[str, Any]:
         "dateCreated": facts.made,
         "keywords": facts.keywords,
         "fair4ml:mlTask": _task(signature),
-        "fair4ml:modelCategory": [signature.title, *([] if signature.foreign else ["supervised"])],
+        "fair4ml:modelCategory": [signature.title, *(["supervised"] if signature.trainable else [])],
         "fair4ml:modelRisksBiasLimitations": list(facts.limits),
         "fair4ml:usageInstructions": "See README.md; inputs and outputs are described in signature.json.",
         "fair4ml:codeSampleSnippet": f'from {project.slug}.runtime import load; load("bundle").predict(examples)',

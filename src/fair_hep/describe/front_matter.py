@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from ..provenance.project import Project
-from .facts import Facts, gather, learned_from
+from .facts import Facts
 from .people import as_yaml, known
 
 __all__ = ["front_matter"]
@@ -16,24 +15,23 @@ TASK = "graph-ml"
 TAGS = ("onnx", "layer-wise-relevance-propagation")
 
 
-def front_matter(project: Project, tags: list[str], folder: Path) -> str:
+def front_matter(facts: Facts, tags: Sequence[str]) -> str:
     """Return the head of the card, between its two lines of dashes.
 
     Parameters
     ----------
-    project, tags
-        Identity, and the words to find the model by.
-    folder
-        The bundle, whose figures stand in the ``model-index``.
+    facts
+        What is known of the model; its figures stand in the ``model-index``.
+    tags
+        Words to find it by.
     """
-    facts = gather(project, folder)
-    measured, learned = _measured(facts), learned_from(folder)
+    measured = _measured(facts)
     head = {
-        "license": project.licenses.weights.lower(),
+        "license": facts.project.licenses.weights.lower(),
         "library_name": "onnx",
-        "pipeline_tag": None if facts.signature.foreign else TASK,
-        "tags": [*tags, *([TAGS[0]] if facts.signature.foreign else TAGS)],
-        "datasets": [learned] if learned else None,
+        "pipeline_tag": TASK if facts.model else None,
+        "tags": [*tags, *(TAGS if facts.model else TAGS[:1])],
+        "datasets": [facts.learned_from] if facts.learned_from else None,
         "metrics": list(measured),
         "model-index": [_index(facts, measured)] if measured else None,
     }

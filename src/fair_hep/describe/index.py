@@ -1,4 +1,4 @@
-"""The verb ``index``: gather bundles into a folder that any web server can show, with a page, a listing and markup."""
+"""The command ``index``: gather bundles into a folder that any web server can show: page, listing and markup."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from ..bundle.errors import ConfigError
 from ..bundle.files import new_folder, write_json, write_text
 from ..pages.page import inline, json_block, page
 from ..pages.pictures import embedded
-from ..provenance.project import Project
 from .listing import LISTING, SCHEMA, Listed, Listing, list_bundle, schema
 from .schema_org import catalogue
 
@@ -36,17 +35,13 @@ update();
 """
 
 
-def run(
-    project: Project, *, bundles: Sequence[Path], output: Path, title: str = "Models", url: str | None = None
-) -> dict[str, Any]:
+def run(bundles: Sequence[Path], output: Path, *, title: str = "Models", url: str | None = None) -> dict[str, Any]:
     """Write ``index.html``, ``models.json`` and its schema, and copy every bundle beside them.
 
     Parameters
     ----------
-    project
-        Not looked at: bundles of any project may be gathered.
     bundles
-        Folders of bundles.
+        Folders of bundles, of any projects.
     output
         Folder to write; it is replaced as a whole, and only if it holds an earlier index or nothing.
     title

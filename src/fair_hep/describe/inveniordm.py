@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..provenance.project import Author, Project
-from .facts import learned_from
+from .origin import learned_from
 from .people import authors, known, names, orcid
 
 __all__ = ["inveniordm"]

@@ -15,6 +15,7 @@ from .. import bundle
 from ..bundle.files import read_json, sha256
 from ..bundle.strict import Strict, load_yaml, validate
 from ..provenance.project import Author, Licenses, Project
+from .origin import learned_from
 
 __all__ = ["LISTING", "SCHEMA", "File", "Listed", "Listing", "list_bundle", "schema"]
 
@@ -93,8 +94,6 @@ def list_bundle(folder: Path, place: str) -> Listed:
     ConfigError
         If its ``project.yaml`` doesn't validate.
     """
-    from .facts import learned_from
-
     bundle.check_files(folder)
     signature = bundle.read_signature(folder)
     path = folder / "project.yaml"

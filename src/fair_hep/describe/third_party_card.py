@@ -1,4 +1,4 @@
-"""The card of a graph of others: what it says of itself, what was told of it, and what is missing."""
+"""The card of a third-party graph: what it says of itself, what was told of it, and what is missing."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from .. import bundle
-from ..bundle.files import read_json
 from ..pages.document import Code, Items, Paragraph, Section, Table
+from ..provenance.about import About
 from ..provenance.project import Project
-from . import authors
+from .facts import Facts
+from .people import authors
+from .snippet import snippet
 
-__all__ = ["card_sections", "missing"]
+__all__ = ["missing", "third_party_sections"]
 
 
 def missing(metrics: bool) -> tuple[str, ...]:
-    """Return what a bundle of a graph of others lacks, in sentences.
+    """Return what a bundle of a third-party graph lacks, in sentences.
 
     Parameters
     ----------
@@ -32,27 +34,25 @@ def missing(metrics: bool) -> tuple[str, ...]:
     )
 
 
-def card_sections(folder: Path, project: Project) -> list[Section]:
+def third_party_sections(facts: Facts) -> list[Section]:
     """Return the sections of the card; it has those of every card, and says where nothing is known."""
-    signature, metrics = bundle.read_signature(folder), read_json(folder / "metrics.json")
-    made = read_json(folder / "provenance.json")
-    about: Mapping[str, Any] = made["about"]
+    metrics, about = facts.metrics, facts.told
     nothing = (Paragraph("Nothing is known of this."),)
     return [
         Section("What is missing", (Items(missing(bool(metrics["metrics"]))),)),
-        Section("Model details", (_details(signature, project, made, about),)),
-        Section("Intended use", _use(signature, project)),
+        Section("Model details", (_details(facts),)),
+        Section("Intended use", _use(facts)),
         Section("Factors", nothing),
         Section("Metrics", _metrics(metrics)),
         Section(
             "Evaluation data", (Paragraph(f"Figures are of: {metrics['source']}."),) if metrics["metrics"] else nothing
         ),
         Section("Training data", _training(about)),
-        Section("Quantitative analyses", (Items(tuple(metrics["headline"])), *_checked(folder))),
+        Section("Quantitative analyses", (Items(tuple(metrics["headline"])), *_checked(facts.folder))),
         Section("Ethical considerations", nothing),
         Section("Caveats and recommendations", (Items((*about["limits"], *_CAVEATS)),)),
-        Section("How to reproduce", (Paragraph(_AGAIN), Code(_again(project, made), "bash"))),
-        Section("How to cite", (Items(_cite(project, about)),)),
+        Section("How to reproduce", (Paragraph(_AGAIN), Code(_again(facts.project), "bash"))),
+        Section("How to cite", (Items(_cite(facts.project, about)),)),
     ]
 
 
@@ -63,34 +63,34 @@ _CAVEATS = (
 _AGAIN = "The training can't be repeated from here. The bundle can, from the graph and the stored inputs:"
 
 
-def _details(signature: bundle.Signature, project: Project, made: Mapping[str, Any], about: Mapping[str, Any]) -> Items:
+def _details(facts: Facts) -> Items:
+    project, signature, made = facts.project, facts.signature, facts.bundled
     file = made["graph"]
     rows = {
-        "Version": f"{project.version}, of {made['finished'][:10]}",
+        "Version": f"{project.version}, of {facts.made}",
         "Network": f"{signature.title}, an ONNX model of others (opset {signature.opset}), published as it is",
         "File": f"{file} (SHA-256 `{made['inputs'][file]}`)",
         "Published by": "; ".join(author.name for author in authors(project)),
         "Licences": f"graph {project.licenses.weights}, the project's code {project.licenses.code}",
-        "Licence under which the graph came": about.get("license", bundle.UNKNOWN),
+        "Licence under which the graph came": facts.told.get("license", bundle.UNKNOWN),
         "Questions": f"<{project.repository}/issues>" if project.repository else None,
     }
     return Items(tuple(f"{name}: {value}" for name, value in rows.items() if value))
 
 
-def _use(signature: bundle.Signature, project: Project) -> tuple[Any, ...]:
-    rows = []
+def _use(facts: Facts) -> tuple[Any, ...]:
+    signature, rows = facts.signature, []
     for kind, specs in (("input", signature.inputs), ("output", signature.outputs)):
         for s in specs:
             shape = ", ".join(axis if axis in s.dynamic else f"{axis} = {s.sizes[axis]}" for axis in s.axes)
             rows.append((f"`{s.name}`", kind, f"[{shape}]", s.dtype, s.unit, ", ".join(s.columns), s.meaning))
     names = ", ".join(f'"{spec.name}": ...' for spec in signature.inputs)
-    code = f'from {project.slug}.runtime import load\n\nmodel = load("bundle")\noutputs = model.predict({{{names}}})\n'
     what = (
         f"What it is for isn't known ({bundle.UNKNOWN})." if signature.summary == bundle.UNKNOWN else signature.summary
     )
     return (
         Paragraph(what),
-        Code(code, "python"),
+        *snippet(facts, [f"outputs = model.predict({{{names}}})"]),
         Table(
             "Inputs and outputs of the graph",
             ("name", "kind", "shape", "type", "unit", "columns", "meaning"),
@@ -110,8 +110,6 @@ def _metrics(metrics: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _training(about: Mapping[str, Any]) -> tuple[Any, ...]:
-    from ..provenance.about import About
-
     told = About.model_validate(about.get("training") or {}).told()
     if not told:
         return (Paragraph("Nothing is known of the training: not by whom, on what, or how long."),)
@@ -134,7 +132,7 @@ def _checked(folder: Path) -> tuple[Any, ...]:
     )
 
 
-def _again(project: Project, made: Mapping[str, Any]) -> str:
+def _again(project: Project) -> str:
     return f"{project.slug} bundle --onnx bundle/{bundle.MODEL} --examples bundle/examples/inputs.npz --output again"
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from .. import bundle
 from ..bundle.files import new_folder, write_json, write_text
-from ..models.recipe import recipe
 from ..provenance.project import Project, identity
+from .card import write_card
 from .citation import citation_cff
 from .codemeta import codemeta
 from .crate import CRATE, ro_crate
@@ -16,6 +16,7 @@ from .croissant import croissant
 from .datacite import datacite
 from .facts import gather
 from .fair4ml import fair4ml
+from .software import carry
 from .terms import vocabulary
 from .zenodo_json import zenodo_json
 
@@ -25,16 +26,17 @@ __all__ = ["describe", "refresh", "write_all"]
 def describe(project: Project, folder: Path) -> None:
     """Write the plain documents of a bundle anew, from the project, the bundle's other files and the recorded runs.
 
+    The software that the documents tell of comes first: the wheel of this library, where the project carries one.
+
     Graphs, weights, examples and records of runs aren't touched. ``SHA256SUMS`` is the caller's, who writes it last.
     """
-    from .card import write_card
-
+    carry(project.root, folder)
     write_text(folder / "project.yaml", identity(project))
     facts = gather(project, folder)
-    write_text(folder / "CITATION.cff", citation_cff(project, own=not facts.signature.foreign))
-    write_text(folder / "README.md", write_card(folder, project, recipe(project)))
+    write_text(folder / "CITATION.cff", citation_cff(project, own=facts.model is not None))
+    write_text(folder / "README.md", write_card(facts))
     write_json(folder / "datacite.json", datacite(facts))
-    if facts.data.splits:  # of a graph of others no data are known
+    if facts.data.splits:  # of a third-party graph no data are known
         write_json(folder / "croissant.json", croissant(facts))
     write_json(folder / "fair4ml.json", fair4ml(facts))
     write_json(folder / "terms.jsonld", vocabulary())

@@ -48,7 +48,7 @@ def ask(url: str, stored: Stored) -> Arrays:
     address = _address(url)
     specs = stored.signature.inputs
     count = stored.examples.count
-    whole = stored.signature.foreign  # nothing is known of padding
+    whole = not stored.signature.padded
     examples = [
         {s.name: stored.inputs[s.name][n] if whole else cut(s, stored.inputs[s.name][n]) for s in specs}
         for n in range(count)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .. import bundle
 from ..bundle import Signature
 from ..bundle.errors import BundleError
-from ..bundle.stored import OWN, RELEVANCE, Arrays, Stored, own_answers
+from ..bundle.stored import OWN, RELEVANCE, Arrays, Stored
 from ..models.contract import Model
 from .client import ask
 from .container import running
@@ -51,7 +51,7 @@ def faces(model: Model | None, url: str | None = None, image: str | None = None)
     Parameters
     ----------
     model
-        The recipe that builds the network in PyTorch; None: a graph of others, which isn't there in PyTorch.
+        The recipe that builds the network in PyTorch; None: a third-party graph, which isn't there in PyTorch.
     url
         Address of a server that runs; None: it isn't asked.
     image
@@ -104,7 +104,7 @@ def _pytorch(model: Model | None, stored: Stored) -> Arrays:
 def _onnxruntime(stored: Stored) -> Arrays:
     from ..bundle.runtime import load
 
-    return own_answers(load(stored.folder), stored)
+    return load(stored.folder).answers(stored)
 
 
 def _server(url: str, stored: Stored) -> Arrays:

@@ -134,7 +134,7 @@ def signature(case: Case) -> str:
     if bare:
         remedy = (
             "write them into --about, then `bundle`"
-            if found.foreign
+            if found.third_party
             else "write them into the model's contract, then `export`"
         )
         raise Failure(f"{', '.join(bare)} without meaning or unit", remedy)
@@ -152,12 +152,12 @@ def _columns_fit(spec: bundle.TensorSpec) -> bool:
 def examples(case: Case) -> str:
     """Give the stored inputs to ONNX Runtime, and compare its answers with the stored ones."""
     from ..bundle.runtime import load
-    from ..bundle.stored import OWN, Stored, check_face, own_answers
+    from ..bundle.stored import OWN, Stored, compare
 
     for name in ("examples/inputs.npz", "examples/outputs.npz", bundle.EXAMPLES):
         in_bundle(case, name)
     stored = Stored.read(case.bundle)
-    checks = check_face(OWN, own_answers(load(case.bundle), stored), stored)
+    checks = compare(OWN, load(case.bundle).answers(stored), stored)
     wrong = [str(check) for check in checks if not check.passed]
     if wrong or not checks:
         raise Failure("; ".join(wrong) or "nothing to compare", "run `verify`: it says more")

@@ -10,7 +10,7 @@ from ..bundle import read_signature
 from ..bundle.errors import ProjectError
 from .evidence import Case, Failure
 
-__all__ = ["BUNDLED", "CITATION", "CODEMETA", "described", "foreign", "in_bundle", "read_object"]
+__all__ = ["BUNDLED", "CITATION", "CODEMETA", "described", "in_bundle", "read_object"]
 
 CITATION = "CITATION.cff"
 CODEMETA = "codemeta.json"
@@ -45,7 +45,7 @@ def in_bundle(case: Case, name: str) -> Path:
     """
     path = case.bundle / name
     if not path.is_file():
-        if foreign(case):
+        if _third_party(case):
             raise Failure(
                 f"bundle/{name} is missing: it holds an ONNX model of others, without source, weights and data",
                 "bring the network and its weights (`import`), then `evaluate`, `explain` and `export`",
@@ -54,10 +54,10 @@ def in_bundle(case: Case, name: str) -> Path:
     return path
 
 
-def foreign(case: Case) -> bool:
-    """Say whether the bundle holds a graph of others; one whose signature can't be read doesn't."""
+def _third_party(case: Case) -> bool:
+    """Say whether the bundle holds a third-party graph; one whose signature can't be read doesn't."""
     try:
-        return read_signature(case.bundle).foreign
+        return read_signature(case.bundle).third_party
     except ProjectError:
         return False
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from ..bundle.errors import ProjectError
 from ..provenance.project import Project
 
-__all__ = ["Case", "Check", "Evidence", "Failure", "NeedsBundle", "State", "Unpublished", "Wanting", "perform"]
+__all__ = ["Case", "Evidence", "Failure", "NeedsBundle", "Probe", "State", "Unpublished", "Wanting", "perform"]
 
 
 class State(StrEnum):
@@ -126,11 +126,11 @@ class Case:
         return self.project.bundle
 
 
-#: A check says what it did and found; it raises if that isn't good.
-Check: TypeAlias = Callable[[Case], str]
+#: A check: it says what it did and found; it raises if that isn't good.
+Probe: TypeAlias = Callable[[Case], str]
 
 
-def perform(check: Check, case: Case) -> Evidence:
+def perform(check: Probe, case: Case) -> Evidence:
     """Let a check do its work, and turn how it ends into evidence."""
     name = check.__name__
     try:

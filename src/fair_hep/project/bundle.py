@@ -1,4 +1,4 @@
-"""The verb ``bundle``: publish an ONNX graph of others as it is, and say what is missing."""
+"""The verb ``bundle``: publish a third-party ONNX graph as it is, and say what is missing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import bundle, provenance
-from ..bundle import FOREIGN, UNKNOWN, TensorSpec
+from ..bundle import UNKNOWN, TensorSpec
 from ..bundle.errors import BundleError, DataError, MissingStepError
 from ..bundle.files import new_folder, sha256, write_json, write_text
 from ..bundle.session import compute, session
-from ..describe import describe
 from ..describe.third_party_card import missing
+from ..describe.write import describe
 from ..export.third_party.about import About, load_about
 from ..export.third_party.answers import Arrays, answers, check_counts, read_inputs
 from ..export.third_party.graph import copy_graph, described, opset
@@ -25,6 +25,8 @@ from ..provenance.project import Project
 __all__ = ["VERB", "run"]
 
 VERB = "bundle"
+#: What stands in the place of a recipe's name.
+NAME = "onnx"
 _REQUESTED = 2
 
 log = logging.getLogger(__name__)
@@ -98,7 +100,7 @@ def _fill(project: Project, config: Config, given: _Given, folder: Path) -> bund
     inputs, outputs, arrays = _tensors(given)
     signature = bundle.Signature(
         foreign=True,
-        model=FOREIGN,
+        model=NAME,
         title=known.title or given.onnx.name,
         summary=known.summary or UNKNOWN,
         version=project.version,

@@ -12,14 +12,14 @@ from typing import Any
 from ..bundle.errors import ConfigError
 from ..fair import contents, crates, descriptions, history, identity, licences, links, practice
 from ..fair.badge import write_badge
-from ..fair.evidence import Case, Check, Evidence, State, perform
+from ..fair.evidence import Case, Evidence, Probe, State, perform
 from ..fair.principles import Principle, load_principles
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 
 __all__ = ["CHECKS", "judge", "run"]
 
-CHECKS: Mapping[str, Check] = {
+CHECKS: Mapping[str, Probe] = {
     check.__name__: check
     for check in (
         identity.description, identity.people, identity.identifier, identity.identifier_in_metadata,

@@ -7,7 +7,8 @@ from typing import Any, Literal
 from ..bundle import read_signature
 from ..bundle.errors import BundleError
 from ..bundle.files import sha256, write_text
-from ..describe import write_all
+from ..describe.software import carried
+from ..describe.write import write_all
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 from ..publish import zenodo_steps as zenodo
@@ -107,6 +108,14 @@ def _reserve(project: Project, url: str) -> dict[str, Any]:
     }
 
 
+def _software(project: Project) -> str:
+    """Say whether whoever has the record alone can run the model."""
+    wheel = carried(project.bundle)
+    if wheel is None:
+        return "no wheel of fair-hep in vendor/ (it is installed in place here): the archive holds the model alone"
+    return f"{wheel.relative_to(project.bundle).as_posix()}: travels with the bundle, to run it without an index"
+
+
 def _archive(project: Project) -> str:
     return f"{project.slug}-{project.version}.zip"
 
@@ -123,6 +132,7 @@ def _prepare(project: Project) -> dict[str, Any]:
     return {
         "headline": [
             f"{archive.relative_to(project.root)}: {size / 2**20:.1f} MiB, sha256 {checksum}",
+            _software(project),
             f"beside it, from project.yaml: {', '.join(written)}; the first three belong into the repository",
             f"next: set {TOKEN} and run `publish zenodo`; it makes a draft in the sandbox that nobody else sees",
         ],

@@ -52,7 +52,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
         If the registry can't be reached or refuses.
     """
     bundle.check_files(project.bundle)
-    if bundle.read_signature(project.bundle).foreign:
+    if bundle.read_signature(project.bundle).third_party:
         raise BundleError(
             f"{project.bundle.name} holds an ONNX model of others: versions are compared by their evaluation on the "
             "same test set, and it has none; `publish` and the server work without the registry"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from .. import bundle, provenance
 from ..bundle.errors import BundleError
 from ..bundle.files import read_json, sha256, write_text
-from ..describe import authors
 from ..describe.card import card_sections
-from ..models.recipe import recipe
+from ..describe.facts import Facts, gather
+from ..describe.people import authors
 from ..pages.interactive import drawing_library, parts_html, parts_scripts
 from ..pages.page import facts_html, inline, page, section_html
 from ..pages.pictures import embedded
@@ -47,10 +47,10 @@ def run(project: Project, config: Config) -> dict[str, Any]:
         If plotly is needed and isn't installed.
     """
     bundle.check_files(project.bundle)
-    model = recipe(project)
-    parts = _parts(project, config, model)
+    facts = gather(project)
+    parts = _parts(project, config, facts.model) if facts.model else ()
     path = project.root / FILE
-    write_text(path, _page(project, model, parts))
+    write_text(path, _page(facts, parts))
     size = path.stat().st_size
     line = f"{FILE} written: {size / 2**20:.1f} MiB, {len(parts)} interactive parts; open it in a browser"
     return {"headline": [line], "file": FILE, "bytes": size, "parts": [part.title for part in parts]}
@@ -59,8 +59,6 @@ def run(project: Project, config: Config) -> dict[str, Any]:
 def _parts(project: Project, config: Config, model: Model) -> Sequence[Part]:
     """Return the model's parts, if the runs that they are drawn from are of the bundle's weights."""
     evaluation, explanation = project.run(config.name, "evaluate"), project.run(config.name, "explain")
-    if bundle.read_signature(project.bundle).foreign:
-        return ()
     if not (evaluation / provenance.FILE).is_file():
         log.info("runs/%s/evaluate isn't here: the report gets no interactive parts", config.name)
         return ()
@@ -81,27 +79,25 @@ def _of_bundle(project: Project, folder: Path) -> bool:
     return path.is_file() and sha256(project.bundle / bundle.WEIGHTS) in read_json(path)["inputs"].values()
 
 
-def _page(project: Project, model: Model, parts: Sequence[Part]) -> str:
-    folder = project.bundle
-    metrics, made = read_json(folder / "metrics.json"), read_json(folder / "provenance.json")
-    sections = card_sections(folder, project, model)
+def _page(facts: Facts, parts: Sequence[Part]) -> str:
+    project, sections = facts.project, card_sections(facts)
     library = drawing_library() if parts else ""
-    facts = {
-        "Network": bundle.read_signature(folder).title,
-        "Version": f"{project.version}, {made['finished'][:10]}",
+    told = {
+        "Network": facts.signature.title,
+        "Version": f"{project.version}, {facts.made}",
         "Authors": "; ".join(author.name for author in authors(project)),
         "DOI": f"[{project.doi}](https://doi.org/{project.doi})" if project.doi else None,
         "Licence of the weights": project.licenses.weights,
     }
-    headline = "".join(f"<li>{inline(line)}</li>" for line in metrics["headline"])
+    headline = "".join(f"<li>{inline(line)}</li>" for line in facts.metrics["headline"])
     glance = f'<section><h2 id="at-a-glance">At a glance</h2><ul>{headline}</ul></section>'
     inside = f'<section><h2 id="look-inside">{_INSIDE}</h2>{parts_html(parts, library)}</section>' if parts else ""
-    body = section_html(sections, lambda picture: embedded(folder / picture.path))
+    body = section_html(sections, lambda picture: embedded(facts.folder / picture.path))
     title, lead = html.escape(project.title), inline(project.description)
     return page(
         project.title,
         description=project.description,
-        header=f'<h1>{title}</h1><p class="lead">{lead}</p>{facts_html(facts)}',
+        header=f'<h1>{title}</h1><p class="lead">{lead}</p>{facts_html(told)}',
         contents=["At a glance", *([_INSIDE] if parts else []), *(section.title for section in sections)],
         body="\n".join([glance, inside, body]),
         footer="<p>This page is whole in one file and asks nothing of any server. Its text is the bundle's card.</p>",

@@ -11,7 +11,7 @@ from typing import Any
 from .. import bundle
 from ..bundle.errors import BundleError, ProjectError
 from ..bundle.files import write_text
-from ..bundle.stored import Check, Stored, check_face, complaint, table
+from ..bundle.stored import Comparison, Stored, compare, complaint, table
 from ..export.faces import Face, faces
 from ..models.recipe import recipe
 from ..provenance.configuration import Config
@@ -47,9 +47,9 @@ def run(
     stored = Stored.read(project.bundle)
     kept = project.root / "runs" / "verify"
     shutil.rmtree(kept, ignore_errors=True)
-    checks: list[Check] = []
+    checks: list[Comparison] = []
     absent: dict[str, str] = {}
-    for face in faces(None if stored.signature.foreign else recipe(project), url, image):
+    for face in faces(recipe(project) if stored.signature.trainable else None, url, image):
         if face.absent:
             absent[face.name] = face.absent
         else:
@@ -58,7 +58,7 @@ def run(
         f"{files} files have their checksums",
         *table(checks),
         *(f"{name}: {why}" for name, why in absent.items()),
-        *([f"no explanation: {bundle.UNEXPLAINED}"] if stored.signature.foreign else []),
+        *([] if stored.signature.explainable else [f"no explanation: {bundle.UNEXPLAINED}"]),
     ]
     if line := complaint(checks):
         for row in lines:
@@ -67,7 +67,7 @@ def run(
     return {"headline": lines, "files": files, "checks": [asdict(check) for check in checks], "not_asked": absent}
 
 
-def _tried(face: Face, stored: Stored, kept: Path) -> list[Check]:
+def _tried(face: Face, stored: Stored, kept: Path) -> list[Comparison]:
     """Ask one face; an error of its own is a failed check, so that the other faces are tried too."""
     file = kept / face.name.lower().replace(" ", "-")
     try:
@@ -76,8 +76,8 @@ def _tried(face: Face, stored: Stored, kept: Path) -> list[Check]:
         log.error("%s: %s", face.name, error)
         write_text(file.with_suffix(".txt"), f"{error}\n")
         count, tolerance = stored.examples.count, stored.examples.tolerance
-        return [Check(face.name, "answers", count, None, tolerance, 0, passed=False, reason=str(error))]
-    checks = check_face(face.name, given, stored)
+        return [Comparison(face.name, "answers", count, None, tolerance, 0, passed=False, reason=str(error))]
+    checks = compare(face.name, given, stored)
     if not all(check.passed for check in checks):
         bundle.write_arrays(file.with_suffix(".npz"), given)
     return checks

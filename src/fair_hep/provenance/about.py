@@ -81,7 +81,7 @@ def trained_elsewhere(folder: Path) -> About | None:
     made = folder / FILE
     if not made.is_file():
         return None
-    # A graph of others was trained elsewhere, too.
+    # A third-party graph was trained elsewhere, too.
     told = read_json(made).get("about")
     return None if told is None else About.model_validate(told.get("training") or {})
 

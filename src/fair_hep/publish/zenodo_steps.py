@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ..bundle.errors import MissingStepError, ServiceError
 from ..bundle.files import read_json, write_json
 from ..bundle.zenodo_record import HOSTS
-from ..describe import inveniordm
+from ..describe.inveniordm import inveniordm
 from ..provenance.project import Project
 from .credentials import token
 from .deposit import Deposit, doi_of

@@ -14,6 +14,7 @@ import pytest
 
 from fair_hep import bundle
 from fair_hep.bundle.errors import BundleError, MissingStepError
+from fair_hep.bundle.folder import REQUIRED
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
 
@@ -27,7 +28,7 @@ def folder(bundled: Bundled, tmp_path: Path) -> Path:
 
 def test_every_required_file_is_there_and_listed(folder: Path) -> None:
     listed = [line.split("  ")[1] for line in (folder / bundle.SUMS).read_text().splitlines()]
-    assert set(bundle.REQUIRED) <= set(listed)
+    assert set(REQUIRED) <= set(listed)
     assert bundle.check_files(folder) == len(listed)
 
 
@@ -140,7 +141,6 @@ def test_json_files_fulfil_the_schema_that_lies_beside_them(folder: Path) -> Non
         ({"bundle_format": 2}, "bundle_format is 2, expected 1"),
         ({"inputs": []}, "inputs"),
         ({"model": None}, "model"),
-        ({"extra": 1}, "unknown key 'extra'"),
     ],
 )
 def test_a_wrong_signature_is_one_line(folder: Path, change: dict[str, object], words: str) -> None:

@@ -16,7 +16,7 @@ from fair_hep.bundle.plot import directions, plot
 from fair_hep.bundle.runtime import load
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
-from support.small import PACKAGE, environment
+from support.small import environment
 
 Bundled = tuple[Project, Config]
 Explained = tuple[bundle.Signature, np.ndarray, dict[str, np.ndarray]]
@@ -42,7 +42,7 @@ def test_the_picture_shows_every_element_and_its_relevance(explained: Explained,
     order = np.argsort(-np.abs(found["relevance"]).sum(1), kind="stable")[:7]
     assert np.allclose(np.asarray(right.images[0].get_array()), found["relevance"][order], atol=1e-6)
     assert [label.get_text() for label in right.get_yticklabels()] == [str(number) for number in order]
-    assert [label.get_text() for label in right.get_xticklabels()] == signature.relevant.columns
+    assert [label.get_text() for label in right.get_xticklabels()] == list(signature.relevant.columns)
     low, high = right.images[0].get_clim()
     assert low == -high
     picture.savefig(tmp_path / "why.png")
@@ -97,16 +97,15 @@ def test_what_does_not_belong_together_is_refused(explained: Explained, wrong: s
 
 
 def test_plotting_imports_no_training_framework(bundled: Bundled) -> None:
-    code = f"""
+    code = """
 import sys
 import numpy as np
-from {PACKAGE}.plot import plot
+from fair_hep import load, plot
 assert "matplotlib" not in sys.modules
-from {PACKAGE}.runtime import load
 model = load("bundle")
 example = np.load("bundle/examples/inputs.npz")[model.signature.inputs[0].name][0]
 plot(model.signature, example, model.explain(example)[0]).savefig("why.png")
-heavy = {{"torch", "lightning", "mlflow", "mplhep", "pandas", "scipy", "onnx", "matplotlib.pyplot"}} & set(sys.modules)
+heavy = {"torch", "lightning", "mlflow", "mplhep", "pandas", "scipy", "onnx", "matplotlib.pyplot"} & set(sys.modules)
 assert not heavy, heavy
 """
     done = subprocess.run(

@@ -13,7 +13,7 @@ from fair_hep.bundle.privacy import SWITCHES, report_nothing
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
 from support.published import copy
-from support.small import OVERRIDES, PACKAGE, environment
+from support.small import OVERRIDES, environment
 from support.zenodo import Zenodo
 
 Bundled = tuple[Project, Config]
@@ -45,7 +45,7 @@ def test_who_has_decided_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_loaded_model_reports_to_nobody(bundled: Bundled, zenodo: Zenodo, tmp_path: Path) -> None:
-    code = f"from {PACKAGE}.runtime import load\nassert all(check.passed for check in load('bundle').verify())"
+    code = "from fair_hep import load\nassert all(check.passed for check in load('bundle').verify())"
     asked(bundled[0], tmp_path / "home", "-c", code)
     assert zenodo.refused == []
     # What ONNX Runtime would send lies in a cache first.
@@ -56,9 +56,9 @@ def test_a_training_from_python_reports_to_nobody(bundled: Bundled, zenodo: Zeno
     project, _ = copy(bundled, tmp_path / "project")
     code = f"""
 from pathlib import Path
-from {PACKAGE} import train
-from {PACKAGE}.config import load_config
-from {PACKAGE}.project import load_project
+from fair_hep.project import train
+from fair_hep.provenance.configuration import load_config
+from fair_hep.provenance.project import load_project
 train.run(load_project(), load_config(Path("configs/quick.yaml"), {[*OVERRIDES]!r}))
 """
     asked(project, tmp_path / "home", "-c", code)

@@ -17,23 +17,23 @@ from fair_hep.bundle.stored import OWN, Stored
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
 from support.published import copy
-from support.small import PACKAGE, SOURCE
+from support.small import SOURCE
 
 Bundled = tuple[Project, Config]
 
-EVERYTHING = f"""
+EVERYTHING = """
 import sys
 import numpy as np
-import {PACKAGE}.answer, {PACKAGE}.bundle, {PACKAGE}.inputs, {PACKAGE}.server, {PACKAGE}.verify.verb
-from {PACKAGE}.runtime import load
+import fair_hep.bundle.answer, fair_hep.bundle.server, fair_hep.cli.bundles
+from fair_hep import load
 model = load(sys.argv[1], threads=1)
 name = model.signature.inputs[0].name
-inputs = {{name: np.load(sys.argv[1] + "/examples/inputs.npz")[name][:2]}}
+inputs = {name: np.load(sys.argv[1] + "/examples/inputs.npz")[name][:2]}
 assert len(model.predict(inputs)["logits"]) == 2
 assert len(model.explain(inputs)) == 2
 assert all(check.passed for check in model.verify())
 assert model.cite().bibtex.startswith("@")
-heavy = {{"torch", "lightning", "mlflow", "matplotlib", "pandas", "scipy", "onnx", "awkward", "cffconvert"}}
+heavy = {"torch", "lightning", "mlflow", "matplotlib", "pandas", "scipy", "onnx", "awkward", "cffconvert"}
 print(*sorted(heavy & set(sys.modules)))
 """
 

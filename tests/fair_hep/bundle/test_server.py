@@ -28,7 +28,7 @@ from fair_hep.provenance.project import Project
 from support.containers import free_port
 from support.recipes import model as model_named
 from support.serving import _answers, post, serving
-from support.small import NAME, PACKAGE, environment
+from support.small import NAME, environment
 
 Bundled = tuple[Project, Config]
 MODEL = model_named(NAME)
@@ -221,10 +221,10 @@ def test_many_clients_at_once_get_their_own_answers(server: str, examples: list[
 
 
 def test_serving_imports_no_training_framework() -> None:
-    code = f"""
+    code = """
 import sys
-import {PACKAGE}.server
-heavy = {{"torch", "lightning", "mlflow", "matplotlib", "pandas", "scipy", "onnx"}} & set(sys.modules)
+import fair_hep.bundle.server
+heavy = {"torch", "lightning", "mlflow", "matplotlib", "pandas", "scipy", "onnx"} & set(sys.modules)
 assert not heavy, heavy
 """
     from support.small import SOURCE

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fair_hep.cli.project import _output_is_log
+from fair_hep.cli.common import output_is_log
 from fair_hep.provenance.project import Project
 from support.small import call, make_project
 
@@ -29,7 +29,7 @@ def test_what_compiled_libraries_print_is_log(capfd: pytest.CaptureFixture[str])
     """FastJet's banner comes from C++, past Python's standard output."""
     import ctypes
 
-    with _output_is_log():
+    with output_is_log():
         ctypes.CDLL(None).puts(b"banner")
         print("log")
     print("result")

@@ -9,8 +9,10 @@ import pytest
 import yaml
 
 from fair_hep.bundle.files import read_json, write_json
-from fair_hep.describe.card import CONFIGURATION, card_sections, write_card
+from fair_hep.describe.card import card_sections, write_card
 from fair_hep.describe.energy import Cost, cost
+from fair_hep.describe.facts import gather
+from fair_hep.describe.network_card import CONFIGURATION
 from fair_hep.models.recipe import recipe
 from fair_hep.pages.document import Code, Items, Paragraph, Section, Table, markdown
 from fair_hep.provenance.configuration import Config, load_config
@@ -67,7 +69,7 @@ def test_files_and_values_that_are_unknown_are_left_out(bundled: Bundled, card: 
     for word in ("None", "NaN", "TODO", "kWh", "- DOI", "- Questions"):
         assert word not in card
     published = project.model_copy(update={"doi": "10.5281/zenodo.1", "repository": "https://example.org/x"})
-    text = write_card(project.bundle, published, recipe(project))
+    text = write_card(gather(published))
     assert "- DOI: [doi:10.5281/zenodo.1](https://doi.org/10.5281/zenodo.1)" in text
     assert "git clone https://example.org/x" in text
     assert "- Questions: <https://example.org/x/issues>" in text
@@ -78,7 +80,7 @@ def test_time_and_energy_are_told_and_the_estimate_is_said_to_be_one(bundled: Bu
     path = project.bundle / "provenance" / "train.json"
     spent = {"seconds": 7200.0, "processes": 2, "threads": 4, "device": "cpu", "resumed": True, "parameters": 26416}
     write_json(path, {**read_json(path), "result": spent})
-    card = write_card(project.bundle, project, recipe(project))
+    card = write_card(gather(project))
     assert "- Parameters: 26,416" in card
     assert "Training took 2.0 h (measured) in 2 processes, each on 4 threads of a CPU; it was resumed" in card
     assert "Energy: 0.24 kWh, an estimate from this time and an assumed power of 15 W for each thread" in card
@@ -96,10 +98,9 @@ def test_explanations_come_with_how_far_they_can_be_trusted(bundled: Bundled, tm
     table = Table("Weights made random", ("random down to", "correlation"), (("classify", "+0.10"),))
     study = {"headline": ["explained 2"], "explained": {"composite": "epsilon"}, "tables": [table.as_dict()]}
     metrics = read_json(project.bundle / "metrics.json")
-    model = recipe(project)
 
     def titles() -> list[str]:
-        (analyses,) = (s for s in card_sections(project.bundle, project, model) if s.title == "Quantitative analyses")
+        (analyses,) = (s for s in card_sections(gather(project)) if s.title == "Quantitative analyses")
         return [section.title for section in analyses.sections]
 
     metrics.pop("explanation", None)
@@ -107,7 +108,7 @@ def test_explanations_come_with_how_far_they_can_be_trusted(bundled: Bundled, tm
     assert titles() == ["Performance", "How it was checked"]
     write_json(project.bundle / "metrics.json", {**metrics, "explanation": study})
     assert titles() == ["Performance", "How it explains, and how far that can be trusted", "How it was checked"]
-    card = write_card(project.bundle, project, model)
+    card = write_card(gather(project))
     assert "| classify | +0.10 |" in card
     assert "Settings: composite epsilon." in card
 

@@ -69,7 +69,7 @@ def bundles(bundled: Bundled, tmp_path_factory: pytest.TempPathFactory) -> list[
 @pytest.fixture(scope="module")
 def zoo(bundled: Bundled, bundles: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("zoo") / "public"
-    found = run(bundled[0], bundles=bundles, output=folder, title="Our models", url="https://example.org/zoo")
+    found = run(bundles, folder, title="Our models", url="https://example.org/zoo")
     assert found["models"] == [f"{bundled[0].slug}-{bundled[0].version}", "another-2.0.0"]
     return folder
 
@@ -167,31 +167,30 @@ def test_words_choose_models(zoo: Path, tmp_path: Path) -> None:
     assert found.document.count('<li hidden="">') == 1
 
 
-def test_made_again_it_takes_the_place_of_the_old_one(bundled: Bundled, bundles: list[Path], tmp_path: Path) -> None:
-    run(bundled[0], bundles=bundles, output=tmp_path / "zoo")
-    run(bundled[0], bundles=bundles[1:], output=tmp_path / "zoo")
+def test_made_again_it_takes_the_place_of_the_old_one(bundles: list[Path], tmp_path: Path) -> None:
+    run(bundles, tmp_path / "zoo")
+    run(bundles[1:], tmp_path / "zoo")
     assert sorted(path.name for path in (tmp_path / "zoo").iterdir()) == [
         "another-2.0.0", "index.html", "models.json", "models.schema.json",
     ]  # fmt: skip
 
 
-def test_what_can_not_be_gathered_is_one_line(bundled: Bundled, bundles: list[Path], tmp_path: Path) -> None:
-    project, _ = bundled
+def test_what_can_not_be_gathered_is_one_line(bundles: list[Path], tmp_path: Path) -> None:
     output = tmp_path / "zoo"
     with pytest.raises(ConfigError, match=r"another-2\.0\.0 more than once"):
-        run(project, bundles=[bundles[1], bundles[1]], output=output)
+        run([bundles[1], bundles[1]], output)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigError, match="holds no index"):
-        run(project, bundles=bundles, output=tmp_path / "mine")
+        run(bundles, tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
     with pytest.raises(ConfigError, match="can't have"):
-        run(project, bundles=[_another(bundles[0], tmp_path / "b", slug="../../up")], output=output)
+        run([_another(bundles[0], tmp_path / "b", slug="../../up")], output)
     with pytest.raises(MissingStepError, match="SHA256SUMS"):
-        run(project, bundles=[tmp_path / "nothing"], output=output)
+        run([tmp_path / "nothing"], output)
     (tmp_path / "b" / "metrics.json").write_text("{}")
     with pytest.raises(BundleError, match=r"metrics\.json changed"):
-        run(project, bundles=[tmp_path / "b"], output=output)
+        run([tmp_path / "b"], output)
     assert not output.exists()
 
 

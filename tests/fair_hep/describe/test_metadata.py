@@ -15,11 +15,15 @@ import pytest
 import yaml
 
 from fair_hep import bundle
-from fair_hep import describe as metadata
 from fair_hep.bundle.errors import BundleError, MissingStepError
 from fair_hep.bundle.files import read_json, sha256, write_json
+from fair_hep.describe.crate import ro_crate
+from fair_hep.describe.croissant import croissant
 from fair_hep.describe.facts import gather
+from fair_hep.describe.fair4ml import fair4ml
+from fair_hep.describe.inveniordm import inveniordm
 from fair_hep.describe.terms import NAMESPACE, PREFIX
+from fair_hep.describe.write import refresh, write_all
 from fair_hep.fair.shapes import violations
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project, load_project
@@ -71,7 +75,7 @@ def rewrite(project: Project, said: dict[str, str]) -> Project:
     values["licenses"] = {"code": said["code"], "weights": said["weights"], "data": said["data"]}
     path.write_text(yaml.safe_dump(values))
     changed = load_project(project.root)
-    metadata.write_all(changed, changed.root / "dist")
+    write_all(changed, changed.root / "dist")
     return changed
 
 
@@ -87,10 +91,10 @@ def test_a_change_in_one_place_changes_every_file(project: Project) -> None:
 
 
 def test_every_rendered_file_is_looked_at(project: Project) -> None:
-    written = metadata.write_all(project, project.root / "dist")
+    written = write_all(project, project.root / "dist")
     assert {f"dist/{name}" for name in written} == {name for name in RENDERED if name.startswith("dist/")}
     before = {path: path.stat().st_mtime_ns for path in project.bundle.rglob("*") if path.is_file()}
-    metadata.refresh(project.model_copy(update={"title": "Other"}))
+    refresh(project.model_copy(update={"title": "Other"}))
     changed = {
         path.relative_to(project.root).as_posix() for path, when in before.items() if path.stat().st_mtime_ns != when
     }
@@ -105,17 +109,17 @@ def test_graphs_weights_and_examples_stay_and_the_sums_follow(project: Project) 
 
     before = fixed()
     changed = project.model_copy(update={"doi": "10.5281/zenodo.11"})
-    assert metadata.refresh(changed)
+    assert refresh(changed)
     assert fixed() == before
     assert bundle.check_files(project.bundle) > 10
-    assert not metadata.refresh(changed), "the same facts gave other bytes"
+    assert not refresh(changed), "the same facts gave other bytes"
 
 
 def test_a_bundle_that_cannot_be_described_stays_as_it_is(project: Project) -> None:
     (project.bundle / bundle.SIGNATURE).write_text("{")
     before = {path: path.read_bytes() for path in project.bundle.rglob("*") if path.is_file()}
     with pytest.raises(BundleError, match=r"signature\.json"):
-        metadata.write_all(project, project.root / "dist")
+        write_all(project, project.root / "dist")
     assert {path: path.read_bytes() for path in project.bundle.rglob("*") if path.is_file()} == before
     assert [path.name for path in project.root.iterdir() if path.name.startswith(".bundle")] == []
     shutil.rmtree(project.bundle)
@@ -132,7 +136,7 @@ def test_what_is_not_known_is_left_out(project: Project) -> None:
     path.write_text(yaml.safe_dump(values))
     (project.bundle / "provenance" / "data-val.json").unlink()
     bare = load_project(project.root)
-    metadata.write_all(bare, bare.root / "dist")
+    write_all(bare, bare.root / "dist")
     for name in RENDERED:
         if name.endswith(".json"):
             assert not [leaf for leaf in _leaves(read_json(bare.root / name)) if leaf in (None, "", "None", [], {})], (
@@ -161,13 +165,11 @@ def test_data_of_the_model_are_not_the_published_data_unless_they_were_used(proj
         made = read_json(path)
         made["dataset"] |= {"doi": project.dataset.doi, "files": "https://zenodo.org/records/1/files"}
         write_json(path, made)
-    metadata.refresh(project)
+    refresh(project)
     assert gather(project).data.license == "CC-BY-4.0"
     record = read_json(project.bundle / "datacite.json")
     assert record["relatedIdentifiers"][0]["relationType"] == "IsDerivedFrom"
-    assert metadata.inveniordm(project, "2026-01-01")["related_identifiers"][0]["relation_type"] == {
-        "id": "isderivedfrom"
-    }
+    assert inveniordm(project, "2026-01-01")["related_identifiers"][0]["relation_type"] == {"id": "isderivedfrom"}
     described = read_json(project.bundle / "croissant.json")
     assert described["citeAs"] == f"https://doi.org/{project.dataset.doi}"
     assert described["distribution"][0]["contentUrl"].startswith("https://zenodo.org/records/1/files/")
@@ -191,7 +193,7 @@ def test_datacite_accepts_the_record(project: Project) -> None:
     installed("datacite")
     from datacite import schema45
 
-    metadata.refresh(project.model_copy(update={"doi": "10.5281/zenodo.11"}))
+    refresh(project.model_copy(update={"doi": "10.5281/zenodo.11"}))
     record = read_json(project.bundle / "datacite.json")
     assert not list(schema45.validator.iter_errors(record))
     assert b"<identifier" in schema45.tostring(record).encode()
@@ -226,7 +228,7 @@ def test_fields_have_the_units_of_their_columns(project: Project) -> None:
     facts = gather(project)
     fields = {
         field["name"]: field.get("unitText", "1")
-        for records in metadata.croissant(facts)["recordSet"][1:]
+        for records in croissant(facts)["recordSet"][1:]
         for field in records["field"]
     }
     tensor = facts.signature.inputs[0]
@@ -297,11 +299,11 @@ def test_a_clean_commit_names_the_code(project: Project) -> None:
     for name in ("provenance.json", "provenance/train.json"):
         made = read_json(project.bundle / name)
         write_json(project.bundle / name, {**made, "git_commit": commit if "train" in name else f"{commit}-dirty"})
-    crate = _entities(metadata.ro_crate(gather(project)))
+    crate = _entities(ro_crate(gather(project)))
     assert crate["#run-train"]["instrument"] == {"@id": f"swh:1:rev:{commit}"}
     assert crate["#run-export"]["instrument"] == {"@id": f"#code-{commit}-dirty"}
     assert read_json(project.bundle / "fair4ml.json")["isBasedOn"]["version"] == project.version
-    assert metadata.fair4ml(gather(project))["isBasedOn"]["version"] == f"{commit}-dirty"
+    assert fair4ml(gather(project))["isBasedOn"]["version"] == f"{commit}-dirty"
 
 
 def test_hugging_face_reads_the_head_of_the_card(project: Project) -> None:
@@ -352,7 +354,7 @@ def test_the_explanation_is_the_one_in_the_bundle(project: Project) -> None:
     write_json(
         project.bundle / "metrics.json", {**metrics, "explanation": {"headline": [], "ledger": {"largest_error": 1e-9}}}
     )
-    assert metadata.fair4ml(gather(project))[f"{PREFIX}:explainedBy"][f"{PREFIX}:conservationError"] == 1e-9
+    assert fair4ml(gather(project))[f"{PREFIX}:explainedBy"][f"{PREFIX}:conservationError"] == 1e-9
 
 
 def test_the_graphs_say_who_made_them_from_what(bundled: Bundled) -> None:
@@ -381,5 +383,5 @@ def test_the_shapes_accept_the_model_and_miss_what_is_missing(project: Project, 
 
 def test_the_shapes_accept_the_code(project: Project) -> None:
     installed("pyshacl")
-    metadata.write_all(project, project.root / "dist")
+    write_all(project, project.root / "dist")
     assert not violations(project.root / "dist" / "codemeta.json", "codemeta")

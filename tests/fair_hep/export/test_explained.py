@@ -143,7 +143,7 @@ def test_explaining_imports_no_training_framework(bundled: Bundled) -> None:
     code = f"""
 import sys
 import numpy as np
-from fair_hep.bundle.runtime import load
+from fair_hep import load
 values = np.load({str(bundled[0].bundle / "examples/inputs.npz")!r})[{MODEL.inputs[0].name!r}]
 found = load({str(bundled[0].bundle)!r}).explain(values[:2])
 assert found[0]["relevance"].any()

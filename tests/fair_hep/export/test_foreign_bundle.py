@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import urllib.error
 import urllib.request
@@ -16,12 +17,12 @@ import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 from fair_hep import bundle
-from fair_hep.bundle.errors import BundleError, ConfigError, DataError, MissingStepError, ProjectError
+from fair_hep.bundle.errors import BundleError, ConfigError, DataError, ExplainError, MissingStepError, ProjectError
 from fair_hep.bundle.files import read_json
 from fair_hep.bundle.runtime import load
-from fair_hep.describe import refresh
-from fair_hep.describe.facts import learned_from
 from fair_hep.describe.index import run as index
+from fair_hep.describe.origin import learned_from
+from fair_hep.describe.write import refresh
 from fair_hep.fair.evidence import Case, State, perform
 from fair_hep.project.bundle import run
 from fair_hep.project.fair import CHECKS
@@ -123,7 +124,7 @@ def test_the_copy_is_the_same_and_the_signature_is_that_of_the_graph(foreign: Ma
     project, _ = foreign
     assert (project.bundle / bundle.MODEL).read_bytes() == (project.root / "theirs" / "tiny.onnx").read_bytes()
     found = bundle.read_signature(project.bundle)
-    assert (found.foreign, found.features, found.target, found.explained, found.opset) == (True, None, [], None, 18)
+    assert (found.third_party, found.features, found.target, found.explained, found.opset) == (True, None, [], None, 18)
     x, n = found.inputs
     assert (x.axes, x.dynamic, x.sizes, x.dtype) == (("things", "side"), ("things",), {"side": 3}, "float64")
     assert (n.axes, n.dtype, n.meaning) == (("things",), "int64", "how many")
@@ -291,11 +292,20 @@ def test_fair_fails_where_something_is_missing_and_says_what_to_do(foreign: Made
     assert "`import`" in str(rows["training"].remedy)
 
 
-def test_register_and_predict_say_why_not(foreign: Made, tmp_path: Path) -> None:
+def test_files_of_arrays_are_scored_and_others_say_why_not(foreign: Made, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="compared by their evaluation"):
         register(*foreign)
-    with pytest.raises(DataError, match="no reader for files"):
+    with pytest.raises(DataError, match=r"got suffix '\.h5', expected one of \.parquet, \.root, \.npz"):
         predict(*foreign, file=tmp_path / "some.h5", output=tmp_path / "scores.csv")
+    np.savez(tmp_path / "some.npz", **values())
+    with pytest.raises(ExplainError, match="without its source"):
+        predict(*foreign, file=tmp_path / "some.npz", output=tmp_path / "scores.csv", explain=True)
+    assert predict(*foreign, file=tmp_path / "some.npz", output=tmp_path / "scores.csv")["examples"] == 5
+    with (tmp_path / "scores.csv").open(newline="") as stream:
+        head, *rows = csv.reader(stream)
+    assert head[0] == "index"
+    assert head[-1] == "twice"
+    np.testing.assert_allclose([[float(cell) for cell in row[1:3]] for row in rows], answers(values()), rtol=1e-6)
 
 
 def test_report_and_index_show_it(foreign: Made, tmp_path: Path) -> None:
@@ -305,7 +315,7 @@ def test_report_and_index_show_it(foreign: Made, tmp_path: Path) -> None:
     assert report(project, config)["parts"] == []
     page = (project.root / "report" / "index.html").read_text()
     assert "What is missing" in page
-    index(project, bundles=[project.bundle], output=tmp_path / "zoo")
+    index([project.bundle], tmp_path / "zoo")
     (listed,) = read_json(tmp_path / "zoo" / "models.json")["models"]
     assert (listed["explains"], listed["metrics"]) == (False, {})
 

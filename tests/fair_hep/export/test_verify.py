@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from fair_hep import bundle
 from fair_hep.bundle.errors import BundleError, MissingStepError
-from fair_hep.bundle.stored import Check, Stored, check_face
+from fair_hep.bundle.stored import Comparison, Stored, compare
 from fair_hep.project.verify import run
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
@@ -157,8 +157,8 @@ def test_a_near_tie_may_differ_but_only_there_and_only_by_a_number(bundled: Bund
         given["logits"].reshape(-1, given["logits"].shape[-1])[number] += by
         return given
 
-    def check(given: dict[str, np.ndarray], which: Stored) -> Check:
-        return next(one for one in check_face("face", given, which) if one.output == "logits")
+    def check(given: dict[str, np.ndarray], which: Stored) -> Comparison:
+        return next(one for one in compare("face", given, which) if one.output == "logits")
 
     assert check(moved(1, 0.02), marked).passed
     assert check(moved(1, 0.02), marked).flipped == 1

@@ -15,7 +15,7 @@ import yaml
 from fair_hep import bundle
 from fair_hep.bundle.errors import ConfigError
 from fair_hep.bundle.files import read_json, write_json
-from fair_hep.describe import refresh
+from fair_hep.describe.write import refresh
 from fair_hep.fair.badge import write_badge
 from fair_hep.fair.evidence import Case, Evidence, Failure, State, perform
 from fair_hep.fair.identity import is_doi, orcid_is_valid

@@ -15,17 +15,21 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fair_hep import bundle, publish
+from fair_hep import bundle
 from fair_hep.bundle.errors import BundleError
 from fair_hep.bundle.files import read_json, sha256
-from fair_hep.describe import citation_cff, codemeta, inveniordm, zenodo_json
+from fair_hep.describe.citation import citation_cff
+from fair_hep.describe.codemeta import codemeta
+from fair_hep.describe.inveniordm import inveniordm
+from fair_hep.describe.zenodo_json import zenodo_json
+from fair_hep.project import publish
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project, load_project
 from fair_hep.publish.archive import write_archive
 from support.deposits import TOKEN, Deposits, add_deposits
 from support.needs import require
 from support.published import copy
-from support.small import PACKAGE, call, environment
+from support.small import call, environment
 from support.zenodo import Zenodo
 
 Bundled = tuple[Project, Config]
@@ -147,7 +151,7 @@ def test_from_the_bundle_to_the_record_and_back(
     monkeypatch.delenv("ZENODO_TOKEN")
     script = f"""
 import json, sys, numpy as np
-from {PACKAGE}.runtime import load
+from fair_hep import load
 model = load("https://doi.org/{found["doi"]}")
 example = dict(np.load(model.folder / "examples/inputs.npz"))
 given = model.predict(example)

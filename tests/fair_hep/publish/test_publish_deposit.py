@@ -26,7 +26,7 @@ from fair_hep.publish.service import Service
 from fair_hep.publish.zenodo_steps import PRODUCTION, SANDBOX, release, reserve, upload
 from support.deposits import TOKEN, Deposits, add_deposits
 from support.needs import require
-from support.small import PACKAGE, environment, make_project
+from support.small import environment, make_project
 from support.standin import Answer, cut, instead, stall
 from support.zenodo import ZENODO, Zenodo
 
@@ -34,8 +34,8 @@ FILES = {"model.zip": b"weights" * 5000, "model.zip.sha256": b"0123  model.zip\n
 #: What a killed call ran: the same steps, in a process of its own.
 SCRIPT = f"""
 import pathlib, sys
-from {PACKAGE}.project import load_project
-from {PACKAGE}.publish.zenodo import SANDBOX, reserve, upload
+from fair_hep.provenance.project import load_project
+from fair_hep.publish.zenodo_steps import SANDBOX, reserve, upload
 project, draft = reserve(load_project(), SANDBOX)
 upload(project, SANDBOX, draft, [pathlib.Path("dist", name) for name in {list(FILES)}])
 """

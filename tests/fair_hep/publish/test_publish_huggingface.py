@@ -16,7 +16,7 @@ from fair_hep.provenance.project import Project
 from fair_hep.publish import huggingface
 from support.hub import TOKEN, Hub
 from support.needs import require
-from support.small import PACKAGE, environment, make_project
+from support.small import environment, make_project
 from support.standin import Answer, instead
 
 
@@ -56,9 +56,9 @@ def send(project: Project, to: str) -> subprocess.CompletedProcess[str]:
     """Send in a process of its own: the client reads its environment once, when it is imported."""
     script = f"""
 import sys
-from {PACKAGE}.errors import ProjectError
-from {PACKAGE}.project import load_project
-from {PACKAGE}.publish import huggingface
+from fair_hep.bundle.errors import ProjectError
+from fair_hep.provenance.project import load_project
+from fair_hep.publish import huggingface
 try:
     print(huggingface.run(load_project(), {to!r}, send=True)["headline"])
 except ProjectError as error:

@@ -19,7 +19,7 @@ from fair_hep.bundle import WEIGHTS
 from fair_hep.bundle.files import read_json, sha256, write_json
 from fair_hep.bundle.runtime import load
 from fair_hep.data.store import Store
-from fair_hep.describe.facts import learned_from
+from fair_hep.describe.origin import learned_from
 from fair_hep.fair.evidence import Case, Failure
 from fair_hep.fair.history import data_provenance, provenance, training
 from fair_hep.fair.shapes import violations

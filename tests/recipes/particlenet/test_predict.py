@@ -16,7 +16,7 @@ import pytest
 import uproot
 
 from fair_hep import bundle
-from fair_hep.bundle import writers
+from fair_hep.bundle import scoring, writers
 from fair_hep.bundle.errors import DataError, ExplainError, MissingStepError, ProjectError
 from fair_hep.bundle.runtime import load
 from fair_hep.project import predict
@@ -104,7 +104,7 @@ def test_the_published_layout_is_read_in_order(bundled: Bundled, tmp_path: Path)
 def test_chunks_change_nothing(
     bundled: Bundled, jets: list[np.ndarray], tmp_path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predict, "CHUNK", chunk)
+    monkeypatch.setattr(scoring, "CHUNK", chunk)
     file = write_parquet(tmp_path / "jets.parquet", columns(jets))
     for suffix in (".csv", ".parquet", ".h5"):
         predict.run(bundled[0], None, file=file, output=tmp_path / f"scores{suffix}", explain=True)
@@ -196,7 +196,7 @@ def test_wrong_values_are_one_line_and_leave_nothing(
 def test_the_row_of_a_wrong_value_counts_from_the_start_of_the_file(
     bundled: Bundled, jets: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predict, "CHUNK", 2)
+    monkeypatch.setattr(scoring, "CHUNK", 2)
     file = write_parquet(tmp_path / "jets.parquet", _change(jets, np.nan, 2))
     with pytest.raises(DataError, match=r"particles\[3\]\[0, 2\] \(py\)"):
         predict.run(bundled[0], None, file=file, output=tmp_path / "scores.csv")

@@ -1,1 +1,1 @@
-"""An ONNX graph of others, published as it is: no source, no weights apart from it, no explanation."""
+"""A third-party ONNX graph, published as it is: no source, no weights apart from it, no explanation."""

@@ -1,4 +1,4 @@
-"""What the user knows of a graph of others; what isn't known stays unknown."""
+"""What the user knows of a third-party graph; what isn't known stays unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stored inputs of a graph of others, and what ONNX Runtime answers: twice the same, together and one by one."""
+"""Stored inputs of a third-party graph, and what ONNX Runtime answers: twice the same, together and one by one."""
 
 from __future__ import annotations
 

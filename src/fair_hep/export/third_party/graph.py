@@ -1,4 +1,4 @@
-"""A graph of others: a checked copy that is whole in one file, and what it says of its own inputs and outputs."""
+"""A third-party graph: a checked copy that is whole in one file, and what it says of its own inputs and outputs."""
 
 from __future__ import annotations
 

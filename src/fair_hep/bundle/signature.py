@@ -1,78 +1,47 @@
-"""The published folder: its layout, its checksums, and how to read it without any training framework.
+"""What a bundle says of its graphs and examples: ``signature.json`` and ``examples/examples.json``.
 
-A bundle is plain files. ``SHA256SUMS`` lists all of them and is written last: a bundle without it is unfinished.
-The JSON files are described by the models below; ``schema.json`` in the bundle is generated from them.
+The format only grows, and only by optional fields: a reader takes those that it knows and leaves the others alone, at
+any depth. Whoever writes such a description in Python is told of a misspelt field, as everywhere.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from .errors import BundleError, ConfigError, MissingStepError
-from .files import new_file, sha256, write_text
 from .strict import Strict, validate
-
-if TYPE_CHECKING:
-    import numpy as np
 
 __all__ = [
     "EXAMPLES",
-    "EXPLAINED",
-    "FOREIGN",
     "FORMAT",
-    "MODEL",
-    "REQUEST",
     "SIGNATURE",
-    "SUMS",
     "UNEXPLAINED",
     "UNKNOWN",
-    "WEIGHTS",
     "Examples",
     "Explained",
     "Relevance",
     "Signature",
     "TensorSpec",
-    "check_files",
-    "read_arrays",
     "read_examples",
     "read_signature",
-    "schema",
-    "write_arrays",
-    "write_sums",
 ]
 
 FORMAT = 1
-SUMS = "SHA256SUMS"
-MODEL = "model.onnx"
-EXPLAINED = "model_explained.onnx"
-WEIGHTS = "weights.safetensors"
 SIGNATURE = "signature.json"
 EXAMPLES = "examples/examples.json"
-#: What stands where something must be said and isn't known; and in the place of a model's name for a graph of others.
-UNKNOWN, FOREIGN = "unknown", "onnx"
-REQUEST = "examples/request.json"
-#: What every bundle holds; figures, relevances and the provenance of single steps may come on top.
-REQUIRED = (
-    MODEL, WEIGHTS, SIGNATURE, "schema.json", EXAMPLES, REQUEST, "examples/inputs.npz", "examples/outputs.npz",
-    "metrics.json", "parity.json", "README.md", "LICENSE", "CITATION.cff", "project.yaml", "provenance.json",
-)  # fmt: skip
-#: What a graph of others hasn't: there is no network in PyTorch.
-_OWN = (WEIGHTS, "parity.json")
-
-#: Why a graph of others isn't explained.
+#: What stands where something must be said and isn't known.
+UNKNOWN = "unknown"
+#: Why a third-party graph isn't explained.
 UNEXPLAINED = (
     "this bundle was made from an ONNX file without its source, and relevances need the modules of the network: "
     "bring the network and its weights (`import`), then `export`"
 )
 T = TypeVar("T", bound=Strict)
-
-_LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
 
 
 class TensorSpec(Strict):
@@ -153,9 +122,30 @@ class Signature(Strict):
     )
     opset: int
     foreign: bool = Field(
-        False, description="a graph of others without its source: no weights apart from it, no explanation, no padding"
+        False,
+        description="a third-party graph without its source: no weights apart from it, no explanation, no padding",
     )
     explained: Explained | None = Field(None, description="of model_explained.onnx; null: there is no such graph")
+
+    @property
+    def third_party(self) -> bool:
+        """Whether the graph came from others, without its source; `padded` and the rest say what follows from it."""
+        return self.foreign
+
+    @property
+    def padded(self) -> bool:
+        """Whether zeros behind the elements of a set change nothing; of a third-party graph that isn't known."""
+        return not self.foreign
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the bundle holds the weights apart from the graph, so that its network can be built again."""
+        return not self.foreign
+
+    @property
+    def explainable(self) -> bool:
+        """Whether it is known where relevance lives; `explained` says whether a graph that explains was published."""
+        return self.features is not None
 
     @property
     def relevant(self) -> TensorSpec:
@@ -179,19 +169,6 @@ class Examples(Strict):
     unsteady: list[int] = Field(
         [], description="examples whose relevances hang on rounding: differences in these are counted, not condemned"
     )
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON schema of the bundle's own JSON files, by file name."""
-    files = {SIGNATURE: Signature.model_json_schema(), EXAMPLES: Examples.model_json_schema()}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"Layout of a model bundle, format {FORMAT}",
-        "description": "Files that must be there, and the schema of each JSON file that describes the model.",
-        "required": [*(name for name in REQUIRED if name not in _OWN), SUMS],
-        "$comment": f"A bundle whose signature isn't foreign holds {' and '.join(_OWN)} too.",
-        "properties": files,
-    }
 
 
 def read_signature(folder: Path) -> Signature:
@@ -233,109 +210,22 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
 
 def _validated(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     try:
-        return validate(kind, values, where)
+        return validate(kind, _known(kind, values), where)
     except ConfigError as error:
         raise BundleError(str(error)) from error
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of an ``.npz`` file; pickled objects are refused.
-
-    Raises
-    ------
-    BundleError
-        If the file can't be read.
-    """
-    import zipfile
-
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{path.name}: can't be read ({error}); fetch or export the bundle again") from error
+def _known(kind: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the fields that this version doesn't know, at every depth."""
+    fields = kind.model_fields
+    return {name: _inside(fields[name].annotation, value) for name, value in values.items() if name in fields}
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays to a compressed ``.npz`` file in one step."""
-    import numpy as np
-
-    with new_file(path) as name:
-        np.savez_compressed(name, **arrays)  # type: ignore[arg-type]
-
-
-def write_sums(folder: Path) -> None:
-    """List the SHA-256 checksum of every file of a finished bundle, as ``sha256sum`` does; call it last.
-
-    Raises
-    ------
-    BundleError
-        If a file is missing that every bundle holds.
-    """
-    found = _files(folder)
-    missing = [name for name in _required(folder) if name not in found]
-    if missing:
-        raise BundleError(f"{folder.name}: {', '.join(missing)} missing, a bundle without them isn't complete")
-    write_text(folder / SUMS, "".join(f"{sha256(folder / name)}  {name}\n" for name in found))
-
-
-def check_files(folder: Path) -> int:
-    """Compare every file of a bundle with ``SHA256SUMS``.
-
-    Returns
-    -------
-    count
-        Number of files compared.
-
-    Raises
-    ------
-    MissingStepError
-        If there is no bundle.
-    BundleError
-        If a file is changed, missing, or not listed; the line names each.
-    """
-    listed = _read_sums(folder)
-    found = _files(folder)
-    problems = {
-        "changed": [name for name in found if name in listed and sha256(folder / name) != listed[name]],
-        "missing": [name for name in sorted({*listed, *_required(folder)}) if name not in found],
-        "not listed": [name for name in found if name not in listed],
-    }
-    lines = [f"{', '.join(names)} {what}" for what, names in problems.items() if names]
-    if lines:
-        raise BundleError(
-            f"{folder.name}: {'; '.join(lines)}: this isn't the bundle that was published, fetch or export it again"
-        )
-    return len(found)
-
-
-def _read_sums(folder: Path) -> dict[str, str]:
-    path = folder / SUMS
-    if not path.is_file():
-        raise MissingStepError(f"{folder.name}/{SUMS}", "export")
-    text = path.read_text(encoding="utf-8", errors="replace")
-    matches = [_LINE.fullmatch(line) for line in text.removesuffix("\n").split("\n")]
-    sums = {match[2]: match[1] for match in matches if match}
-    # Strict to the last byte: names in order, each once, nothing else. So no change to this file goes unseen.
-    if None in matches or list(sums) != sorted(sums) or len(sums) != len(matches) or not text.endswith("\n"):
-        raise BundleError(f"{folder.name}/{SUMS}: changed: expected lines 'checksum  name' in order of the names")
-    return sums
-
-
-def _required(folder: Path) -> tuple[str, ...]:
-    """Return what a bundle must hold; one whose signature can't be read isn't taken for a graph of others."""
-    try:
-        foreign = read_signature(folder).foreign
-    except (BundleError, MissingStepError):
-        foreign = False
-    return tuple(name for name in REQUIRED if not (foreign and name in _OWN))
-
-
-def _files(folder: Path) -> list[str]:
-    """Return the names of all files but the list itself, in order; a link is refused, since it can't be published."""
-    paths = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
-    links = [path.relative_to(folder).as_posix() for path in paths if path.is_symlink()]
-    if links:
-        raise BundleError(f"{folder.name}: {', '.join(sorted(links))}: got a symbolic link, expected a file")
-    return sorted(name for path in paths if (name := path.relative_to(folder).as_posix()) != SUMS)
+def _inside(annotation: Any, value: Any) -> Any:
+    kinds = (annotation, *get_args(annotation))
+    kind = next((one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel)), None)
+    if kind is not None and isinstance(value, Mapping):
+        return _known(kind, value)
+    if kind is not None and isinstance(value, list):
+        return [_inside(kind, one) for one in value]
+    return value

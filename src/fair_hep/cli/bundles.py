@@ -1,0 +1,215 @@
+"""The command ``fair-hep``: use a published model by its folder or its DOI, without a project and without Python.
+
+It needs what the library always needs: no training framework. ``serve`` and ``plot`` have an extra each, and so have
+files that aren't ``.npz`` and tables that aren't CSV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..bundle.errors import DataError
+from .common import output_is_log, show, start
+
+if TYPE_CHECKING:
+    from ..bundle.runtime import LoadedModel
+
+__all__ = ["command", "index", "main"]
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+#: Features that a line about an element names.
+_NAMED = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a `ProjectError` becomes one line on standard error and exit code 1."""
+    start(command, arguments)
+
+
+def _version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    if asked:
+        from .. import __version__
+
+        click.echo(f"fair-hep {__version__}")
+        context.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, callback=_version, expose_value=False, is_eager=True, help="Say the version.")
+def command() -> None:
+    """Use a published model: verify it, ask it, and let it explain itself.
+
+    BUNDLE is the folder of a bundle, or the DOI of a published one, which is fetched once into ~/.cache/fair-hep.
+    """
+
+
+def _verb(name: str, help_text: str) -> Callable[[Callable[..., dict[str, Any] | None]], click.Command]:
+    """Make a sub-command of a function that returns a result, which is shown."""
+
+    def decorate(function: Callable[..., dict[str, Any] | None]) -> click.Command:
+        def call(as_json: bool, **options: Any) -> None:
+            with output_is_log():
+                result = function(**options)
+            if result is not None:
+                show(result, as_json=as_json)
+
+        made = click.command(name, help=help_text, params=getattr(function, "__click_params__", [])[::-1])(call)
+        made = click.option("--json", "as_json", is_flag=True, help="Print the whole result as JSON.")(made)
+        command.add_command(made)
+        return made
+
+    return decorate
+
+
+@_verb("show", "Say what a model is: task, inputs, outputs, units, limits, rules, licences, DOI.")
+@click.argument("bundle")
+def show_(bundle: str) -> dict[str, Any]:
+    """Describe a bundle by its own files."""
+    from ..bundle.runtime import find_bundle
+    from ..bundle.summary import lines, summary
+
+    told = summary(find_bundle(bundle))
+    return {"headline": lines(told), **told}
+
+
+@_verb("verify", "Check that a bundle is whole and gives its stored answers and relevances here.")
+@click.argument("bundle")
+def verify(bundle: str) -> dict[str, Any]:
+    """Compare checksums, answers and relevances."""
+    from dataclasses import asdict
+
+    from ..bundle.folder import check_files
+    from ..bundle.runtime import load
+    from ..bundle.stored import table
+
+    model = load(bundle)
+    files, checks = check_files(model.folder), model.verify()
+    return {
+        "headline": [f"{files} files have their checksums", *table(checks)],
+        "files": files,
+        "checks": [asdict(check) for check in checks],
+    }
+
+
+@_verb("predict", "Score the examples of a file: .npz, or columns in Parquet or ROOT.")
+@click.argument("bundle")
+@click.argument("file", type=_FILE)
+@click.option("--output", type=_FILE, required=True, help="Table to write: .csv, .parquet or .h5.")
+def predict(bundle: str, file: Path, output: Path) -> dict[str, Any]:
+    """Write a row for each example."""
+    from ..bundle.runtime import load
+    from ..bundle.scoring import score_file
+
+    return score_file(load(bundle), file, output)
+
+
+@_verb("explain", "Say what answers owe to their inputs: of a file's examples, or of those stored in the bundle.")
+@click.argument("bundle")
+@click.argument("file", type=_FILE, required=False)
+@click.option("--output", type=_FILE, help="Table to write, a row for each example; without it, some are shown.")
+@click.option("--count", type=click.IntRange(1), default=3, show_default=True, help="Examples that are shown.")
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Elements of each that are shown.")
+def explain(bundle: str, file: Path | None, output: Path | None, count: int, top: int) -> dict[str, Any]:
+    """Write or show relevances."""
+    from ..bundle.answer import answer
+    from ..bundle.runtime import load
+    from ..bundle.scoring import score_file
+
+    model = load(bundle)
+    if output is not None:
+        return score_file(model, file or _stored(model), output, explain=True)
+    given = list(islice(_examples(model, file), count))
+    found = answer(model, given, {"explain": True, "top": top})
+    told = [line for number, one in enumerate(found) for line in _explained(model, number, one)]
+    return {"headline": told, "explanations": found}
+
+
+@_verb("plot", "Draw why an example got its answer (needs the extra [plot]).")
+@click.argument("bundle")
+@click.argument("file", type=_FILE, required=False)
+@click.option("--output", type=_FILE, required=True, help="Picture to write: .png, .pdf or .svg.")
+@click.option("--example", type=click.IntRange(0), default=0, show_default=True, help="Number of the example.")
+def plot_(bundle: str, file: Path | None, output: Path, example: int) -> dict[str, Any]:
+    """Write a picture of one explanation."""
+    from ..bundle.files import new_file
+    from ..bundle.plot import plot
+    from ..bundle.runtime import load
+
+    model = load(bundle)
+    chosen = next(islice(_examples(model, file), example, None), None)
+    if chosen is None:
+        raise DataError(f"--example {example}: there aren't that many; they count from 0")
+    (why,) = model.explain({name: [values] for name, values in chosen.items()})
+    picture = plot(model.signature, chosen, why)
+    try:
+        with new_file(output) as temporary:
+            picture.savefig(temporary)
+    except ValueError as error:  # Matplotlib names the formats that it knows
+        raise DataError(f"{output.name}: {' '.join(str(error).split())}") from error
+    return {"headline": [f"example {example} drawn: {output}"], "output": str(output), "example": example}
+
+
+@_verb("cite", "Say how to cite a model, and what it refers to.")
+@click.argument("bundle")
+@click.option("--bibtex", is_flag=True, help="As BibTeX.")
+def cite_(bundle: str, bibtex: bool) -> dict[str, Any]:
+    """Read the citation of a bundle."""
+    from ..bundle.cite import cite
+    from ..bundle.runtime import find_bundle
+
+    found = cite(find_bundle(bundle))
+    return {"headline": [found.bibtex.rstrip() if bibtex else found.text], "text": found.text, "bibtex": found.bibtex}
+
+
+@_verb("serve", "Answer HTTP requests, as the image does, until Ctrl-C (needs the extra [serve]).")
+@click.argument("bundle")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
+def serve_(bundle: str, host: str, port: int) -> None:
+    """Serve a bundle."""
+    from ..bundle.server import serve
+
+    serve(bundle, host=host, port=port)
+
+
+@_verb("index", "Gather bundles into a folder that any web server can show.")
+@click.argument("bundles", nargs=-1, required=True, metavar="BUNDLE...")
+@click.option("--output", type=_FOLDER, required=True, help="Folder to write.")
+@click.option("--title", default="Models", show_default=True, help="Title of the page.")
+@click.option("--url", help="Address that the folder will have.")
+def index(bundles: tuple[str, ...], output: Path, title: str, url: str | None) -> dict[str, Any]:
+    """Write a page, a listing for programs, and copies of the bundles."""
+    from ..bundle.runtime import find_bundle
+    from ..describe.index import run
+
+    return run([find_bundle(place) for place in bundles], output, title=title, url=url)
+
+
+def _stored(model: LoadedModel) -> Path:
+    return model.folder / "examples" / "inputs.npz"
+
+
+def _examples(model: LoadedModel, file: Path | None) -> Any:
+    """Give the examples of a file, or the stored ones, one at a time: values by the names of the inputs."""
+    from ..bundle.readers import read_examples
+
+    for some in read_examples(file or _stored(model), model.signature, 16):
+        names = list(some)
+        yield from (dict(zip(names, one, strict=True)) for one in zip(*some.values(), strict=True))
+
+
+def _explained(model: LoadedModel, number: int, found: dict[str, Any]) -> list[str]:
+    """Return lines about one explanation: what is explained, and the elements that mattered most."""
+    columns = model.signature.relevant.columns
+    lines = [f"example {number}: explained {found['explained']:+.4g}"]
+    for element, relevance in zip(found["elements"], found["relevance"], strict=True):
+        most = sorted(zip(relevance, columns, strict=True), key=lambda pair: -abs(pair[0]))[:_NAMED]
+        parts = ", ".join(f"{name} {value:+.3g}" for value, name in most)
+        lines.append(f"  element {element}: {sum(relevance):+.4g} ({parts})")
+    return lines

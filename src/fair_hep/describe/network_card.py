@@ -1,0 +1,248 @@
+"""The card of a network of one's own, from the files of its bundle and from what its recipe says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from .. import bundle
+from ..bundle.files import read_json
+from ..models.contract import Model
+from ..pages.document import Block, Code, Items, Paragraph, Picture, Section, Table
+from . import energy
+from .card_data import evaluation_data, source_of, training_data
+from .facts import Facts
+from .people import authors
+from .snippet import snippet
+from .software import SOFTWARE
+
+__all__ = ["CONFIGURATION", "network_sections"]
+
+#: The configuration that made a bundle, to make it again.
+CONFIGURATION = "configuration.yaml"
+_SHOWN = (".png", ".svg")
+
+
+def network_sections(facts: Facts, model: Model) -> list[Section]:
+    """Return the card's sections; pictures are named relative to the bundle."""
+    return [
+        Section("Model details", (_details(facts, model), _files(facts.folder))),
+        Section("Intended use", _use(facts, model)),
+        Section("Factors", _factors(model)),
+        Section("Metrics", _metrics(facts.metrics, model)),
+        Section("Evaluation data", evaluation_data(facts)),
+        Section("Training data", training_data(facts)),
+        Section("Quantitative analyses", sections=_analyses(facts, model)),
+        Section("Ethical considerations", _ethics(facts, model)),
+        Section("Caveats and recommendations", _caveats(facts, model)),
+        Section("How to reproduce", _reproduce(facts)),
+        Section("How to cite", _cite(facts, model)),
+    ]
+
+
+def _pictures(folder: Path, model: Model, verb: str) -> tuple[Picture, ...]:
+    """Return the figures that a verb left in a bundle, each with what it shows."""
+    found = sorted(path for path in (folder / "figures" / verb).rglob("*") if path.suffix in _SHOWN)
+    return tuple(Picture(path.relative_to(folder).as_posix(), _caption(path, model)) for path in found)
+
+
+def _caption(path: Path, model: Model) -> str:
+    known = (text for pattern, text in model.captions.items() if fnmatch(path.stem, pattern))
+    return next(known, path.stem.replace("_", " "))
+
+
+def _details(facts: Facts, model: Model) -> Items:
+    project, signature, made = facts.project, facts.signature, facts.bundled
+    chosen = ", ".join(f"{key}={value}" for key, value in signature.hyperparameters.items())
+    licences = {"code": project.licenses.code, "weights": project.licenses.weights}
+    rows = {
+        "Version": f"{project.version}, of {facts.made}",
+        "DOI": _doi(project.doi),
+        "Network": signature.title + (f" ({chosen})" if chosen else ""),
+        "Parameters": f"{facts.training['parameters']:,}" if "parameters" in facts.training else None,
+        "Training": facts.elsewhere.sentence() if facts.elsewhere else None,
+        "Architecture": f"{model.citation['authors']}, {model.citation['title']}, {_doi(model.citation['doi'])}",
+        "Authors": "; ".join(author.name for author in authors(project)),
+        "Licences": ", ".join(f"{what} {licence}" for what, licence in licences.items() if licence),
+        "Code": f"<{project.repository}>" if project.repository else None,
+        "Commit": f"`{made['git_commit']}`" if made.get("git_commit") else None,
+        "Questions": f"<{project.repository}/issues>" if project.repository else None,
+    }
+    return Items(tuple(f"{name}: {value}" for name, value in rows.items() if value))
+
+
+def _files(folder: Path) -> Table:
+    known = {
+        bundle.MODEL: "the network, for ONNX Runtime: raw values in, features and graph are made inside",
+        bundle.EXPLAINED: "the same network, which also says what its answers owe to its inputs",
+        bundle.WEIGHTS: "the weights, for PyTorch",
+        bundle.SIGNATURE: "names, axes, units and meaning of inputs and outputs; `schema.json` says how it is built",
+        "examples/": "stored inputs and answers with tolerances, and a request for the server",
+        "metrics.json": "everything that was measured",
+        "parity.json": "how ONNX Runtime compared with PyTorch",
+        "figures/": "the pictures",
+        f"{SOFTWARE}/": "the wheel of fair-hep, which loads, runs and explains it: to install by its path",
+        CONFIGURATION: "the configuration that made it",
+        "provenance/": "what made it, step by step: versions, seeds, checksums of inputs",
+        bundle.SUMS: f"checksum of every file: `sha256sum --check {bundle.SUMS}`",
+    }
+    rows = [(f"`{name}`", text) for name, text in known.items() if (folder / name).exists() or name == bundle.SUMS]
+    return Table("Files of the bundle", ("file", "what it is"), tuple(rows))
+
+
+def _use(facts: Facts, model: Model) -> tuple[Block, ...]:
+    signature, rows = facts.signature, []
+    for kind, specs in (("input", signature.inputs), ("output", signature.outputs)):
+        rows += [
+            (f"`{s.name}`", kind, _shape(s), s.unit, ", ".join(s.columns), s.meaning + "; optional" * s.optional)
+            for s in specs
+        ]
+    head = ("name", "kind", "shape", "unit", "columns", "meaning")
+    code = ["outputs = model.predict(examples)  # arrays of different lengths, or one padded array"]
+    code += ["why = model.explain(examples)  # relevances of all features"] * bool(signature.explained)
+    return (
+        Paragraph(f"{model.summary} Nothing else was tried."),
+        *snippet(facts, code),
+        Table("Inputs and outputs of the graph", head, tuple(rows)),
+        Paragraph(
+            "Out of scope: values in other units, other selections and other detectors give numbers without meaning."
+        ),
+    )
+
+
+def _shape(spec: bundle.TensorSpec) -> str:
+    return "[" + ", ".join(axis if axis in spec.dynamic else str(spec.sizes[axis]) for axis in spec.axes) + "]"
+
+
+def _factors(model: Model) -> tuple[Block, ...]:
+    return (Paragraph("What the answers depend on, and whether it was measured apart:"), Items(model.factors))
+
+
+def _metrics(metrics: Mapping[str, Any], model: Model) -> tuple[Block, ...]:
+    rows = [(f"`{pattern}`", meaning) for pattern, meaning in model.measures.items()]
+    return (
+        Paragraph(
+            f"`{metrics['decisive']}` decides whether a new version may take the place of an old one. "
+            "Errors are statistical, from the size of the test set; the spread between trainings isn't in them."
+        ),
+        Table(
+            "What was measured (`*` stands for any class, working point or quantity)",
+            ("metric", "meaning"),
+            tuple(rows),
+        ),
+    )
+
+
+def _analyses(facts: Facts, model: Model) -> tuple[Section, ...]:
+    folder, metrics = facts.folder, facts.metrics
+    explained = metrics.get("explanation")
+    tests = f"{metrics['test_set']['examples']} test examples, {source_of(metrics['source'])}."
+    performance = Section(
+        "Performance",
+        (
+            Paragraph(f"On {tests}"),
+            Items(tuple(metrics["headline"])),
+            *(Table.of(table) for table in metrics.get("tables", [])),
+            *_pictures(folder, model, "evaluate"),
+        ),
+    )
+    return (performance, *([_explanation(folder, explained, model)] if explained else []), _checked(folder))
+
+
+def _explanation(folder: Path, explained: Mapping[str, Any], model: Model) -> Section:
+    how = explained.get("explained", {})
+    rules = ", ".join(f"{key} {value}" for key, value in how.items() if isinstance(value, str | float))
+    return Section(
+        "How it explains, and how far that can be trusted",
+        (
+            Paragraph(
+                "Layer-wise relevance propagation gives every feature of every element its part of an answer. The "
+                "parts, and what biases and the stabiliser take, sum to what is explained; that is checked for every "
+                f"example. Settings: {rules}."
+            ),
+            Items(tuple(explained["headline"])),
+            *(Table.of(table) for table in explained.get("tables", [])),
+            Paragraph(
+                "A relevance says what this network used, not what causes the answer in nature. Where relevances "
+                "barely change when weights are made random, they show the inputs more than the network."
+            ),
+            *_pictures(folder, model, "explain"),
+        ),
+    )
+
+
+def _checked(folder: Path) -> Section:
+    parity, examples = read_json(folder / "parity.json"), bundle.read_examples(folder)
+    plain = [row for row in parity if not str(row["case"]).startswith("explained")]
+    flipped = sum(int(row["flipped"]) for row in plain)
+    largest = max(float(row["largest"]) for row in plain)
+    lines = (
+        f"ONNX Runtime and PyTorch agree within {largest:.1g} at {len(plain)} shapes (`parity.json`); {flipped} of "
+        f"{sum(int(row['answers']) for row in plain)} answers hang on another choice of two neighbours that are "
+        "equally near, and were left out of this figure.",
+        f"`examples/` holds {examples.count} inputs with their outputs. A correct runtime reproduces them within "
+        f"{examples.tolerance:g}; {len(examples.near_ties)} of these answers hang on a near-tie and may differ by more "
+        "elsewhere. The command `verify` tries it, and compares every file with its checksum.",
+    )
+    return Section("How it was checked", (Items(lines),))
+
+
+def _ethics(facts: Facts, model: Model) -> tuple[Block, ...]:
+    spent = energy.cost(facts.training)
+    unknown = "The network was trained elsewhere; what that cost isn't known."
+    inputs = "; ".join(spec.meaning for spec in model.inputs)
+    lines = [
+        f"The network sees no data of persons. Its inputs are: {inputs}.",
+        "An answer is a number for statistical analyses; no decision about a person was meant to hang on it.",
+        *([spent.sentence()] if spent else [unknown] if facts.elsewhere else []),
+    ]
+    return (Items(tuple(lines)),)
+
+
+def _caveats(facts: Facts, model: Model) -> tuple[Block, ...]:
+    lines = [
+        *model.limits,
+        f"The figures hold for data like those it was tested on ({source_of(facts.metrics['source'])}), "
+        "for nothing else.",
+        "Before using it on other data, measure it there: `evaluate` and `explain` do so for data of the same layout.",
+    ]
+    if facts.metrics["source"] != "doi":
+        done = "measured" if facts.elsewhere else "trained"
+        lines.append(f"It wasn't {done} on the published data set: don't compare these figures with published ones.")
+    return (Items(tuple(lines)),)
+
+
+def _reproduce(facts: Facts) -> tuple[Block, ...]:
+    project, made = facts.project, facts.bundled
+    lines = [f"git clone {project.repository}" if project.repository else None]
+    if made.get("git_commit") and not made["git_commit"].endswith("-dirty"):
+        lines.append(f"git checkout {made['git_commit']}")
+    lines += ["make install", "source .venv/bin/activate"]
+    verbs = [f"import bundle/{bundle.WEIGHTS}", "evaluate", "explain", "export"]
+    anew = [f"{project.slug} {verb} --config bundle/{CONFIGURATION}" for verb in ("data", *verbs)]
+    whole = f"{project.slug} run --config bundle/{CONFIGURATION}  # data, training, figures and the bundle anew"
+    lines += anew if facts.elsewhere else [whole]
+    lines.append(f"{project.slug} verify  # is the bundle whole, and does it still give its stored answers?")
+    versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
+    return (
+        Paragraph("In the project's folder, with the bundle in `bundle/`:"),
+        Code("\n".join(line for line in lines if line), "bash"),
+        Paragraph(
+            f"It was made with Python {made['python']} on {made['system']}, seed {made['seed']}, and {versions}."
+        ),
+    )
+
+
+def _cite(facts: Facts, model: Model) -> tuple[Block, ...]:
+    project = facts.project
+    lines = ["this model: see `CITATION.cff`" + (f", {_doi(project.doi)}" if project.doi else "")]
+    lines.append(f"the architecture: {_doi(model.citation['doi'])}")
+    if facts.learned_from:
+        lines.append(f"the data set that it learned from: {_doi(facts.learned_from)}")
+    return (Items(tuple(lines)),)
+
+
+def _doi(doi: str | None) -> str | None:
+    return f"[doi:{doi}](https://doi.org/{doi})" if doi else None

@@ -1,0 +1,240 @@
+"""The command ``fair-hep``: what a published model says, without a project, and with the library's own needs alone."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fair_hep import bundle
+from fair_hep.bundle.stored import Stored
+from fair_hep.cli.bundles import command
+from support.containers import free_port
+from support.needs import require
+from support.small import SOURCE
+from support.strangers import CORE, Stranger, built_wheel
+
+#: A bundle that was published once: a small network that explains itself, whose training isn't needed here.
+PUBLISHED = Path(__file__).parents[1] / "bundles" / "before-0.2"
+VERBS = ("show", "verify", "predict", "explain", "plot", "cite", "serve", "index")
+
+
+def unpacked(name: str, folder: Path) -> Path:
+    with tarfile.open(PUBLISHED / f"{name}.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "bundle"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpacked("imported", tmp_path_factory.mktemp("published"))
+
+
+@pytest.fixture(scope="module")
+def third_party(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpacked("third_party", tmp_path_factory.mktemp("third-party"))
+
+
+def ask(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", "from fair_hep.cli.bundles import main; main()", *map(str, arguments)],
+        env={"PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "PATH": ""},
+        cwd=cwd, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+
+
+def told(*arguments: object, cwd: Path) -> Any:
+    done = ask(*arguments, "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_every_verb_has_help() -> None:
+    assert set(command.commands) == set(VERBS)
+    for verb in command.commands.values():
+        assert len(verb.help or "") > 20
+        assert {"as_json"} <= {parameter.name for parameter in verb.params}
+
+
+def test_it_says_its_version(tmp_path: Path) -> None:
+    done = ask("--version", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("fair-hep 0.")
+
+
+def test_it_shows_what_a_model_is(folder: Path, tmp_path: Path) -> None:
+    done = ask("show", folder, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    signature = bundle.read_signature(folder)
+    assert signature.explained is not None
+    assert signature.summary in done.stdout
+    for words in (
+        "input particles",
+        "E (GeV)",
+        "at most",
+        "output logits",
+        "licence of the weights: CC-BY-4.0",
+        "limit: ",
+    ):
+        assert words in done.stdout
+    assert f"rules {signature.explained.how.composite}" in done.stdout
+    found = told("show", folder, cwd=tmp_path)
+    assert found["rules"]["composite"] == signature.explained.how.composite
+    assert found["inputs"][0]["unit"] == "GeV"
+    assert found["licenses"]["weights"] == "CC-BY-4.0"
+
+
+def test_it_shows_what_is_missing_of_a_third_party_graph(third_party: Path, tmp_path: Path) -> None:
+    done = ask("show", third_party, cwd=tmp_path)
+    assert "explains nothing: this bundle was made from an ONNX file without its source" in done.stdout
+    assert "limit: Made for a test." in done.stdout
+    assert "unit m" in done.stdout or "(m)" in done.stdout
+
+
+def test_it_verifies(folder: Path, tmp_path: Path) -> None:
+    found = told("verify", folder, cwd=tmp_path)
+    assert {check["output"] for check in found["checks"]} == set(Stored.read(folder).answers)
+    damaged = Path(shutil.copytree(folder, tmp_path / "damaged"))
+    (damaged / "README.md").write_text("better")
+    done = ask("verify", damaged, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: damaged: README.md changed")
+
+
+def test_it_predicts_and_explains_into_tables(folder: Path, tmp_path: Path) -> None:
+    inputs, stored = folder / "examples" / "inputs.npz", Stored.read(folder)
+    assert told("predict", folder, inputs, "--output", "scores.csv", cwd=tmp_path)["examples"] == stored.examples.count
+    with (tmp_path / "scores.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    logits = [[float(row[f"logits_{name}"]) for name in stored.signature.outputs[0].columns] for row in rows]
+    np.testing.assert_allclose(logits, stored.answers["logits"], atol=1e-4)
+    for given in ((inputs,), ()):
+        assert told("explain", folder, *given, "--output", "why.csv", cwd=tmp_path)["explained"]
+        with (tmp_path / "why.csv").open(newline="") as stream:
+            (first, *_) = csv.DictReader(stream)
+        name = stored.signature.relevant.columns[0]
+        relevance = json.loads(first[f"relevance_{name}"])
+        np.testing.assert_allclose(relevance, stored.answers["relevance"][0][: len(relevance), 0], atol=1e-4)
+
+
+def test_it_explains_on_the_terminal(folder: Path, tmp_path: Path) -> None:
+    done = ask("explain", folder, "--count", "2", "--top", "3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("example ") == 2
+    assert done.stdout.count("  element ") == 6
+    found = told("explain", folder, "--count", "1", "--top", "2", cwd=tmp_path)
+    assert len(found["explanations"][0]["relevance"]) == 2
+
+
+def test_it_plots(folder: Path, tmp_path: Path) -> None:
+    require(importlib.util.find_spec("matplotlib"), "matplotlib isn't installed")
+    assert told("plot", folder, "--output", "why.svg", "--example", "1", cwd=tmp_path)["example"] == 1
+    assert "<svg" in (tmp_path / "why.svg").read_text()
+    done = ask("plot", folder, "--output", "why.txt", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: why.txt: ")
+    assert "plot" not in done.stdout
+    done = ask("plot", folder, "--output", "why.png", "--example", "999", cwd=tmp_path)
+    assert done.stderr == "error: --example 999: there aren't that many; they count from 0\n"
+
+
+def test_it_cites(folder: Path, tmp_path: Path) -> None:
+    assert ask("cite", folder, cwd=tmp_path).stdout.startswith("Lovelace, A. Tiny tagger (version 0.1.0)")
+    assert ask("cite", folder, "--bibtex", cwd=tmp_path).stdout.startswith("@misc{")
+
+
+def test_it_gathers_bundles(folder: Path, third_party: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(third_party, tmp_path / "other"))
+    path = other / "project.yaml"
+    path.write_text(path.read_text().replace("0.1.0", "3.0.0"))
+    bundle.write_sums(other)
+    assert len(told("index", folder, other, "--output", "zoo", cwd=tmp_path)["models"]) == 2
+
+
+@pytest.fixture
+def served(folder: Path, tmp_path: Path) -> Iterator[str]:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from fair_hep.cli.bundles import main; main()", "serve", str(folder), "--port", str(port)],
+        env={"PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"}, cwd=tmp_path,
+    )  # fmt: skip
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+
+
+def test_it_serves_until_it_is_stopped(served: str, folder: Path) -> None:
+    require(importlib.util.find_spec("uvicorn"), "uvicorn isn't installed")
+    from support.serving import _answers, post
+
+    for _ in range(600):
+        if _answers(served):
+            break
+        import time
+
+        time.sleep(0.1)
+    with urllib.request.urlopen(f"{served}/version", timeout=30) as answer:
+        assert json.load(answer)["version"] == bundle.read_signature(folder).version
+    request = json.loads((folder / bundle.REQUEST).read_text())
+    status, found = post(served, request)
+    assert status == 200
+    assert len(found["predictions"]) == len(request["inputs"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["verify", "nothing"], 1, "error: nothing/SHA256SUMS is missing"),
+        (["show", "nothing"], 1, "error: nothing/signature.json is missing"),
+        (["predict", "nothing"], 2, "Missing argument"),
+        (["fly"], 2, "No such command"),
+        (["show", "10.1234/other"], 1, "error: DOI: got 10.1234/other, expected one of Zenodo"),
+    ],
+)
+def test_mistakes_end_in_one_line(tmp_path: Path, arguments: list[str], code: int, words: str) -> None:
+    done = ask(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_the_library_asks_for_is_enough(folder: Path, tmp_path: Path) -> None:
+    """Installed as an index would give it, where there is nothing but what its metadata ask for."""
+    stranger = Stranger(tmp_path / "venv", *CORE)
+    wheel = built_wheel(tmp_path / "wheel")
+    for arguments in (("install", "--no-index", str(wheel)), ("check",)):
+        done = stranger.pip(*arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+    program = f"""
+import sys
+import fair_hep
+model = fair_hep.load({str(folder)!r}, threads=1)
+import numpy as np
+inputs = np.load({str(folder / "examples" / "inputs.npz")!r})["particles"][:2]
+assert len(model.predict(inputs)["logits"]) == len(model.explain(inputs)) == 2
+assert all(check.passed for check in model.verify())
+assert model.cite().bibtex.startswith("@")
+import fair_hep.cli.bundles
+"""
+    done = stranger.run("python", "-c", program, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for verb in ("show", "verify", "cite", "explain"):
+        done = stranger.run("fair-hep", verb, str(folder), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+    done = stranger.run("fair-hep", "plot", str(folder), "--output", "why.png", cwd=tmp_path)
+    assert done.stderr == "error: plot needs matplotlib: install fair-hep with its extra [plot]\n"
