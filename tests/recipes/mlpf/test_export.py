@@ -36,7 +36,7 @@ def graph(bundled: Bundled) -> Path:
 
 
 def elements(size: int, longest: int, seed: int = 0) -> dict[str, np.ndarray]:
-    from fair_hep.particleflow.example import events
+    from fair_hep.particleflow.synthetic import events
 
     return {"elements": events(size, seed, longest=longest)["elements"].numpy()}
 

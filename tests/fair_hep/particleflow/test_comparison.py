@@ -1,4 +1,4 @@
-"""MLPF against rule-based particle flow: what each measure says of particles that were made for it."""
+"""A network against rule-based particle flow: what each measure says of particles that were made for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ import pytest
 import torch
 
 from fair_hep.bundle.errors import DataError
-from fair_hep.particleflow.comparison import (
+from fair_hep.particleflow.candidates import momenta_of
+from fair_hep.particleflow.comparison import FLOWS, compare
+from fair_hep.particleflow.comparison_rows import rows_of
+from fair_hep.particleflow.evaluation import decisive, evaluate, metrics_of, not_worse
+from fair_hep.particleflow.event_measures import cluster, jet_responses, missing_momentum
+from fair_hep.particleflow.measures import (
     confusions,
     efficiency,
     efficiency_at,
@@ -22,13 +27,12 @@ from fair_hep.particleflow.comparison import (
     response,
     width,
 )
-from fair_hep.particleflow.evaluate import DECISIVE, FLOWS, compare, evaluate, measure, metrics_of, not_worse
-from fair_hep.particleflow.events import cluster, jet_responses, missing_momentum
-from fair_hep.particleflow.example import events as example
-from fair_hep.particleflow.four_momenta import by_event, difference_in_phi, read_rows
-from fair_hep.particleflow.particles import momenta_of
+from fair_hep.particleflow.particles import by_event, difference_in_phi, read_rows
+from fair_hep.particleflow.synthetic import events as example
 
 Arrays = dict[str, np.ndarray]
+NAMES = ("mlpf", "rules")
+MODEL = {"name": "mlpf", "title": "MLPF"}
 
 
 def made(events: int = 24, seed: int = 0) -> tuple[Arrays, Arrays]:
@@ -47,7 +51,7 @@ def metrics(outputs: Arrays, targets: Arrays) -> dict[str, float]:
     """Return the numbers of an evaluation, without its figures."""
     found = compare(outputs, targets)
     jets = {flow: jet_responses(particles, found.truth, found.offsets) for flow, particles in found.flows.items()}
-    return dict(metrics_of(measure(found, jets), found))
+    return dict(metrics_of(rows_of(found, jets), found, "mlpf"))
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +61,8 @@ def perfect() -> dict[str, float]:
 
 def test_what_is_all_right_is_efficient_pure_and_sharp(perfect: dict[str, float]) -> None:
     found = perfect
-    assert found[DECISIVE] == 1.0
-    for flow in FLOWS:
+    assert found[decisive("mlpf")] == 1.0
+    for flow in NAMES:
         for kind in ("charged_hadron", "neutral_hadron", "photon"):
             assert found[f"{flow}_efficiency_{kind}"] == 1.0
             assert found[f"{flow}_fake_rate_{kind}"] == 0.0
@@ -77,7 +81,7 @@ def test_both_flows_have_the_same_numbers_if_they_say_the_same(perfect: dict[str
 
 
 def test_all_numbers_are_finite_and_files_are_there(tmp_path: Path) -> None:
-    found = evaluate(*made(3), tmp_path)
+    found = evaluate(*made(3), tmp_path, **MODEL)
     assert all(np.isfinite(value) for value in found.metrics.values())
     assert sorted(found.files) == sorted(path.name for path in tmp_path.iterdir())
     with (tmp_path / "comparison.csv").open(newline="") as stream:
@@ -129,7 +133,7 @@ def test_nothing_but_none_is_an_answer_too(tmp_path: Path) -> None:
     outputs, targets = made(5)
     outputs["logits"] = np.zeros_like(outputs["logits"])
     outputs["logits"][:, 0] = 1.0
-    found = evaluate(outputs, targets, tmp_path)
+    found = evaluate(outputs, targets, tmp_path, **MODEL)
     assert found.metrics["mlpf_efficiency_charged_hadron"] == 0.0
     assert "mlpf_fake_rate_charged_hadron" not in found.metrics
     assert "mlpf_pt_resolution_charged_hadron" not in found.metrics
@@ -140,7 +144,7 @@ def test_classes_that_never_occur_are_said_so(tmp_path: Path) -> None:
     rows = targets["gen"][:, 0] == 5
     for name in ("gen", "cand"):
         targets[name] = np.where(rows[:, None], 0, targets[name])
-    found = evaluate(outputs, targets, tmp_path)
+    found = evaluate(outputs, targets, tmp_path, **MODEL)
     assert "mlpf_efficiency_muon" not in found.metrics
     assert "no element of the test events is: muon" in found.headline
 
@@ -151,14 +155,14 @@ def test_one_event_has_values_without_errors() -> None:
     one = {name: values[start:] for name, values in targets.items()} | {"offsets": targets["offsets"][1:] - start}
     found = metrics({name: values[start:] for name, values in outputs.items()}, one)
     assert not [name for name in found if name.endswith("_error")]
-    assert found[DECISIVE] == 1.0
+    assert found[decisive("mlpf")] == 1.0
 
 
 def test_no_elements_are_one_line(tmp_path: Path) -> None:
     outputs, targets = made(2)
     empty = {name: values[:0] for name, values in targets.items()} | {"offsets": np.zeros(3, np.int64)}
     with pytest.raises(DataError, match="got no elements"):
-        evaluate({name: values[:0] for name, values in outputs.items()}, empty, tmp_path)
+        evaluate({name: values[:0] for name, values in outputs.items()}, empty, tmp_path, **MODEL)
 
 
 def test_a_network_is_not_worse_than_itself_but_a_shuffled_one_is() -> None:
