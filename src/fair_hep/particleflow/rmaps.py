@@ -113,6 +113,7 @@ class RelevanceFlow:
         self.mask, self.found, self.outputs = mask, found, found.outputs
         self.classify_features, self.regress_rows = body.classify_features, body.regress_rows
 
+    @torch.no_grad()
     def check(self, outputs: Sequence[Tensor]) -> None:
         """Compare with what the network says itself: a body may have the layers and use them otherwise.
 

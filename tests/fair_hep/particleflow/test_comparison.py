@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from fair_hep.bundle.errors import DataError
+from fair_hep.models.contract import Evaluation
+from fair_hep.particleflow import evaluation
 from fair_hep.particleflow.candidates import momenta_of
 from fair_hep.particleflow.comparison import FLOWS, compare
 from fair_hep.particleflow.comparison_rows import rows_of
-from fair_hep.particleflow.evaluation import decisive, evaluate, metrics_of, not_worse
+from fair_hep.particleflow.evaluation import decisive, metrics_of, not_worse
 from fair_hep.particleflow.event_measures import cluster, jet_responses, missing_momentum
 from fair_hep.particleflow.measures import (
     confusions,
@@ -32,7 +34,6 @@ from fair_hep.particleflow.synthetic import events as example
 
 Arrays = dict[str, np.ndarray]
 NAMES = ("mlpf", "rules")
-MODEL = {"name": "mlpf", "title": "MLPF"}
 
 
 def made(events: int = 24, seed: int = 0) -> tuple[Arrays, Arrays]:
@@ -52,6 +53,10 @@ def metrics(outputs: Arrays, targets: Arrays) -> dict[str, float]:
     found = compare(outputs, targets)
     jets = {flow: jet_responses(particles, found.truth, found.offsets) for flow, particles in found.flows.items()}
     return dict(metrics_of(rows_of(found, jets), found, "mlpf"))
+
+
+def evaluate(outputs: Arrays, targets: Arrays, folder: Path) -> Evaluation:
+    return evaluation.evaluate(outputs, targets, folder, name="mlpf", title="MLPF")
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +86,7 @@ def test_both_flows_have_the_same_numbers_if_they_say_the_same(perfect: dict[str
 
 
 def test_all_numbers_are_finite_and_files_are_there(tmp_path: Path) -> None:
-    found = evaluate(*made(3), tmp_path, **MODEL)
+    found = evaluate(*made(3), tmp_path)
     assert all(np.isfinite(value) for value in found.metrics.values())
     assert sorted(found.files) == sorted(path.name for path in tmp_path.iterdir())
     with (tmp_path / "comparison.csv").open(newline="") as stream:
@@ -133,7 +138,7 @@ def test_nothing_but_none_is_an_answer_too(tmp_path: Path) -> None:
     outputs, targets = made(5)
     outputs["logits"] = np.zeros_like(outputs["logits"])
     outputs["logits"][:, 0] = 1.0
-    found = evaluate(outputs, targets, tmp_path, **MODEL)
+    found = evaluate(outputs, targets, tmp_path)
     assert found.metrics["mlpf_efficiency_charged_hadron"] == 0.0
     assert "mlpf_fake_rate_charged_hadron" not in found.metrics
     assert "mlpf_pt_resolution_charged_hadron" not in found.metrics
@@ -144,7 +149,7 @@ def test_classes_that_never_occur_are_said_so(tmp_path: Path) -> None:
     rows = targets["gen"][:, 0] == 5
     for name in ("gen", "cand"):
         targets[name] = np.where(rows[:, None], 0, targets[name])
-    found = evaluate(outputs, targets, tmp_path, **MODEL)
+    found = evaluate(outputs, targets, tmp_path)
     assert "mlpf_efficiency_muon" not in found.metrics
     assert "no element of the test events is: muon" in found.headline
 
@@ -162,7 +167,7 @@ def test_no_elements_are_one_line(tmp_path: Path) -> None:
     outputs, targets = made(2)
     empty = {name: values[:0] for name, values in targets.items()} | {"offsets": np.zeros(3, np.int64)}
     with pytest.raises(DataError, match="got no elements"):
-        evaluate({name: values[:0] for name, values in outputs.items()}, empty, tmp_path, **MODEL)
+        evaluate({name: values[:0] for name, values in outputs.items()}, empty, tmp_path)
 
 
 def test_a_network_is_not_worse_than_itself_but_a_shuffled_one_is() -> None:
