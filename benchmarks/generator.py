@@ -19,7 +19,8 @@ import numpy as np
 
 from fair_hep.data.delphes import TRACK, Event
 from fair_hep.pages.figures import COLOURS, figure
-from fair_hep.particleflow.comparison import (
+from fair_hep.particleflow.columns import CLASSES
+from fair_hep.particleflow.measures import (
     Measure,
     confusions,
     efficiency,
@@ -28,8 +29,7 @@ from fair_hep.particleflow.comparison import (
     multiplicities,
     response,
 )
-from fair_hep.particleflow.four_momenta import Particles, by_event, read_rows
-from fair_hep.particleflow.particles import CLASSES
+from fair_hep.particleflow.particles import Particles, by_event, read_rows
 from fair_hep.simulation.detector import detect
 from fair_hep.simulation.event_generator import Collider
 

@@ -19,9 +19,9 @@ from collections.abc import Callable
 
 import torch
 
-from fair_hep.particleflow.example import events
-from fair_hep.particleflow.network import ParticleFlow
 from fair_hep.particleflow.rmaps import RelevanceFlow, one_output
+from fair_hep.particleflow.synthetic import events
+from support.recipes import model
 
 SIZES = (1000, 5000, 10_000)
 NEIGHBOURS = (8, 16)
@@ -31,7 +31,7 @@ GOAL = {"elements": 5000, "k": 8, "seconds": 1.0, "peak_GiB": 1.0}
 def measure(elements: int, k: int, repeats: int, output: str) -> dict[str, object]:
     """Measure one size in this process."""
     torch.manual_seed(0)
-    network = ParticleFlow("compact", k=k).eval()
+    network = model("mlpf").build(preset="compact", k=k).eval()
     # The second event of an example has as many elements as allowed.
     batch = events(2, 0, longest=elements)["elements"][1:]
     with torch.inference_mode():

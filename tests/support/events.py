@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from particle_flow.network import ParticleFlow
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from fair_hep.particleflow.example import events
-from fair_hep.particleflow.network import ParticleFlow
+from fair_hep.particleflow.synthetic import events
 
 
 class Events(Dataset[Any]):

@@ -15,29 +15,23 @@ import numpy as np
 
 from ..bundle.errors import ExplainError
 from ..bundle.files import new_file, write_text
+from ..data.delphes import TRACK
 from ..pages.figures import COLOURS, figure
 from ..pages.interactive import Part, part_page
-from .features import COLUMNS, TRACK
-from .particles import CLASSES
-from .relevances import load_event
-from .rmap_figures import CLASS_LABELS
-from .tables import r_map
+from .choices import load_event
+from .columns import CLASSES
+from .labels import CLASS_LABELS
+from .rmap_averages import r_map
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
-__all__ = [
-    "LABELS", "LOWEST", "EventMaps", "draw_display", "event_part", "explain_event", "packed_event", "write_page",
-]  # fmt: skip
+__all__ = ["LOWEST", "EventMaps", "draw_display", "event_part", "explain_event", "packed_event", "write_page"]
 
 #: Rows of an R-map on the page below the element itself.
 OTHERS = 8
 #: Smallest share of |R| that is drawn in colour.
 LOWEST = 1e-4
-LABELS = (
-    "track | tower", "pT | ET [GeV]", "η", "sin φ", "cos φ", "p | E [GeV]", "η outer | E ECAL [GeV]",
-    "sin φ outer | E HCAL [GeV]", "cos φ outer", "charge [e]", "is gen. muon", "is gen. electron",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,7 +49,7 @@ class EventMaps:
     explained, error
         What is explained, and the error of its ledger ``[elements]``.
     offsets, seen, relevance
-        Where each map starts ``[elements + 1]``; who is on it ``[pairs]``; with which relevance ``[pairs, 12]``.
+        Where each map starts ``[elements + 1]``; who is on it ``[pairs]``; with which relevance ``[pairs, features]``.
     """
 
     index: int
@@ -97,7 +91,7 @@ def explain_event(network: Any, dataset: Dataset[Any], index: int, epsilon: floa
     """
     import torch
 
-    from .rmaps import OUTPUTS, RelevanceFlow
+    from .rmaps import RelevanceFlow
 
     event = load_event(dataset, index)
     if not event["elements"].shape[1]:
@@ -106,7 +100,7 @@ def explain_event(network: Any, dataset: Dataset[Any], index: int, epsilon: floa
         features, mask = network.features(event["elements"].to(next(network.parameters()).dtype))
     flow = RelevanceFlow(network.body, features, mask, epsilon=epsilon)
     predicted = flow.outputs[:, : len(CLASSES)].argmax(1)
-    maps = flow.maps(torch.eye(len(OUTPUTS), dtype=features.dtype)[predicted])
+    maps = flow.maps(torch.eye(flow.outputs.shape[1], dtype=features.dtype)[predicted])
     return EventMaps(
         index,
         event["elements"][0].numpy(),
@@ -167,15 +161,15 @@ def draw_display(event: EventMaps, chosen: int, path: Path) -> None:
         picture.savefig(name)
 
 
-def packed_event(event: EventMaps) -> dict[str, Any]:
-    """Return an event with its maps as JSON values that `event_part` draws."""
+def packed_event(event: EventMaps, features: Sequence[str]) -> dict[str, Any]:
+    """Return an event with its maps as JSON values that `event_part` draws, its features by their plain names."""
     rows, maps = _top(event)
     return {
         "index": event.index,
         "chosen": event.typical(),
         "others": OTHERS,
         "lowest": LOWEST,
-        "labels": list(LABELS),
+        "labels": list(features),
         "classes": list(CLASS_LABELS),
         "track": (event.elements[:, 0] == TRACK).astype(int).tolist(),
         "true": event.true.tolist(),
@@ -194,7 +188,7 @@ def packed_event(event: EventMaps) -> dict[str, Any]:
 
 
 def event_part(events: Sequence[Mapping[str, Any]]) -> Part:
-    """Return the interactive part that shows packed events."""
+    """Return the interactive part of a page that shows packed events."""
     return Part(
         "What every element owes to the others",
         "Every dot is a track (disc) or a calorimeter tower (square). Click on one, or type its number: the others "
@@ -205,7 +199,7 @@ def event_part(events: Sequence[Mapping[str, Any]]) -> Part:
     )
 
 
-def write_page(event: EventMaps, path: Path) -> None:
+def write_page(event: EventMaps, features: Sequence[str], path: Path) -> None:
     """Write the event as one HTML file where a click on an element shows its R-map; ``#17`` opens element 17.
 
     Raises
@@ -213,14 +207,14 @@ def write_page(event: EventMaps, path: Path) -> None:
     ProjectError
         If plotly isn't installed.
     """
-    write_text(path, part_page(f"Event {event.index}", [event_part([packed_event(event)])]))
+    write_text(path, part_page(f"Event {event.index}", [event_part([packed_event(event, features)])]))
 
 
 def _top(event: EventMaps) -> tuple[np.ndarray, np.ndarray]:
     """Return for every element who is on the rows of its R-map ``[elements, 1 + OTHERS]`` (-1: nobody), and the map."""
     count = len(event.elements)
     rows = np.full((count, 1 + OTHERS), -1)
-    maps = np.zeros((count, 1 + OTHERS, len(COLUMNS)), np.float32)
+    maps = np.zeros((count, 1 + OTHERS, event.relevance.shape[1]), np.float32)
     for element in range(count):
         part = slice(event.offsets[element], event.offsets[element + 1])
         seen, relevance = event.seen[part], event.relevance[part]

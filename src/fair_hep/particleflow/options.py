@@ -1,4 +1,4 @@
-"""What may be chosen about the data: ``data.options`` and ``data.simulation`` of a configuration."""
+"""What may be chosen about events and study: ``data.options`` and ``explain.options`` of a configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..bundle.strict import Strict
 
-__all__ = ["DataOptions", "SimulationOptions"]
+__all__ = ["DataOptions", "StudyOptions"]
 
 
 class DataOptions(Strict):
@@ -22,7 +22,17 @@ class DataOptions(Strict):
     )
 
 
-class SimulationOptions(Strict):
-    """What is simulated: ``data.simulation``."""
+class StudyOptions(Strict):
+    """What the study does: ``explain.options`` of the configuration."""
 
-    pileup: float = Field(200.0, ge=0, le=1000, description="mean number of pile-up interactions")
+    elements: int = Field(
+        100, ge=1, description="elements of each class to explain, correctly and incorrectly classified ones each"
+    )
+    others: int = Field(5, ge=1, le=20, description="rows of an R-map below the element itself")
+    trust: int = Field(60, ge=0, description="elements to compare with networks of random weights; 0: none")
+    removal: int = Field(
+        2, ge=0, description="elements of each class and outcome of the validation split to remove others for; 0: none"
+    )
+    removal_steps: int = Field(4, ge=2, description="steps in which others are removed")
+    interactive: bool = Field(True, description="also make event displays to click on, with plotly")
+    format: str = Field("png", pattern="^(png|pdf|svg)$", description="format of the figures")

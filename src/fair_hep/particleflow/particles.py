@@ -1,61 +1,82 @@
-"""Particles as the MLPF data set writes them, and as the network gives them.
-
-The data set has seven columns for each element: pid, charge, pT, eta, sin phi, cos phi, E. The network's momenta are
-the last six with natural logarithms of pT and E in GeV: a difference is a relative error at any scale, and no output
-is a negative energy. A rule-based candidate has no pT if it is neutral and no E if it is charged; a value that is 0
-there is unknown.
-"""
+"""Particles as plain columns, with what their rows leave open worked out."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass, fields
 
-__all__ = ["CHARGED", "CLASSES", "MOMENTA", "PARTICLE", "candidates", "momenta_of"]
+import numpy as np
 
-#: Classes by pid; "none" means that no particle belongs to the element.
-CLASSES = ("none", "charged_hadron", "neutral_hadron", "photon", "electron", "muon")
-#: The classes with a charge.
-CHARGED = (1, 4, 5)
-#: Columns of a particle in the data set.
-PARTICLE = ("pid", "charge", "pt", "eta", "sin_phi", "cos_phi", "energy")
-#: Columns of the network's momenta.
-MOMENTA = ("charge", "log_pt", "eta", "sin_phi", "cos_phi", "log_energy")
+__all__ = ["Particles", "by_event", "difference_in_phi", "learned", "read_rows"]
 
-#: No particle has e^12 GeV = 160 TeV or more; the limit keeps the exponential finite for an untrained network.
-_HIGHEST = 12.0
-_FLOOR = 1e-3
+#: No detector reaches further; Delphes writes 999.9 where a direction isn't defined.
+ETA_LARGEST = 10.0
 
 
-def momenta_of(particles: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what the momentum head should give for particles ``[..., 7]``.
+@dataclass(frozen=True)
+class Particles:
+    """The particle of every element, columns ``[elements]``; pid 0: there is none.
 
-    Returns
-    -------
-    momenta, known
-        ``[..., 6]`` in the order of `MOMENTA`, and which of them the particle says.
+    pT and energy in GeV; ``known`` says where direction and momentum mean something.
     """
-    logs = particles.clamp(min=_FLOOR).log()
-    momenta = torch.cat([particles[..., 1:2], logs[..., 2:3], particles[..., 3:6], logs[..., 6:7]], -1)
-    known = torch.ones_like(momenta, dtype=torch.bool)
-    known[..., 1] = particles[..., 2] > 0
-    known[..., 5] = particles[..., 6] > 0
-    return momenta, known
+
+    pid: np.ndarray
+    charge: np.ndarray
+    pt: np.ndarray
+    eta: np.ndarray
+    phi: np.ndarray
+    energy: np.ndarray
+    known: np.ndarray
+
+    def __getitem__(self, chosen: np.ndarray | slice) -> Particles:
+        """Return some of the elements."""
+        return Particles(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def __len__(self) -> int:
+        return len(self.pid)
 
 
-def candidates(logits: Tensor, momenta: Tensor) -> Tensor:
-    """Return particles ``[..., 7]`` from raw outputs ``[..., 6]``: one for each element, zeros for class "none".
+def read_rows(rows: np.ndarray) -> Particles:
+    """Read rows of the data set ``[elements, 7]``: pid, charge, pT, eta, sin phi, cos phi, E.
 
-    The class is the one with the largest logit. A charged class gets the sign of the charge output, a neutral one
-    charge 0; (sin phi, cos phi) is scaled to length 1.
+    A candidate has no pT if it is neutral and no energy if it is charged: the missing one follows from the other and
+    eta, as if it had no mass.
     """
-    pid = logits.argmax(-1, keepdim=True)
-    charged = torch.zeros_like(pid, dtype=torch.bool)
-    for number in CHARGED:
-        charged = charged | (pid == number)
-    sign = torch.where(momenta[..., :1] < 0, -1.0, 1.0)
-    direction = momenta[..., 3:5]
-    direction = direction / direction.square().sum(-1, keepdim=True).sqrt().clamp(min=1e-6)
-    pt, energy = (momenta[..., place : place + 1].clamp(max=_HIGHEST).exp() for place in (1, 5))
-    parts = [pid.to(momenta.dtype), torch.where(charged, sign, 0.0), pt, momenta[..., 2:3], direction, energy]
-    return torch.where(pid > 0, torch.cat(parts, -1), 0.0)
+    rows = np.asarray(rows, np.float64)
+    pid, charge, pt, eta, sin, cos, energy = rows.T
+    some = (pid > 0) & (np.abs(eta) < ETA_LARGEST)
+    cosh = np.cosh(np.where(some, eta, 0.0))
+    filled_pt = np.where(pt > 0, pt, energy / cosh)
+    filled_energy = np.where(energy > 0, energy, pt * cosh)
+    known = some & (filled_pt > 0)
+    zero = np.zeros_like(pt)
+    return Particles(
+        pid=pid.astype(np.int64),
+        charge=np.where(pid > 0, charge, 0.0),
+        pt=np.where(known, filled_pt, zero),
+        eta=np.where(known, eta, zero),
+        phi=np.where(known, np.arctan2(sin, cos), zero),
+        energy=np.where(known, filled_energy, zero),
+        known=known,
+    )
+
+
+def learned(logits: np.ndarray, momenta: np.ndarray) -> Particles:
+    """Return the particles that a network's raw outputs stand for, ``[elements, 6]`` each."""
+    import torch
+
+    from .candidates import candidates
+
+    rows = candidates(*(torch.from_numpy(np.ascontiguousarray(values)) for values in (logits, momenta)))
+    return read_rows(rows.numpy())
+
+
+def by_event(offsets: np.ndarray) -> np.ndarray:
+    """Return the number of the event of every element."""
+    counts: np.ndarray = np.diff(offsets)
+    return np.repeat(np.arange(len(counts)), counts)
+
+
+def difference_in_phi(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return ``first - second`` in [-pi, pi)."""
+    turned: np.ndarray = (first - second + np.pi) % (2 * np.pi) - np.pi
+    return turned

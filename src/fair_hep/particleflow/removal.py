@@ -1,4 +1,4 @@
-"""Can MLPF's explanations be trusted? The explained output while the elements that it sees go, or come.
+"""Can explanations of particle flow be trusted? The explained output while the elements that it sees go, or come.
 
 An element's class is explained; the others that its output sees (the receptive field) are removed by mask, the most
 relevant first. The element itself stays, as there is no output without it, and so do elements outside the field: when
@@ -19,13 +19,13 @@ from ..lrp import COMPOSITES, explain
 from ..lrp.edges import frozen_graphs, graphs_found
 from ..lrp.faithfulness import GRADIENT, RANDOM, mean, rank_correlation, removal_curves, removal_table
 from ..lrp.rules import InputRule
-from .particles import CLASSES, MOMENTA
-from .relevances import Choice, load_event
+from .choices import Choice, load_event
+from .columns import OUTPUTS
 
 __all__ = ["RULES", "removal"]
 
-#: Composites that can explain MLPF: rules for first layers need inputs that only linear layers read, and here the heads
-#: read the features as well.
+#: Composites that can explain particle flow: rules for first layers need inputs that only linear layers read, and here
+#: the heads read the features as well.
 RULES = tuple(name for name, composite in COMPOSITES.items() if not isinstance(composite.first, InputRule))
 
 
@@ -44,7 +44,7 @@ def removal(
     Parameters
     ----------
     network
-        MLPF in evaluation mode.
+        The network in evaluation mode.
     dataset, choices
         Elements whose true class's logit is explained.
     composite
@@ -59,7 +59,7 @@ def removal(
     Returns
     -------
     table
-        JSON values: see `explain.trust.removal_table`; "elements", "without_neighbours" (nothing could be removed),
+        JSON values: see `lrp.faithfulness.removal_table`; "elements", "without_neighbours" (nothing could be removed),
         "steps" and "agreement", the rank correlation of relevances with the composite's.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -105,7 +105,7 @@ def _elements(network: Any, dataset: Dataset[Any], choices: Sequence[Choice]) ->
 
 
 class _Element:
-    """One element of an event ``[1, elements, 12]``, and the logit of its true class."""
+    """One element of an event ``[1, elements, features]``, and the logit of its true class."""
 
     def __init__(self, body: Any, features: Tensor, mask: Tensor, row: int, true: int) -> None:
         self.body, self.features, self.mask = body, features, mask
@@ -113,7 +113,7 @@ class _Element:
 
     def rankings(self, epsilon: float, generator: torch.Generator) -> tuple[dict[str, Tensor], Tensor]:
         """Return relevances of all elements by ranking, each ``[1, elements]``, and which others the output sees."""
-        target = self.features.new_zeros(*self.mask.shape, len(CLASSES) + len(MOMENTA))
+        target = self.features.new_zeros(*self.mask.shape, len(OUTPUTS))
         target[0, self.row, self.true] = 1.0
         inputs = (self.features, self.mask)
         maps = {name: explain(self.body, inputs, target, composite=name, epsilon=epsilon).relevance for name in RULES}

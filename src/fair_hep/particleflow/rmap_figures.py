@@ -10,41 +10,30 @@ import numpy as np
 
 from ..bundle.files import new_file
 from ..pages.figures import COLOURS, figure
-from .particles import CLASSES
-from .tables import BINS, OUTCOMES
+from .columns import CLASSES
+from .labels import CLASS_LABELS
+from .rmap_averages import BINS, OUTCOMES
 
-__all__ = ["CLASS_LABELS", "FEATURE_LABELS", "draw_counts", "draw_r_map", "draw_r_maps", "draw_scores"]
+__all__ = ["draw_counts", "draw_r_map", "draw_r_maps", "draw_scores"]
 
-#: Features as formulas with the units of what they are made from: of a track | of a tower.
-FEATURE_LABELS = (
-    "track | tower", r"$p_T$ | $E_T$ [GeV]", r"$\eta$", r"$\sin\phi$", r"$\cos\phi$", r"$p$ | $E$ [GeV]",
-    r"$\eta_{out}$ | $E_{ECAL}$ [GeV]", r"$\sin\phi_{out}$ | $E_{HCAL}$ [GeV]", r"$\cos\phi_{out}$", "charge [e]",
-    "is gen. muon", "is gen. electron",
-)  # fmt: skip
-CLASS_LABELS = ("none", "charged hadron", "neutral hadron", "photon", "electron", "muon")
-OUTPUT_LABELS = {
-    "class": "logit of the true class",
-    "charge": "charge",
-    "log_pt": r"$\log\,p_T$",
-    "eta": r"$\eta$",
-    "sin_phi": r"$\sin\phi$",
-    "cos_phi": r"$\cos\phi$",
-    "log_energy": r"$\log\,E$",
-}
 _COLOURS = (COLOURS["grey"], COLOURS["blue"], COLOURS["red"], COLOURS["orange"], COLOURS["green"], COLOURS["purple"])
 #: Smallest share of |R| with a colour of its own.
 _LOWEST = 1e-4
 
 
-def draw_r_maps(cells: Mapping[str, Mapping[str, Any]], kinds: Sequence[str], title: str, path: Path) -> None:
+def draw_r_maps(
+    cells: Mapping[str, Mapping[str, Any]], kinds: Sequence[str], features: Sequence[str], title: str, path: Path
+) -> None:
     """Draw R-maps of one output: a row of panels for each class, correctly and incorrectly classified elements.
 
     Parameters
     ----------
     cells
-        For each class and outcome the entry of `Tables.found`.
+        For each class and outcome the entry of `RMapAverages.found`.
     kinds
         Classes to draw.
+    features
+        Features as formulas, with the units of what they are made from.
     title
         What is explained.
     path
@@ -61,9 +50,9 @@ def draw_r_maps(cells: Mapping[str, Mapping[str, Any]], kinds: Sequence[str], ti
                 shown = f"{CLASS_LABELS[CLASSES.index(kind)]}, {outcome}ly classified"
                 panel.set_title(f"{shown}: {cell['elements']} elements", fontsize=11)
                 if cell["elements"]:
-                    image = draw_r_map(panel, np.asarray(cell["r_map"]["mean"]), named=not named)
+                    image = draw_r_map(panel, np.asarray(cell["r_map"]["mean"]), () if named else features)
                 else:
-                    _draw_nothing(panel, named=not named)
+                    _draw_nothing(panel, len(features), () if named else features)
                 named = True
         if image is not None:
             picture.colorbar(image, ax=axes, label="Share of |R|", pad=0.01, aspect=30, shrink=0.9)
@@ -71,10 +60,10 @@ def draw_r_maps(cells: Mapping[str, Mapping[str, Any]], kinds: Sequence[str], ti
         picture.savefig(name)
 
 
-def draw_r_map(panel: Any, values: np.ndarray, *, named: bool) -> Any:
-    """Draw one R-map ``[1 + n, 12]`` with its values in the cells, in logarithmic colours; return the image.
+def draw_r_map(panel: Any, values: np.ndarray, features: Sequence[str]) -> Any:
+    """Draw one R-map ``[1 + n, features]`` with its values in the cells, in logarithmic colours; return the image.
 
-    ``named`` says whether the features are named below.
+    ``features`` are named below, if there are any.
     """
     from matplotlib.colors import LogNorm
 
@@ -86,7 +75,7 @@ def draw_r_map(panel: Any, values: np.ndarray, *, named: bool) -> Any:
             colour = "white" if value > 0.1 else "black"
             cell = panel.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
             cell.set_in_layout(False)  # a thousand texts would take the layout many seconds
-    _name_features(panel, named=named)
+    _name_features(panel, features)
     sums = [f"{total:.3f}" for total in values.sum(1)]
     names = ["itself", *(f"{_ordinal(n)} other" for n in range(1, len(values)))]
     panel.set_yticks(range(len(values)), [f"{a}  Σ {b}" for a, b in zip(names, sums, strict=True)], fontsize=8)
@@ -95,26 +84,25 @@ def draw_r_map(panel: Any, values: np.ndarray, *, named: bool) -> Any:
     return image
 
 
-def _draw_nothing(panel: Any, *, named: bool) -> None:
+def _draw_nothing(panel: Any, count: int, features: Sequence[str]) -> None:
     panel.text(0.5, 0.5, "no such element was explained", transform=panel.transAxes, ha="center", va="center")
-    panel.set(xlim=(-0.5, len(FEATURE_LABELS) - 0.5), yticks=[], frame_on=False)
-    _name_features(panel, named=named)
+    panel.set(xlim=(-0.5, count - 0.5), yticks=[], frame_on=False)
+    _name_features(panel, features)
     panel.minorticks_off()
     panel.tick_params(which="both", length=0)
 
 
-def _name_features(panel: Any, *, named: bool) -> None:
-    if named:
-        panel.set_xticks(range(len(FEATURE_LABELS)), FEATURE_LABELS, rotation=45, ha="right", fontsize=8)
-    else:
-        panel.set_xticks([])
+def _name_features(panel: Any, features: Sequence[str]) -> None:
+    panel.set_xticks(range(len(features)), features, rotation=45, ha="right", fontsize=8)
 
 
-def draw_scores(cells: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+def draw_scores(cells: Mapping[str, Mapping[str, Any]], features: Sequence[str], path: Path) -> None:
     """Draw histograms of R-scores, one panel for each feature, correctly classified elements of every class."""
     centres = 0.5 * (BINS[1:] + BINS[:-1])
-    with new_file(path) as name, figure(4, 3, width=3.6, height=3.0) as (picture, axes):
-        for feature, panel in enumerate(axes.flat):
+    with new_file(path) as name, figure(4, -(-len(features) // 4), width=3.6, height=3.0) as (picture, axes):
+        for panel in axes.flat[len(features) :]:
+            panel.remove()
+        for feature, (panel, label) in enumerate(zip(axes.flat, features, strict=False)):
             for number, kind in enumerate(CLASSES):
                 cell = cells[kind]["correct"]
                 if cell["elements"]:
@@ -122,7 +110,7 @@ def draw_scores(cells: Mapping[str, Mapping[str, Any]], path: Path) -> None:
                     style = {"where": "mid", "lw": 1.4, "color": _COLOURS[number], "label": CLASS_LABELS[number]}
                     panel.step(centres, counts / counts.sum(), **style)
             panel.set(xlabel="share of Σ|R|, signed", yscale="log", xlim=(-1, 1), ylim=(3e-3, 2))
-            panel.set_title(FEATURE_LABELS[feature], fontsize=11)
+            panel.set_title(label, fontsize=11)
         handles, labels = axes.flat[0].get_legend_handles_labels()
         if handles:
             picture.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)

@@ -9,7 +9,8 @@ contributions of its features, whatever output asks. Nothing is ever as large as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,22 +18,15 @@ from torch import Tensor
 
 from ..bundle.errors import ExplainError
 from ..lrp.ledger import Ledger
-from ..nets.gravnet import GravNet
-from ..nets.layers import Rows
-from .chains import Link, Taken, backward, follow, forward, link
-from .features import COLUMNS
-from .network import Body
-from .particles import CLASSES, MOMENTA
+from .chains import Taken, backward
+from .columns import OUTPUTS
+from .gravnet_body import GravNetBody, blocks, follow_body
 from .receptive import Pairs, Paths, spread
 
-__all__ = ["OUTPUTS", "Fields", "RelevanceFlow", "RelevanceMaps", "one_output"]
+__all__ = ["Fields", "RelevanceFlow", "RelevanceMaps", "one_output"]
 
-#: Names of what can be explained: logits of the classes, then components of the momentum.
-OUTPUTS = (*CLASSES, *MOMENTA)
 #: Paths that are in memory at a time.
 PATHS = 2**19
-#: Numbers that are gathered in memory at a time.
-_NUMBERS = 2**23
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,7 @@ class RelevanceMaps:
     element
         The elements on the maps, in rising order within each ``[pairs]``.
     relevance
-        Relevance of their features ``[pairs, 12]``.
+        Relevance of their features ``[pairs, features]``.
     ledger
         Where the relevance of every output went ``[outputs]``.
     """
@@ -63,7 +57,7 @@ class RelevanceMaps:
         return len(self.outputs)
 
     def map(self, number: int) -> tuple[Tensor, Tensor]:
-        """Return the elements on one map ``[n]`` and their relevances ``[n, 12]``."""
+        """Return the elements on one map ``[n]`` and their relevances ``[n, features]``."""
         chosen = slice(int(self.offsets[number]), int(self.offsets[number + 1]))
         return self.element[chosen], self.relevance[chosen]
 
@@ -77,21 +71,20 @@ class _Level:
 
 
 @dataclass(frozen=True)
-class Fields:
-    """Receptive fields of some elements, in parts that fit memory; see `RelevanceFlow.fields`."""
+class _Field:
+    """Receptive fields of a few elements: the steps that lead there, and the pairs at their end."""
 
     elements: Tensor
-    parts: Sequence[tuple[Tensor, Sequence[_Level], Pairs]]
+    levels: Sequence[_Level]
+    pairs: Pairs
 
 
 @dataclass(frozen=True)
-class _Step:
-    """One convolution as the forward pass found it."""
+class Fields:
+    """Receptive fields of some elements, in pieces that fit memory; see `RelevanceFlow.fields`."""
 
-    index: Tensor
-    weight: Tensor
-    propagate: Link
-    combine: Link
+    elements: Tensor
+    pieces: Sequence[_Field]
 
 
 class RelevanceFlow:
@@ -100,9 +93,9 @@ class RelevanceFlow:
     Parameters
     ----------
     body
-        The network in evaluation mode, float32 or float64.
+        A network's body in evaluation mode, float32 or float64.
     features
-        ``[events, elements, 12]``; see `ElementFeatures`.
+        ``[events, elements, features]``, as the network's own ``features`` gives them.
     mask
         Real elements ``[events, elements]``.
     epsilon
@@ -111,33 +104,36 @@ class RelevanceFlow:
     Raises
     ------
     ExplainError
-        If the network is in training mode, or something isn't finite or doesn't fit.
+        If the body isn't one that can be followed or is in training mode, or something isn't finite or doesn't fit.
     """
 
     @torch.no_grad()
-    def __init__(self, body: Body, features: Tensor, mask: Tensor, *, epsilon: float = 1e-6) -> None:
-        _check(body, features, mask, epsilon)
-        self.architecture = body.architecture
-        self.mask = mask
-        given = features.detach().flatten(0, 1)
-        rows = Rows(mask, packed=False)
-        values, embed = follow(body.embed, given, epsilon)
-        self.steps: list[_Step] = []
-        for number, convolution in enumerate(body.convolutions):
-            assert isinstance(convolution, GravNet)
-            activation = body.activations[number] if body.activations else None
-            values, step = _convolve(convolution, activation, values, rows, epsilon)
-            self.steps.append(step)
-        a = self.architecture
-        seen = torch.cat([given, values], 1) if a.classify_features else values
-        logits, self.classify = follow(body.classify, seen, epsilon)
-        seen = torch.cat([given, logits, values] if a.regress_rows else [given, logits], 1)
-        momenta, self.regress = follow(body.regress, seen, epsilon)
-        self.outputs = torch.cat([logits, momenta], 1)
-        if not bool(self.outputs[rows.mask].isfinite().all()):
-            raise ExplainError("an activation isn't finite (NaN or infinity): look at inputs and weights")
-        self.given = given
-        self.sent = _split(given, [*embed, self.steps[0].propagate])
+    def __init__(self, body: GravNetBody, features: Tensor, mask: Tensor, *, epsilon: float = 1e-6) -> None:
+        found = follow_body(body, features, mask, epsilon)
+        self.mask, self.found, self.outputs = mask, found, found.outputs
+        self.classify_features, self.regress_rows = body.classify_features, body.regress_rows
+
+    @torch.no_grad()
+    def check(self, outputs: Sequence[Tensor]) -> None:
+        """Compare with what the network says itself: a body may have the layers and use them otherwise.
+
+        Parameters
+        ----------
+        outputs
+            Logits and momenta of the network, ``[events, elements, ...]`` each.
+
+        Raises
+        ------
+        ExplainError
+            If an answer differs by more than a thousandth of the largest one.
+        """
+        own = torch.cat(list(outputs), -1).flatten(0, 1)[self.mask.flatten()]
+        apart = float((own - self.outputs[self.mask.flatten()]).abs().max())
+        if not apart <= 1e-3 * max(1.0, float(own.abs().max())):
+            raise ExplainError(
+                f"the network's answers differ from those that relevance maps follow by {apart:.1e}: its forward must "
+                "do what GravNetBody describes"
+            )
 
     def fields(self, elements: Tensor | None = None) -> Fields:
         """Return receptive fields, to be used for several targets.
@@ -157,8 +153,8 @@ class RelevanceFlow:
         elif not bool(real[elements].all()):
             row = int(elements[~real[elements]][0])
             raise ExplainError(f"element {row} is padding: expected rows of real elements")
-        size = max(1, PATHS // self.architecture.k ** len(self.steps))
-        return Fields(elements, [self._field(part) for part in elements.split(size)])
+        size = max(1, PATHS // math.prod(step.index.shape[1] for step in self.found.steps))
+        return Fields(elements, [self._field(few) for few in elements.split(size)])
 
     @torch.no_grad()
     def maps(self, target: Tensor, fields: Fields | None = None) -> RelevanceMaps:
@@ -167,48 +163,48 @@ class RelevanceFlow:
         Parameters
         ----------
         target
-            Weights of the outputs in the order of `OUTPUTS`: ``[12]``, or ``[elements, 12]`` for another combination
-            for each element.
+            Weights of logits, then momenta: ``[outputs]``, or ``[elements, outputs]`` for another
+            combination for each element.
         fields
             Elements to explain; None: all real ones.
         """
         fields = self.fields() if fields is None else fields
         weights = _weights(target, fields.elements, self.outputs)
         maps, start = [], 0
-        for part in fields.parts:
-            maps.append(self._explain(part, weights[start : start + len(part[0])]))
-            start += len(part[0])
+        for piece in fields.pieces:
+            maps.append(self._explain(piece, weights[start : start + len(piece.elements)]))
+            start += len(piece.elements)
         return _joined(maps, fields.elements)
 
-    def _field(self, elements: Tensor) -> tuple[Tensor, Sequence[_Level], Pairs]:
+    def _field(self, elements: Tensor) -> _Field:
         pairs = Pairs(torch.arange(len(elements), device=elements.device), elements)
         levels = []
-        for step in reversed(self.steps):
+        for step in reversed(self.found.steps):
             after, paths = spread(pairs, step.index, step.weight)
             levels.append(_Level(pairs, paths))
             pairs = after
-        return elements, levels, pairs
+        return _Field(elements, levels, pairs)
 
-    def _explain(self, part: tuple[Tensor, Sequence[_Level], Pairs], weights: Tensor) -> RelevanceMaps:
-        elements, levels, pairs = part
+    def _explain(self, field: _Field, weights: Tensor) -> RelevanceMaps:
+        elements, levels, pairs, given = field.elements, field.levels, field.pairs, self.found.given
         taken = Taken(len(elements))
         own, gradient = self._heads(elements, weights, taken)
-        for number, (step, level) in enumerate(zip(reversed(self.steps), levels, strict=True)):
+        for number, (step, level) in enumerate(zip(reversed(self.found.steps), levels, strict=True)):
             at = level.pairs
             gradient = backward([step.combine], gradient, taken, rows=at.element, owner=at.output)
             gradient = level.paths.carry(gradient)
             if number + 1 < len(levels):
                 at = levels[number + 1].pairs
                 gradient = backward([step.propagate], gradient, taken, rows=at.element, owner=at.output)
-        found = _meet(self.sent, gradient, pairs.element)
+        found = _meet(self.found.sent, gradient, pairs.element)
         taken.add("bias", found[:, -2], pairs.output)
         taken.add("size", found[:, -2].abs(), pairs.output)
         taken.add("epsilon", found[:, -1], pairs.output)
-        relevance = found[:, : len(COLUMNS)].contiguous()
+        relevance = found[:, :-2].contiguous()
         # An element sees itself in every convolution, so its own pair is there for the features that go to the heads.
-        key = pairs.output * len(self.given) + pairs.element
-        place = torch.searchsorted(key, torch.arange(len(elements)) * len(self.given) + elements)
-        relevance[place] += own * self.given[elements]
+        key = pairs.output * len(given) + pairs.element
+        place = torch.searchsorted(key, torch.arange(len(elements)) * len(given) + elements)
+        relevance[place] += own * given[elements]
         explained = (self.outputs[elements] * weights).sum(1).double()
         sums = torch.zeros(2, len(elements), dtype=torch.float64)
         sums[0].index_add_(0, pairs.output, relevance.double().sum(1))
@@ -219,18 +215,18 @@ class RelevanceFlow:
         return RelevanceMaps(elements, pairs.offsets(len(elements)), pairs.element, relevance, ledger)
 
     def _heads(self, elements: Tensor, weights: Tensor, taken: Taken) -> tuple[Tensor, Tensor]:
-        """Return what flows back to the features ``[n, 12]`` and to the rows of the last convolution ``[n, width]``."""
-        a, features = self.architecture, len(COLUMNS)
-        logits, momenta = weights.split([len(CLASSES), len(MOMENTA)], 1)
-        own, rows = weights.new_zeros(len(elements), features), weights.new_zeros(len(elements), a.width)
+        """Return what flows back to features ``[n, features]`` and to rows of the last convolution ``[n, width]``."""
+        features, classes = self.found.given.shape[1], self.found.classes
+        logits, momenta = weights[:, :classes], weights[:, classes:]
+        own = weights.new_zeros(len(elements), features)
+        rows: Tensor | float = 0.0
         if bool((momenta != 0).any()):
-            back = backward(self.regress, momenta, taken, rows=elements)
+            back = backward(self.found.regress, momenta, taken, rows=elements)
             own = own + back[:, :features]
-            logits = logits + back[:, features : features + len(CLASSES)]
-            if a.regress_rows:
-                rows = rows + back[:, features + len(CLASSES) :]
-        back = backward(self.classify, logits, taken, rows=elements)
-        if not a.classify_features:
+            logits = logits + back[:, features : features + classes]
+            rows = back[:, features + classes :] if self.regress_rows else rows
+        back = backward(self.found.classify, logits, taken, rows=elements)
+        if not self.classify_features:
             return own, rows + back
         return own + back[:, :features], rows + back[:, features:]
 
@@ -250,48 +246,12 @@ def one_output(name: str, like: Tensor) -> Tensor:
     return weights
 
 
-def _convolve(
-    convolution: GravNet, activation: torch.nn.Module | None, values: Tensor, rows: Rows, epsilon: float
-) -> tuple[Tensor, _Step]:
-    index, weight = convolution.neighbourhood(convolution.space(values), rows)
-    sent = convolution.propagate(values)
-    propagate = link(convolution.propagate, sent, epsilon)
-    # The same operations as in the network's own pass: its graph must not differ by a rounding error.
-    output = convolution.combine((sent[index] * weight[..., None]).sum(1))
-    combine = link(convolution.combine, output, epsilon)
-    if activation is not None:
-        after = activation(output)
-        output, combine = after, combine.then(output, after)
-    return output, _Step(index, weight, propagate, combine)
-
-
-def _split(given: Tensor, links: Sequence[Link]) -> Tensor:
-    """Split what elements send into what features, biases and stabiliser contribute: ``[rows, 14, columns]``."""
-    features = given.shape[1]
-    found = []
-    for rows in _blocks(len(given), (features + 2) * max(len(part.bias) for part in links)):
-        parts = given.new_zeros(len(given[rows]), features + 2, features)
-        parts[:, :features] = torch.diag_embed(given[rows])
-        chosen = [
-            Link(p.weight, p.bias, p.factor[rows], None if p.sign is None else p.sign[rows], p.epsilon) for p in links
-        ]
-        found.append(forward(chosen, parts))
-    return torch.cat(found)
-
-
 def _meet(sent: Tensor, gradient: Tensor, element: Tensor) -> Tensor:
     """Multiply ``[pairs, columns]`` by what the elements sent ``[rows, sources, columns]``: ``[pairs, sources]``."""
     found = gradient.new_empty(len(element), sent.shape[1])
-    for pairs in _blocks(len(element), sent.shape[1] * sent.shape[2]):
+    for pairs in blocks(len(element), sent.shape[1] * sent.shape[2]):
         torch.bmm(sent[element[pairs]], gradient[pairs, :, None], out=found[pairs, :, None])
     return found
-
-
-def _blocks(count: int, numbers: int) -> Iterator[slice]:
-    """Cut rows of so many numbers each into blocks that fit memory."""
-    size = max(1, _NUMBERS // numbers)
-    for start in range(0, count, size):
-        yield slice(start, start + size)
 
 
 def _joined(maps: Sequence[RelevanceMaps], elements: Tensor) -> RelevanceMaps:
@@ -308,28 +268,9 @@ def _joined(maps: Sequence[RelevanceMaps], elements: Tensor) -> RelevanceMaps:
 
 
 def _weights(target: Tensor, elements: Tensor, outputs: Tensor) -> Tensor:
-    shapes = ((len(OUTPUTS),), (len(elements), len(OUTPUTS)))
+    shapes = ((outputs.shape[1],), (len(elements), outputs.shape[1]))
     if tuple(target.shape) not in shapes:
         raise ExplainError(f"target: got weights of shape {tuple(target.shape)}, expected {shapes[0]} or {shapes[1]}")
     if not bool(target.isfinite().all()):
         raise ExplainError("target: weights must be finite")
     return target.to(outputs.dtype).expand(shapes[1])
-
-
-def _check(body: Body, features: Tensor, mask: Tensor, epsilon: float) -> None:
-    if body.training:
-        raise ExplainError("the network is in training mode: call eval() first")
-    if not (epsilon == 0 or 1e-12 <= epsilon < float("inf")):
-        raise ExplainError(f"epsilon {epsilon!r}: expected 0, or a number of at least 1e-12")
-    if features.ndim != 3 or features.shape[2] != len(COLUMNS) or mask.shape != features.shape[:2]:
-        raise ExplainError(
-            f"features of shape {tuple(features.shape)} with a mask {tuple(mask.shape)}: expected "
-            f"[events, elements, {len(COLUMNS)}] and [events, elements]"
-        )
-    if not bool(mask.any()):
-        raise ExplainError("no element to explain")
-    weight = body.embed[0].weight
-    if features.dtype != weight.dtype:
-        raise ExplainError(f"features are {features.dtype}, the network is {weight.dtype}: convert one")
-    if not bool(features.isfinite().all()):
-        raise ExplainError("features hold NaN or infinity, expected finite numbers")

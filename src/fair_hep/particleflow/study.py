@@ -1,83 +1,91 @@
-"""The study of MLPF: what the class and the momentum of an element owe to it and to its neighbours.
+"""The study of a particle-flow network: what the class and the momentum of an element owe to it and to its neighbours.
 
 After Mokhtar et al., arXiv:2111.12840, on whole events and with maps of every element's own graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import Field
 
 from ..bundle.errors import ExplainError
 from ..bundle.files import write_json
-from ..bundle.strict import Strict, validate
 from ..lrp.ledger import TOLERANCE
 from ..provenance.configuration import Config, ExplainConfig
 from ..provenance.steps import brief
+from ..study.relevances import write_relevances
 from ..study.removal_figure import draw_removal
 from ..study.resume import weights_sha256
-from .card import study_tables
-from .features import COLUMNS
-from .particles import CLASSES, MOMENTA
-from .relevances import (
-    EXPLAINED,
-    check_settings,
-    choose,
-    converted,
-    explain_events,
-    read_relevances,
-    relevance_key,
-    write_relevances,
-)
+from .card_tables import study_tables
+from .choices import choose
+from .columns import CLASSES, MOMENTA
+from .labels import OUTPUT_LABELS, FeatureNames
+from .options import StudyOptions
+from .randomised import randomised
+from .relevances import EXPLAINED, explain_events, layout, read_maps, relevance_key
 from .removal import removal
-from .rmap_figures import OUTPUT_LABELS, draw_counts, draw_r_maps, draw_scores
-from .tables import BINS, SHARE, Tables
-from .trust import randomised
+from .rmap_averages import BINS, SHARE, RMapAverages
+from .rmap_figures import draw_counts, draw_r_maps, draw_scores
+from .study_headline import headline
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.utils.data import Dataset
 
-__all__ = ["StudyOptions", "study"]
-
-_TRUTH = tuple(COLUMNS.index(name) for name in ("is_gen_muon", "is_gen_electron"))
+__all__ = ["Subject", "study"]
 
 
-class StudyOptions(Strict):
-    """What the study does: ``explain.options`` of the configuration."""
+@dataclass(frozen=True)
+class Subject:
+    """What is studied.
 
-    elements: int = Field(
-        100, ge=1, description="elements of each class to explain, correctly and incorrectly classified ones each"
-    )
-    others: int = Field(5, ge=1, le=20, description="rows of an R-map below the element itself")
-    trust: int = Field(60, ge=0, description="elements to compare with networks of random weights; 0: none")
-    removal: int = Field(
-        2, ge=0, description="elements of each class and outcome of the validation split to remove others for; 0: none"
-    )
-    removal_steps: int = Field(4, ge=2, description="steps in which others are removed")
-    interactive: bool = Field(True, description="also make event displays to click on, with plotly")
-    format: str = Field("png", pattern="^(png|pdf|svg)$", description="format of the figures")
+    Parameters
+    ----------
+    title
+        Of the model.
+    features
+        Names of its features.
+    truth
+        Those of the features that come from the generator: their share of relevance is told.
+    """
+
+    title: str
+    features: FeatureNames
+    truth: Sequence[str] = ()
 
 
-def study(network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path) -> dict[str, Any]:
+def study(
+    subject: Subject,
+    network: nn.Module,
+    datasets: Mapping[str, Dataset[Any]],
+    config: Config,
+    folder: Path,
+    *,
+    options: StudyOptions,
+) -> dict[str, Any]:
     """Explain elements of events of the test split; write relevances, figures and event displays.
 
     Parameters
     ----------
+    subject
+        What the network is called, and its features.
     network
-        MLPF in evaluation mode.
+        A network with a `GravNetBody`, in evaluation mode.
     datasets
         Elements of "test" are explained; on elements of "val" it is measured how far explanations can be trusted.
     config
-        Configuration; ``explain`` and ``seed`` matter, ``explain.options`` is described by `StudyOptions`.
-        ``explain.size`` counts events, ``explain.figures`` the events that are displayed. Each class and each component
-        of the momentum is explained by itself, whatever ``explain.target`` says.
+        Configuration; ``explain`` and ``seed`` matter. ``explain.size`` counts events, ``explain.figures`` the events
+        that are displayed. Each class and each component of the momentum is explained by itself, whatever
+        ``explain.target`` says.
     folder
         Where files go.
+    options
+        Values of ``explain.options``.
 
     Returns
     -------
@@ -87,14 +95,14 @@ def study(network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Conf
     Raises
     ------
     ExplainError
-        If there is no element, the rules aren't those of whole events, or a ledger stays open.
+        If there is no element, the rules aren't those of whole events, the network can't be followed, or a ledger stays
+        open.
     """
     import torch
 
     settings, dataset = config.explain, datasets["test"]
-    options = validate(StudyOptions, settings.options, "explain.options")
-    epsilon = check_settings(settings)
-    network = converted(network, settings.precision)
+    epsilon = _epsilon(settings)
+    network = _converted(network, settings.precision)
     size = len(dataset)  # type: ignore[arg-type]
     order = np.random.default_rng(config.seed).permutation(size)[: settings.size]
     indices = [int(index) for index in np.sort(order)]
@@ -105,23 +113,24 @@ def study(network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Conf
         folder,
         lambda done: explain_events(network, dataset, choices, epsilon, progress=True, done=done),
         relevance_key(network, dataset, choices, epsilon),
-        _attributes(network, config),
+        layout(subject.features.names),
+        _attributes(subject, network, config),
     )
-    tables = Tables(options.others)
-    for element in read_relevances(path):
-        tables.add(element)
-    largest = max(tables.errors)
+    averages = RMapAverages(options.others, len(subject.features.names))
+    for element in read_maps(path):
+        averages.add(element)
+    largest = max(averages.errors)
     if largest > TOLERANCE[getattr(torch, settings.precision)]:
         raise ExplainError(f"a ledger stays open by {largest:.1e} in {settings.precision}: raise explain.epsilon")
     found: dict[str, Any] = {
         "events": {"looked_at": len(indices), "explained": len(choices)},
-        "elements": {"explained": len(tables.errors), "at_most": options.elements},
-        "ledger": {"largest_error": largest, "median_error": float(np.median(tables.errors))},
+        "elements": {"explained": len(averages.errors), "at_most": options.elements},
+        "ledger": {"largest_error": largest, "median_error": float(np.median(averages.errors))},
         "explained": _plain(settings),
-        "features": list(COLUMNS),
+        "features": list(subject.features.names),
         "r_score_bins": BINS.tolist(),
         "relevant_share": SHARE,
-        "outputs": tables.found(),
+        "outputs": averages.found(),
     }
     found["trust"] = {}
     if options.removal:
@@ -131,12 +140,38 @@ def study(network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Conf
             network, dataset, choices, epsilon=epsilon, seed=config.seed, limit=options.trust
         )
     found["tables"] = [table.as_dict() for table in study_tables(found)]
-    _draw(found, folder, options.format)
+    _draw(found, subject.features, folder, options.format)
     if settings.figures:
         shown = [choice.index for choice in choices[: settings.figures]]
-        _display(network, dataset, shown, folder, epsilon=epsilon, options=options)
-    found["headline"] = _headline(found, settings)
+        _display(subject, network, dataset, shown, folder, epsilon=epsilon, options=options)
+    found["headline"] = headline(found, settings, subject.features.names, subject.truth)
     return found
+
+
+def _epsilon(settings: ExplainConfig) -> float:
+    """Return the stabiliser of the rules that are asked for.
+
+    Raises
+    ------
+    ExplainError
+        If maps of whole events can't follow these rules.
+    """
+    if settings.composite not in ("epsilon", "lrp-0") or settings.bias != "absorb":
+        raise ExplainError(
+            f"explain.composite {settings.composite!r} with explain.bias {settings.bias!r}: maps of whole events "
+            "follow epsilon or lrp-0 with absorb; choose one of them"
+        )
+    return 0.0 if settings.composite == "lrp-0" else settings.epsilon
+
+
+def _converted(network: nn.Module, precision: str) -> Any:
+    """Return the network in a precision; a copy if it has another one."""
+    import torch
+
+    dtype = getattr(torch, precision)
+    if all(parameter.dtype == dtype for parameter in network.parameters()):
+        return network
+    return copy.deepcopy(network).to(dtype)
 
 
 def _removal(
@@ -155,17 +190,17 @@ def _removal(
     )
 
 
-def _draw(found: Mapping[str, Any], folder: Path, suffix: str) -> None:
+def _draw(found: Mapping[str, Any], features: FeatureNames, folder: Path, suffix: str) -> None:
     outputs = found["outputs"]
     for kind in CLASSES:
         if any(cell["elements"] for cell in outputs["class"][kind].values()):
             label = f"{OUTPUT_LABELS['class']} ({kind.replace('_', ' ')})"
-            draw_r_maps(outputs["class"], [kind], label, folder / f"rmap_{kind}.{suffix}")
+            draw_r_maps(outputs["class"], [kind], features.formulas, label, folder / f"rmap_{kind}.{suffix}")
     for name in MOMENTA:
         kinds = [kind for kind in CLASSES[1:] if any(cell["elements"] for cell in outputs[name][kind].values())]
         if kinds:
-            draw_r_maps(outputs[name], kinds, OUTPUT_LABELS[name], folder / f"rmaps_{name}.{suffix}")
-    draw_scores(outputs["class"], folder / f"r_scores.{suffix}")
+            draw_r_maps(outputs[name], kinds, features.formulas, OUTPUT_LABELS[name], folder / f"rmaps_{name}.{suffix}")
+    draw_scores(outputs["class"], features.formulas, folder / f"r_scores.{suffix}")
     draw_counts(outputs["class"], folder / f"relevant_elements.{suffix}")
     if "removal" in found["trust"]:
         examples = f"{found['trust']['elements']} validation elements"
@@ -175,7 +210,14 @@ def _draw(found: Mapping[str, Any], folder: Path, suffix: str) -> None:
 
 
 def _display(
-    network: Any, dataset: Any, indices: list[int], folder: Path, *, epsilon: float, options: StudyOptions
+    subject: Subject,
+    network: Any,
+    dataset: Any,
+    indices: list[int],
+    folder: Path,
+    *,
+    epsilon: float,
+    options: StudyOptions,
 ) -> None:
     from .display import draw_display, explain_event, packed_event, write_page
 
@@ -183,56 +225,16 @@ def _display(
         event = explain_event(network, dataset, index, epsilon)
         draw_display(event, event.typical(), folder / f"event_{index}.{options.format}")
         if options.interactive:
-            write_page(event, folder / f"event_{index}.html")
-            write_json(folder / f"event_{index}.json", packed_event(event))
+            write_page(event, subject.features.plain, folder / f"event_{index}.html")
+            write_json(folder / f"event_{index}.json", packed_event(event, subject.features.plain))
 
 
-def _headline(found: Mapping[str, Any], settings: ExplainConfig) -> list[str]:
-    classes = found["outputs"]["class"]
-    lines = [
-        f"explained {found['elements']['explained']} elements of {found['events']['explained']} events, "
-        f"{len(EXPLAINED)} outputs each, by {settings.composite}: largest ledger error "
-        f"{found['ledger']['largest_error']:.1e} in {settings.precision}"
-    ]
-    known = {kind: classes[kind]["correct"] for kind in CLASSES if classes[kind]["correct"]["elements"]}
-    shares = [f"{_percent(cell['neighbours_share'])} ({kind})" for kind, cell in known.items()]
-    if shares:
-        lines.append(f"neighbours' share of |R| of the class, correctly classified: {', '.join(shares)}")
-        counts = [f"{cell['relevant_elements']['mean']:.1f} ({kind})" for kind, cell in known.items()]
-        lines.append(f"elements that carry {100 * SHARE:.0f} % of |R|: {', '.join(counts)}")
-    truth = [
-        f"{100 * sum(row[place] for row in cell['r_map']['mean'] for place in _TRUTH):.1f} % ({kind})"
-        for kind, cell in known.items()
-        if kind in ("electron", "muon")
-    ]
-    if truth:
-        lines.append(f"share of is_gen_muon and is_gen_electron, which come from the generator: {', '.join(truth)}")
-    trust = found["trust"]
-    if "removal" in trust:
-        rows = sorted(trust["removal"].items(), key=lambda item: -item[1]["area"])
-        areas = ", ".join(f"{name} {row['area']:.2f} ± {row['area_error']:.2f}" for name, row in rows)
-        lines.append(
-            f"insertion minus deletion area on {trust['elements']} validation elements: {areas}; "
-            f"recommended: {trust['recommended']}"
-        )
-    if "randomised" in trust:
-        last = trust["randomised"][-1]["correlation"]
-        shown = "undefined" if last is None else f"{last:+.2f}"
-        lines.append(f"all weights random: rank correlation {shown} with the trained network's relevances")
-    return lines
-
-
-def _percent(value: Mapping[str, Any]) -> str:
-    error = "" if value["error"] is None else f" ± {100 * value['error']:.1f}"
-    return f"{100 * value['mean']:.1f}{error} %"
-
-
-def _attributes(network: nn.Module, config: Config) -> dict[str, Any]:
+def _attributes(subject: Subject, network: nn.Module, config: Config) -> dict[str, Any]:
     return {
-        "title": "Relevances of MLPF on elements of whole events of the test split",
+        "title": f"Relevances of {subject.title} on elements of whole events of the test split",
         "outputs": list(EXPLAINED),
         "classes": list(CLASSES),
-        "features": list(COLUMNS),
+        "features": list(subject.features.names),
         "weights_sha256": weights_sha256(network),
         "provenance": brief(config),
         **_plain(config.explain),

@@ -1,7 +1,7 @@
-"""Simulated events in files of the data set's own layout, and the sample that ships with the model.
+"""Simulated events in files of the data set's own layout, and the sample that ships with the template.
 
-Training and validation get ttbar events, testing gets QCD events. Work is cut into units of 20 events, each with a seed
-of its own: the files depend on seed, size and pile-up only, not on the number of processes.
+Unless asked for otherwise, training and validation get ttbar events, testing gets QCD events. Work is cut into units of
+20 events, each with a seed of its own: the files depend on what is asked for only, not on the number of processes.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from ..data.parallel import cores, in_processes
 from .detector import detect
 from .event_generator import VERTEX, Collider, settings
 
-__all__ = ["FRACTIONS", "PROCESS", "SAMPLE", "make_sample", "rounded", "simulate", "simulate_splits"]
+__all__ = ["PROCESS", "SAMPLE", "SHARES", "make_sample", "rounded", "simulate", "simulate_splits"]
 
 #: Shares of the splits: a fifth tests; of the rest a fifth validates, as published.
-FRACTIONS = {"train": 0.64, "val": 0.16, "test": 0.2}
+SHARES: Mapping[str, float] = {"train": 0.64, "val": 0.16, "test": 0.2}
 #: What the events of a split are.
-PROCESS = {"train": "ttbar", "val": "ttbar", "test": "qcd"}
+PROCESS: Mapping[str, str] = {"train": "ttbar", "val": "ttbar", "test": "qcd"}
 #: Events of the sample that ships with the model, and their mean pile-up: as many as fit into 4 MiB.
 SAMPLE = {"train": 210, "val": 50, "test": 110}
 SAMPLE_PILEUP = 10.0
@@ -48,14 +48,24 @@ _PARTICLE_ENERGIES, _PARTICLE_ANGLES = [2, 6], [3, 4, 5]
 @dataclass(frozen=True)
 class _Unit:
     split: str
+    process: str
     number: int
     events: int
     seed: int
     pileup: float
 
 
-def simulate(folder: Path, *, size: int, seed: int, processes: int = 0, pileup: float = 200.0) -> dict[str, list[Path]]:
-    """Simulate events into files of 100: 64 % ttbar to train, 16 % ttbar to validate, 20 % QCD to test.
+def simulate(
+    folder: Path,
+    *,
+    size: int,
+    seed: int,
+    processes: int = 0,
+    pileup: float = 200.0,
+    process: Mapping[str, str] = PROCESS,
+    shares: Mapping[str, float] = SHARES,
+) -> dict[str, list[Path]]:
+    """Simulate events into files of 100; by default 64 % ttbar to train, 16 % ttbar to validate, 20 % QCD to test.
 
     Parameters
     ----------
@@ -64,11 +74,15 @@ def simulate(folder: Path, *, size: int, seed: int, processes: int = 0, pileup: 
     size
         Number of events in all, at least 10.
     seed
-        The same seed, size and pile-up give the same files, whatever ``processes``.
+        The same seed gives the same files where nothing else differs, whatever ``processes``.
     processes
         Number of processes; 0: one per core.
     pileup
         Mean number of pile-up interactions of an event.
+    process
+        Process of every split: "ttbar", "qcd" or "minimum_bias".
+    shares
+        Share of the events that trains and validates; the rest tests.
 
     Returns
     -------
@@ -82,10 +96,12 @@ def simulate(folder: Path, *, size: int, seed: int, processes: int = 0, pileup: 
     """
     if size < 10:
         raise DataError(f"simulate: got {size} events, expected at least 10")
-    counts = {"train": round(size * FRACTIONS["train"]), "val": round(size * FRACTIONS["val"])}
+    counts = {"train": round(size * shares["train"]), "val": round(size * shares["val"])}
     counts["test"] = size - sum(counts.values())
     with new_folder(folder) as temporary:
-        names, details = simulate_splits(temporary, counts, seed=seed, processes=processes, pileup=pileup)
+        names, details = simulate_splits(
+            temporary, counts, seed=seed, processes=processes, pileup=pileup, process=process
+        )
         write_json(temporary / "simulation.json", details)
     return {split: [folder / name for name in group] for split, group in names.items()}
 
@@ -97,6 +113,7 @@ def simulate_splits(
     seed: int,
     pileup: float,
     processes: int = 0,
+    process: Mapping[str, str] = PROCESS,
     change: Callable[[Event], Event] | None = None,
 ) -> tuple[dict[str, list[str]], dict[str, Any]]:
     """Simulate a number of events for each split; return the names of the files, and how they were made.
@@ -107,7 +124,7 @@ def simulate_splits(
         Existing folder.
     counts
         Events by split.
-    seed, processes, pileup
+    seed, processes, pileup, process
         As in `simulate`.
     change
         Applied to every event before it is written.
@@ -115,7 +132,7 @@ def simulate_splits(
     from tqdm import tqdm
 
     _require()
-    units = [unit for split in counts for unit in _units(split, counts[split], seed, pileup)]
+    units = [unit for split in counts for unit in _units(split, process[split], counts[split], seed, pileup)]
     names: dict[str, list[str]] = {split: [] for split in counts}
     found = dict.fromkeys(counts, 0)
     # Events are always made in other processes: there, what Pythia prints can be kept off standard output.
@@ -132,7 +149,7 @@ def simulate_splits(
                 name = f"{split}_{number}.pkl.bz2"
                 write_events(folder / name, [change(event) for event in events] if change else events)
                 names[split].append(name)
-    return names, _details(counts, found, seed, pileup)
+    return names, _details(counts, found, seed, pileup, process)
 
 
 def rounded(event: Event) -> Event:
@@ -173,7 +190,7 @@ def make_sample(folder: Path, *, processes: int = 0) -> None:
         provenance = {
             "title": "Simulated events with tracks, towers and targets: a small sample",
             "license": "CC0-1.0",
-            "command": "python -m <package>.models.mlpf.simulate",
+            "command": "python -m fair_hep.simulation.event_files FOLDER",
             "rounding": {"energy_mantissa_bits": _MANTISSA_BITS, "direction_step": _STEP},
             "sha256": {name: sha256(temporary / name) for name in files},
             **details,
@@ -186,10 +203,10 @@ def _require() -> None:
         raise DataError("simulate: pythia8mc isn't installed: pip install '.[simulate]'")
 
 
-def _units(split: str, count: int, seed: int, pileup: float) -> list[_Unit]:
+def _units(split: str, process: str, count: int, seed: int, pileup: float) -> list[_Unit]:
     """Cut files of 100 events into units; the last unit of a split may be smaller."""
     return [
-        _Unit(split, number, min(_UNIT, count - start), seed, pileup)
+        _Unit(split, process, number, min(_UNIT, count - start), seed, pileup)
         for number, start in enumerate(range(0, count, _UNIT))
     ]
 
@@ -198,7 +215,7 @@ def _make(unit: _Unit) -> list[Event]:
     """Make one unit's events; runs in a worker."""
     root = np.random.SeedSequence([unit.seed, _SPLITS.index(unit.split), unit.number])
     hard, soft, rest = (int(word) for word in root.generate_state(3))
-    collider, random = Collider(PROCESS[unit.split], unit.pileup), np.random.default_rng(rest)
+    collider, random = Collider(unit.process, unit.pileup), np.random.default_rng(rest)
     collider.seed(hard, soft)
     return [detect(collider.event(random), random) for _ in range(unit.events)]
 
@@ -220,11 +237,13 @@ def _steps(values: np.ndarray) -> np.ndarray:
     return steps
 
 
-def _details(counts: Mapping[str, int], found: Mapping[str, int], seed: int, pileup: float) -> dict[str, Any]:
+def _details(
+    counts: Mapping[str, int], found: Mapping[str, int], seed: int, pileup: float, process: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "events": dict(counts),
         "elements": dict(found),
-        "process": dict(PROCESS),
+        "process": dict(process),
         "pileup_mean": pileup,
         "seed": seed,
         "generator": {"pythia8mc": metadata.version("pythia8mc")},
@@ -235,4 +254,6 @@ def _details(counts: Mapping[str, int], found: Mapping[str, int], seed: int, pil
 
 
 if __name__ == "__main__":
-    make_sample(Path(sys.argv[1]) if sys.argv[1:] else Path(__file__).parent / "sample")
+    if len(sys.argv) != 2:
+        raise SystemExit("usage: python -m fair_hep.simulation.event_files FOLDER")
+    make_sample(Path(sys.argv[1]))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from particle_flow.network import PRESETS, ParticleFlow
 from torch import Tensor, nn
 
 from fair_hep.bundle.errors import ExplainError
 from fair_hep.lrp import explain
-from fair_hep.particleflow.example import events
-from fair_hep.particleflow.network import PRESETS, ParticleFlow
 from fair_hep.particleflow.removal import RULES
+from fair_hep.particleflow.synthetic import events
 
 EPSILON = 1e-6
 

@@ -23,7 +23,7 @@ def test_one_output_of_one_element_is_its_own_relevance_map(bundled: tuple[Proje
     model = load(bundled[0].bundle, threads=1)
     events = bundle.read_arrays(bundled[0].bundle / "examples/inputs.npz")["elements"]
     event = min((e[e[:, 0] > 0] for e in events), key=lambda e: abs(len(e) - 120))
-    network = load_network(bundled[0].bundle, model.signature)
+    network = load_network(bundled[0].bundle, model.signature, MODEL)
     with torch.no_grad():
         features, mask = network.features(torch.from_numpy(event[None]))  # type: ignore[operator]
     flow = RelevanceFlow(network.body, features, mask)  # type: ignore[arg-type]

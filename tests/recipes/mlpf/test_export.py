@@ -27,7 +27,7 @@ TOLERANCE = 1e-4
 @pytest.fixture(scope="module")
 def published(bundled: Bundled) -> Published:
     folder = bundled[0].bundle
-    return Published(MODEL, load_network(folder, bundle.read_signature(folder))).eval()
+    return Published(MODEL, load_network(folder, bundle.read_signature(folder), MODEL)).eval()
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def graph(bundled: Bundled) -> Path:
 
 
 def elements(size: int, longest: int, seed: int = 0) -> dict[str, np.ndarray]:
-    from fair_hep.particleflow.example import events
+    from fair_hep.particleflow.synthetic import events
 
     return {"elements": events(size, seed, longest=longest)["elements"].numpy()}
 
@@ -92,7 +92,7 @@ def test_card_and_signature_tell_the_limits(bundled: Bundled) -> None:
     assert all(f"- {limit}" in card for limit in MODEL.limits)
     assert "is_gen_muon" in card
     (spec,) = bundle.read_signature(folder).inputs
-    assert (spec.allowed, spec.limits) == ({"type": [1.0, 2.0]}, {"elements": 10_000})
+    assert (spec.allowed, spec.limits) == ({"type": (1.0, 2.0)}, {"elements": 10_000})
     metrics = read_json(folder / "metrics.json")
     assert {"mlpf_mean_f1", "rules_mean_f1"} <= metrics["metrics"].keys()
     assert all(line in card for line in metrics["headline"])

@@ -6,9 +6,10 @@ import math
 
 import pytest
 import torch
+from particle_flow.network import ElementFeatures
 
-from fair_hep.particleflow.example import events
-from fair_hep.particleflow.features import COLUMNS, ElementFeatures
+from fair_hep.particleflow.columns import ELEMENT
+from fair_hep.particleflow.synthetic import events
 
 TRACK = [2.0, 3.0, 1.25, 0.6, 0.8, 10.0, 1.0, 0.5, 0.25, -1.0, 0.0, 1.0]
 TOWER = [1.0, 3.0, 1.25, 0.6, 0.8, 10.0, 4.0, 6.0, 0.0, 0.0, 0.0, 0.0]
@@ -38,7 +39,7 @@ def test_a_tower_gives_the_documented_features() -> None:
 def test_padding_gives_zeros_and_real_elements_stay_in_range() -> None:
     elements = events(8, 0)["elements"]
     features, mask = ElementFeatures()(elements)
-    assert features.shape == (*mask.shape, len(COLUMNS))
+    assert features.shape == (*mask.shape, len(ELEMENT))
     assert mask.equal(elements[..., 0] > 0)
     assert (features[~mask] == 0).all()
     assert features.abs().max() <= 5

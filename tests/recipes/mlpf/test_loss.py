@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from particle_flow.train import LossOptions, class_weights, loss
 from torch import Tensor
 from torch.nn import functional
 
 from fair_hep.bundle.errors import ConfigError
 from fair_hep.bundle.strict import validate
-from fair_hep.particleflow.example import events
-from fair_hep.particleflow.loss import LossOptions, class_weights, loss
-from fair_hep.particleflow.particles import momenta_of
+from fair_hep.particleflow.candidates import momenta_of
+from fair_hep.particleflow.synthetic import events
 
 
 def _batch(seed: int = 0) -> tuple[tuple[Tensor, Tensor], dict[str, Tensor]]:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from particle_flow.network import ParticleFlow
 
 from fair_hep.lrp.faithfulness import GRADIENT, RANDOM
-from fair_hep.particleflow.network import ParticleFlow
-from fair_hep.particleflow.relevances import Choice, choose
+from fair_hep.particleflow.choices import Choice, choose
 from fair_hep.particleflow.removal import RULES, _Element, removal
 from support.events import Events, make_network
 

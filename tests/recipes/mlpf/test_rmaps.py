@@ -6,14 +6,15 @@ import dataclasses
 
 import pytest
 import torch
+from particle_flow.network import PRESETS, Body, ParticleFlow
 from torch import Tensor
 
 from fair_hep.bundle.errors import ExplainError
 from fair_hep.lrp import Explainer
-from fair_hep.particleflow import rmaps
-from fair_hep.particleflow.example import events
-from fair_hep.particleflow.network import PRESETS, Body, ParticleFlow
-from fair_hep.particleflow.rmaps import OUTPUTS, RelevanceFlow, RelevanceMaps, one_output
+from fair_hep.particleflow import gravnet_body, rmaps
+from fair_hep.particleflow.columns import OUTPUTS
+from fair_hep.particleflow.rmaps import RelevanceFlow, RelevanceMaps, one_output
+from fair_hep.particleflow.synthetic import events
 
 SMALL = {"space": 3, "propagate": 6, "k": 4}
 
@@ -137,7 +138,7 @@ def test_parts_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     features, mask = _features(network, 3, 30)
     whole = RelevanceFlow(network.body, features, mask).maps(torch.ones(12))
     monkeypatch.setattr(rmaps, "PATHS", 200)
-    monkeypatch.setattr(rmaps, "_NUMBERS", 5000)
+    monkeypatch.setattr(gravnet_body, "NUMBERS", 5000)
     parts = RelevanceFlow(network.body, features, mask).maps(torch.ones(12))
     assert parts.element.equal(whole.element)
     assert parts.offsets.equal(whole.offsets)

@@ -1,4 +1,4 @@
-"""The study of MLPF: averages by hand, the file of relevances, and whole studies on synthetic events."""
+"""The study of MLPF: the file of relevances, and whole studies on synthetic events."""
 
 from __future__ import annotations
 
@@ -10,30 +10,25 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from particle_flow import MODEL
 from torch.utils.data import Dataset
 
 from fair_hep.bundle.errors import ConfigError, ExplainError
 from fair_hep.pages.figures import figure
 from fair_hep.particleflow import study as module
-from fair_hep.particleflow.features import COLUMNS
-from fair_hep.particleflow.particles import CLASSES, MOMENTA
-from fair_hep.particleflow.relevances import (
-    EXPLAINED,
-    LAYOUT,
-    ElementRelevance,
-    choose,
-    explain_events,
-    read_relevances,
-    relevance_key,
-    write_relevances,
-)
-from fair_hep.particleflow.rmap_figures import FEATURE_LABELS, draw_r_map
+from fair_hep.particleflow.choices import choose
+from fair_hep.particleflow.columns import CLASSES, ELEMENT, MOMENTA
+from fair_hep.particleflow.randomised import randomised
+from fair_hep.particleflow.relevances import EXPLAINED, explain_events, layout, read_maps, relevance_key
+from fair_hep.particleflow.rmap_figures import draw_r_map
 from fair_hep.particleflow.rmaps import RelevanceFlow, one_output
-from fair_hep.particleflow.study import study
-from fair_hep.particleflow.tables import BINS, Tables, r_map, relevant_elements
-from fair_hep.particleflow.trust import randomised
 from fair_hep.provenance.configuration import Config
+from fair_hep.study.relevances import describe, write_relevances
 from support.events import Events, make_network
+
+LAYOUT = layout(ELEMENT)
+ACCOUNT = ("inputs", "bias", "epsilon", "lost")
+FORMULAS = MODEL.feature_names.formulas
 
 
 def both(data: Dataset[Any]) -> dict[str, Dataset[Any]]:
@@ -42,69 +37,6 @@ def both(data: Dataset[Any]) -> dict[str, Dataset[Any]]:
 
 def make_config(**explain: Any) -> Config:
     return Config.model_validate({"name": "tiny", "explain": {"size": 6, "figures": 1, **explain}})
-
-
-def test_r_map_keeps_every_element_and_counts_none_twice() -> None:
-    # Published code lost node 0 and doubled the own row: here the own one is neither first nor last, and 0 is relevant.
-    relevance = np.zeros((4, 12))
-    relevance[0, 3], relevance[1, 0], relevance[2, 5], relevance[3, 5] = -4.0, 1.0, 2.0, 3.0
-    mapped = r_map(relevance, own=2, rows=3)
-    assert mapped.sum() == pytest.approx(1.0)
-    assert mapped.sum(1) == pytest.approx([0.2, 0.4, 0.3, 0.1])
-    assert mapped[1, 3] == pytest.approx(0.4)
-    assert r_map(relevance, own=2, rows=1).sum() == pytest.approx(0.6)
-
-
-def test_r_map_of_few_elements_ends_in_zeros() -> None:
-    mapped = r_map(np.full((1, 12), -2.0), own=0, rows=5)
-    assert mapped.shape == (6, 12)
-    assert mapped[0] == pytest.approx(np.full(12, 1 / 12))
-    assert not mapped[1:].any()
-    assert not r_map(np.zeros((2, 12)), own=1, rows=2).any()
-
-
-@pytest.mark.parametrize(
-    ("sizes", "count"),
-    [([1.0], 1), ([0.9, 0.1], 1), ([0.89, 0.11], 2), ([0.25] * 4, 4), ([0.0, 0.0], 0), ([1.0] + [0.0] * 9, 1)],
-)
-def test_relevant_elements_carry_nine_tenths(sizes: list[float], count: int) -> None:
-    relevance = np.zeros((len(sizes), 12))
-    relevance[:, 7] = -np.array(sizes)
-    assert relevant_elements(relevance) == count
-
-
-def test_tables_average_each_class_and_outcome_apart() -> None:
-    tables = Tables(rows=2)
-    one, two = np.zeros((2, 7, 12), np.float32), np.zeros((2, 7, 12), np.float32)
-    one[0], two[1] = 1.0, -1.0
-    errors = np.zeros(7)
-    tables.add(ElementRelevance(1, 1, 0, one, errors))
-    tables.add(ElementRelevance(1, 1, 0, two, errors))
-    tables.add(ElementRelevance(1, 2, 0, two, errors + 3e-9))
-    found = tables.found()
-    cell = found["class"]["charged_hadron"]["correct"]
-    assert cell["elements"] == 2
-    assert cell["neighbours_share"]["mean"] == pytest.approx(0.5)
-    assert cell["neighbours_share"]["error"] == pytest.approx(0.5)
-    assert np.sum(cell["r_map"]["mean"]) == pytest.approx(1.0)
-    assert np.sum(cell["r_scores"]) == 2 * 12
-    assert cell["signed_share"]["mean"] == pytest.approx([0.0] * 12)
-    assert found["log_pt"]["charged_hadron"]["incorrect"]["neighbours_share"] == {"mean": 1.0, "error": None}
-    assert found["class"]["muon"]["correct"] == {"elements": 0, "without_relevance": 0}
-    assert max(tables.errors) == 3e-9
-    json.dumps(found, allow_nan=False)
-
-
-def test_r_scores_of_one_and_minus_one_have_a_bin() -> None:
-    tables = Tables(rows=1)
-    for sign in (1.0, -1.0):
-        relevance = np.zeros((1, 7, 12), np.float32)
-        relevance[..., 4] = sign
-        tables.add(ElementRelevance(3, 3, 0, relevance, np.zeros(7)))
-    scores = np.array(tables.found()["class"]["photon"]["correct"]["r_scores"])
-    assert scores[4, 0] == scores[4, -1] == 1
-    assert scores.sum() == 2 * 12
-    assert scores.shape == (12, len(BINS) - 1)
 
 
 def test_choice_is_of_every_class_and_outcome_and_has_a_seed() -> None:
@@ -128,20 +60,25 @@ def test_file_holds_the_maps_of_the_chosen_elements(tmp_path: Path) -> None:
     network, data = make_network(), Events()
     choices = choose(network, data, range(6), 4, seed=1)
     write_relevances(
-        tmp_path, lambda done: explain_events(network, data, choices, 1e-6, done=done), "key", {"title": "a test"}
+        tmp_path,
+        lambda done: explain_events(network, data, choices, 1e-6, done=done),
+        "key",
+        LAYOUT,
+        {"title": "a test"},
     )
-    elements = list(read_relevances(tmp_path / "relevances.h5", chunk=3))
+    elements = list(read_maps(tmp_path / "relevances.h5", chunk=3))
     assert len(elements) == sum(len(choice.rows) for choice in choices)
     with h5py.File(tmp_path / "relevances.h5") as file:
         assert {f"{group}/{name}" for group in file for name in file[group]} == set(LAYOUT)
         assert all(values.attrs["meaning"] for group in file.values() for values in group.values())
-        assert list(file.attrs["layout"]) == [f"{name}: {meaning}" for name, meaning in LAYOUT.items()]
+        assert list(file.attrs["layout"]) == describe(LAYOUT)
         number = len(elements) // 2
-        event, row = int(file["element/event"][number]), int(file["element/row"][number])
-        index = int(file["event/index"][event])
-        start, stop = file["element/start"][number : number + 2]
-        there = file["pair/row"][start:stop]
-        explained = file["element/explained"][number]
+        event = int(np.searchsorted(np.cumsum(file["example/maps"]), number, side="right"))
+        index, row = int(file["example/index"][event]), int(file["map/row"][number])
+        stop = int(np.sum(file["map/seen"][: number + 1]))
+        there = file["seen/row"][stop - int(file["map/seen"][number]) : stop]
+        explained, account = file["map/explained"][number], sum(file[f"ledger/{name}"][number] for name in ACCOUNT)
+    np.testing.assert_allclose(account, explained, rtol=1e-4, atol=1e-5)
     features, mask = network.features(data.__getitems__([index])["elements"])
     maps = RelevanceFlow(network.body, features, mask)
     for place, name in [(0, CLASSES[elements[number].true]), (3, MOMENTA[2])]:
@@ -168,13 +105,13 @@ def test_a_killed_explanation_goes_on(tmp_path: Path) -> None:
             yield part
 
     with pytest.raises(KeyboardInterrupt):
-        write_relevances(tmp_path, lambda done: work(done, 2), key, {})
+        write_relevances(tmp_path, lambda done: work(done, 2), key, LAYOUT, {})
     assert not (tmp_path / "relevances.h5").exists()
-    path = write_relevances(tmp_path, work, key, {})
+    path = write_relevances(tmp_path, work, key, LAYOUT, {})
     # Finished, and asked for again by a study that was stopped later: nothing is explained twice.
-    write_relevances(tmp_path, work, key, {})
+    write_relevances(tmp_path, work, key, LAYOUT, {})
     assert started == [0, 2]
-    whole = write_relevances(tmp_path / "whole", work, key, {})
+    whole = write_relevances(tmp_path / "whole", work, key, LAYOUT, {})
     assert [name.name for name in tmp_path.iterdir() if name.is_file()] == ["relevances.h5"]
     with h5py.File(path) as one, h5py.File(whole) as other:
         for name in LAYOUT:
@@ -186,7 +123,7 @@ def test_a_killed_explanation_goes_on(tmp_path: Path) -> None:
 
 def test_whole_study(tmp_path: Path) -> None:
     options = {"elements": 5, "others": 2, "trust": 6, "removal": 1, "removal_steps": 2, "interactive": False}
-    found = study(make_network(), both(Events()), make_config(options=options), tmp_path)
+    found = MODEL.study(make_network(), both(Events()), make_config(options=options), tmp_path)
     json.dumps(found, allow_nan=False)
     assert found["ledger"]["largest_error"] < 1e-5
     assert set(found["outputs"]) == set(EXPLAINED)
@@ -212,7 +149,7 @@ def test_whole_study(tmp_path: Path) -> None:
 
 def test_study_of_tiny_events(tmp_path: Path) -> None:
     config = make_config(size=2, precision="float64", options={"interactive": False, "trust": 3})
-    found = study(make_network(), both(Events(2, longest=1)), config, tmp_path)
+    found = MODEL.study(make_network(), both(Events(2, longest=1)), config, tmp_path)
     assert found["elements"]["explained"] == 2
     assert found["ledger"]["largest_error"] < 1e-10
     json.dumps(found, allow_nan=False)
@@ -232,17 +169,17 @@ def test_events_are_explained_one_after_the_other() -> None:
     network, data = make_network(), Events()
     choices = choose(network, data, range(6), 4, seed=1)
     parts = list(explain_events(network, data, choices, 1e-6))
-    assert [int(part["event/index"][0]) for part in parts] == [choice.index for choice in choices]
-    assert all(len(part["pair/row"]) == len(part["pair/relevance"]) for part in parts)
+    assert [int(part["example/index"][0]) for part in parts] == [choice.index for choice in choices]
+    assert all(len(part["seen/row"]) == len(part["seen/relevance"]) == part["map/seen"].sum() for part in parts)
 
 
 def test_every_column_has_a_label_of_its_own() -> None:
     # Published maps had ten labels for twelve columns.
-    assert len(set(FEATURE_LABELS)) == len(COLUMNS) == 12
-    values = np.zeros((2, len(COLUMNS)))
+    assert len(set(FORMULAS)) == len(set(MODEL.feature_names.plain)) == len(ELEMENT) == 12
+    values = np.zeros((2, len(ELEMENT)))
     with figure() as (_, panel):
-        draw_r_map(panel, values, named=True)
-        assert [label.get_text() for label in panel.get_xticklabels()] == list(FEATURE_LABELS)
+        draw_r_map(panel, values, FORMULAS)
+        assert [label.get_text() for label in panel.get_xticklabels()] == list(FORMULAS)
         assert panel.get_xticks().tolist() == list(range(12))
 
 
@@ -251,12 +188,14 @@ def test_an_open_ledger_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     def forgetful(*arguments: Any, **options: Any) -> Any:
         for part in explain_events(*arguments, **options):
-            part["element/error"][-1, 3] = 2e-5
+            part["ledger/error"][-1, 3] = 2e-5
             yield part
 
     monkeypatch.setattr(module, "explain_events", forgetful)
     with pytest.raises(ExplainError, match=r"ledger stays open by 2\.0e-05"):
-        study(network, both(data), make_config(figures=0, options={"elements": 2, "trust": 0, "removal": 0}), tmp_path)
+        MODEL.study(
+            network, both(data), make_config(figures=0, options={"elements": 2, "trust": 0, "removal": 0}), tmp_path
+        )
 
 
 @pytest.mark.parametrize(
@@ -270,7 +209,7 @@ def test_an_open_ledger_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 )
 def test_bad_settings_are_refused(explain: dict[str, Any], error: type[Exception], words: str, tmp_path: Path) -> None:
     with pytest.raises(error, match=words):
-        study(make_network(), both(Events()), make_config(**explain), tmp_path)
+        MODEL.study(make_network(), both(Events()), make_config(**explain), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -278,5 +217,5 @@ def test_events_without_elements_are_refused(tmp_path: Path) -> None:
     data = Events(3)
     data.batch = {name: torch.zeros_like(values) for name, values in data.batch.items()}
     with pytest.raises(ExplainError, match="none of the 3 events has an element"):
-        study(make_network(), both(data), make_config(), tmp_path)
+        MODEL.study(make_network(), both(data), make_config(), tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Can MLPF's explanations be trusted? They must change when the network's weights become random.
+"""Can explanations of particle flow be trusted? They must change when the network's weights become random.
 
 After Adebayo et al., arXiv:1810.03292: weights are made random from the output down, one stage further each time, and
 the relevances of the same outputs are compared with the trained network's.
@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..lrp.faithfulness import cascade, rank_correlation
-from .particles import CLASSES
-from .relevances import Choice, load_event
-from .rmaps import OUTPUTS, RelevanceFlow, RelevanceMaps
+from .choices import Choice, load_event
+from .columns import OUTPUTS
+from .rmaps import RelevanceFlow, RelevanceMaps
 
 __all__ = ["randomised"]
 
@@ -30,7 +30,7 @@ def randomised(
     Parameters
     ----------
     network
-        MLPF in evaluation mode.
+        The network in evaluation mode.
     dataset, choices
         Elements whose true class's logit is explained.
     epsilon
@@ -76,7 +76,7 @@ def _explain(body: Any, network: Any, dataset: Dataset[Any], choice: Choice, eps
     with torch.no_grad():
         features, mask = network.features(elements.to(next(network.parameters()).dtype))
     flow = RelevanceFlow(body, features, mask, epsilon=epsilon)
-    targets = torch.eye(len(OUTPUTS), dtype=features.dtype)[: len(CLASSES)][torch.from_numpy(choice.true)]
+    targets = torch.eye(len(OUTPUTS), dtype=features.dtype)[torch.from_numpy(choice.true)]
     return flow.maps(targets, flow.fields(torch.from_numpy(choice.rows)))
 
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from fair_hep.bundle.errors import ExplainError, ProjectError
+from fair_hep.particleflow.columns import CLASSES, ELEMENT
 from fair_hep.particleflow.display import EventMaps, draw_display, explain_event, write_page
-from fair_hep.particleflow.particles import CLASSES
-from fair_hep.particleflow.rmap_figures import CLASS_LABELS
+from fair_hep.particleflow.labels import CLASS_LABELS
 from support.browser import opened
 from support.events import Events, make_network
 from support.needs import require
@@ -25,7 +25,7 @@ def _event(index: int = 1) -> EventMaps:
 
 def _page(folder: Path, event: EventMaps) -> Path:
     require(importlib.util.find_spec("plotly"), "plotly isn't installed")
-    write_page(event, folder / "event.html")
+    write_page(event, ELEMENT, folder / "event.html")
     return folder / "event.html"
 
 
@@ -64,7 +64,7 @@ def test_page_is_whole(tmp_path: Path) -> None:
 def test_missing_plotly_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "plotly.offline", None)
     with pytest.raises(ProjectError, match="plotly, which isn't installed"):
-        write_page(_event(), tmp_path / "event.html")
+        write_page(_event(), ELEMENT, tmp_path / "event.html")
     assert list(tmp_path.iterdir()) == []
 
 

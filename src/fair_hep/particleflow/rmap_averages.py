@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .features import COLUMNS
-from .particles import CLASSES
+from .columns import CLASSES
 from .relevances import EXPLAINED, ElementRelevance
 
-__all__ = ["BINS", "OUTCOMES", "Mean", "Tables", "r_map", "relevant_elements"]
+__all__ = ["BINS", "OUTCOMES", "SHARE", "Mean", "RMapAverages", "r_map", "relevant_elements"]
 
 OUTCOMES = ("correct", "incorrect")
 #: Edges of the histograms of R-scores: a feature's signed part of the sum of |R|.
@@ -30,7 +29,7 @@ def r_map(relevance: np.ndarray, own: int, rows: int) -> np.ndarray:
     Parameters
     ----------
     relevance
-        Relevances of all elements that it sees ``[n, 12]``.
+        Relevances of all elements that it sees ``[n, features]``.
     own
         Position of the element itself among them.
     rows
@@ -39,8 +38,8 @@ def r_map(relevance: np.ndarray, own: int, rows: int) -> np.ndarray:
     Returns
     -------
     map
-        ``[1 + rows, 12]``: its own row first; rows that don't exist are 0. It sums to 1 if no row is left out; zeros if
-        there is no relevance at all.
+        ``[1 + rows, features]``: its own row first; rows that don't exist are 0. It sums to 1 if no row is left out;
+        zeros if there is no relevance at all.
     """
     size = np.abs(relevance.astype(np.float64))
     total = size.sum()
@@ -52,7 +51,7 @@ def r_map(relevance: np.ndarray, own: int, rows: int) -> np.ndarray:
 
 
 def relevant_elements(relevance: np.ndarray, share: float = SHARE) -> int:
-    """Return how many elements, the most relevant first, carry a share of |R| ``[n, 12]``; 0: there is no relevance."""
+    """Return how many elements, the most relevant first, carry a share of |R| ``[n, features]``; 0: none has any."""
     size = np.sort(np.abs(relevance.astype(np.float64)).sum(1))[::-1]
     total = size.sum()
     if total == 0:
@@ -87,9 +86,9 @@ class Mean:
 class _Cell:
     """One output of the elements of one class and outcome."""
 
-    def __init__(self) -> None:
+    def __init__(self, features: int) -> None:
         self.map, self.neighbours, self.relevant, self.seen, self.features = (Mean() for _ in range(5))
-        self.scores = np.zeros((len(COLUMNS), len(BINS) - 1), np.int64)
+        self.scores = np.zeros((features, len(BINS) - 1), np.int64)
         self.silent = 0
 
     def add(self, relevance: np.ndarray, own: int, rows: int) -> None:
@@ -106,7 +105,7 @@ class _Cell:
         signed = values.sum(0) / np.abs(values).sum()
         self.features.add(signed)
         place = np.clip(np.digitize(signed, BINS) - 1, 0, len(BINS) - 2)
-        self.scores[np.arange(len(COLUMNS)), place] += 1
+        self.scores[np.arange(len(signed)), place] += 1
 
     def result(self) -> dict[str, Any]:
         """Return the averages as JSON values."""
@@ -124,20 +123,25 @@ class _Cell:
         }
 
 
-class Tables:
+class RMapAverages:
     """Averages over explained elements, gathered one by one.
 
     Parameters
     ----------
     rows
         Number of other elements on an R-map.
+    features
+        Number of features.
     """
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, features: int) -> None:
         self.rows = rows
         self.errors: list[float] = []
         self.cells = {
-            (name, kind, outcome): _Cell() for name in EXPLAINED for kind in range(len(CLASSES)) for outcome in OUTCOMES
+            (name, kind, outcome): _Cell(features)
+            for name in EXPLAINED
+            for kind in range(len(CLASSES))
+            for outcome in OUTCOMES
         }
 
     def add(self, element: ElementRelevance) -> None:

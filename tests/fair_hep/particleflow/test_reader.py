@@ -1,4 +1,4 @@
-"""Files of the MLPF data set: read, refused with a place, sorted into splits, converted, and given in batches."""
+"""Files of the MLPF data set: read, refused with a place, converted, and given in batches."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from particle_flow import MODEL
 
 from fair_hep.bundle.errors import ConfigError, DataError
 from fair_hep.data.delphes import Event, write_events
 from fair_hep.data.store import Store
 from fair_hep.particleflow.dataset import EventDataset
-from fair_hep.particleflow.example import events as example
 from fair_hep.particleflow.reader import convert, read_elements, read_file
-from fair_hep.particleflow.splits import sort_into_splits
-from support import recipes
+from fair_hep.particleflow.synthetic import events as example
 
 
 def some(count: int = 5, seed: int = 0) -> list[Event]:
@@ -78,11 +74,6 @@ def test_elements_are_read_without_targets_and_in_pieces(file: Path) -> None:
     assert [len(piece) for piece in pieces] == [2, 2, 1]
     for given, event in zip([e for piece in pieces for e in piece], some(), strict=True):
         np.testing.assert_array_equal(given, event.elements.astype(np.float32))
-
-
-def test_the_model_reads_them_for_predict(file: Path) -> None:
-    (piece,) = MODEL.read(file, 100)
-    assert [len(event) for event in piece["elements"]] == [len(event.elements) for event in some()]
 
 
 def put(name: str, event: int, row: int, column: int, value: float) -> Callable[[dict[str, Any]], None]:
@@ -196,15 +187,6 @@ def test_the_target_is_what_was_chosen(store: Store) -> None:
         assert batch["target"].equal(batch[name])
 
 
-def test_the_candidates_can_be_learned(store: Store) -> None:
-    batch = EventDataset(store, target="cand").__getitems__(range(5))
-    torch.manual_seed(0)
-    network = MODEL.build(preset="compact")
-    loss = MODEL.loss(network(batch["elements"]), batch)
-    loss.backward()
-    assert bool(loss.isfinite())
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [({"target": "sim"}, "target"), ({"limit": -1}, "limit"), ({"cut": 1}, "cut"), ({"limit": 3}, "raise the limit")],
@@ -218,29 +200,3 @@ def test_the_data_set_can_be_sent_to_another_process(store: Store) -> None:
     again = pickle.loads(pickle.dumps(EventDataset(store, target="cand")))
     assert again.options.target == "cand"
     assert again[1]["elements"].equal(EventDataset(store)[1]["elements"])
-
-
-def test_the_shipped_sample_is_whole_and_small(tmp_path: Path) -> None:
-    files = recipes.sample("mlpf")
-    assert sum(path.stat().st_size for group in files.values() for path in group) <= 4 * 2**20
-    for split, wanted in (("train", 210), ("val", 50), ("test", 110)):
-        counts = convert(files[split], tmp_path / split)
-        assert counts["events"] == wanted
-        assert min(counts["targets"]) > 0
-        assert counts["tracks"] + counts["towers"] == counts["elements"]
-
-
-def test_published_names_are_sorted_as_published() -> None:
-    names = [f"tev14_pythia8_ttbar_{group}_{number}.pkl.bz2" for group in range(10) for number in range(50)]
-    names += [f"tev14_pythia8_qcd_10_{number}.pkl.bz2" for number in range(50)]
-    found = sort_into_splits([*reversed(names), "readme.md"])
-    assert {split: len(group) for split, group in found.items()} == {"train": 400, "val": 100, "test": 50}
-    assert found["train"][:2] == names[:2]
-    assert found["val"][0] == "tev14_pythia8_ttbar_8_0.pkl.bz2"
-
-
-def test_a_few_files_make_three_splits_and_one_makes_none_up() -> None:
-    few = [f"tev14_pythia8_ttbar_3_{number}.pkl.bzip2" for number in range(4)]
-    found = sort_into_splits([*few, "tev14_pythia8_qcd_10_0.pkl.bzip2"])
-    assert {split: len(group) for split, group in found.items()} == {"train": 3, "val": 1, "test": 1}
-    assert sort_into_splits(few[:1]) == {"train": few[:1], "val": [], "test": []}

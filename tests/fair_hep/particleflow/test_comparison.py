@@ -1,4 +1,4 @@
-"""MLPF against rule-based particle flow: what each measure says of particles that were made for it."""
+"""A network against rule-based particle flow: what each measure says of particles that were made for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ import pytest
 import torch
 
 from fair_hep.bundle.errors import DataError
-from fair_hep.particleflow.comparison import (
+from fair_hep.models.contract import Evaluation
+from fair_hep.particleflow import evaluation
+from fair_hep.particleflow.candidates import momenta_of
+from fair_hep.particleflow.comparison import FLOWS, compare
+from fair_hep.particleflow.comparison_rows import rows_of
+from fair_hep.particleflow.evaluation import decisive, metrics_of, not_worse
+from fair_hep.particleflow.event_measures import cluster, jet_responses, missing_momentum
+from fair_hep.particleflow.measures import (
     confusions,
     efficiency,
     efficiency_at,
@@ -22,13 +29,11 @@ from fair_hep.particleflow.comparison import (
     response,
     width,
 )
-from fair_hep.particleflow.evaluate import DECISIVE, FLOWS, compare, evaluate, measure, metrics_of, not_worse
-from fair_hep.particleflow.events import cluster, jet_responses, missing_momentum
-from fair_hep.particleflow.example import events as example
-from fair_hep.particleflow.four_momenta import by_event, difference_in_phi, read_rows
-from fair_hep.particleflow.particles import momenta_of
+from fair_hep.particleflow.particles import by_event, difference_in_phi, read_rows
+from fair_hep.particleflow.synthetic import events as example
 
 Arrays = dict[str, np.ndarray]
+NAMES = ("mlpf", "rules")
 
 
 def made(events: int = 24, seed: int = 0) -> tuple[Arrays, Arrays]:
@@ -47,7 +52,11 @@ def metrics(outputs: Arrays, targets: Arrays) -> dict[str, float]:
     """Return the numbers of an evaluation, without its figures."""
     found = compare(outputs, targets)
     jets = {flow: jet_responses(particles, found.truth, found.offsets) for flow, particles in found.flows.items()}
-    return dict(metrics_of(measure(found, jets), found))
+    return dict(metrics_of(rows_of(found, jets), found, "mlpf"))
+
+
+def evaluate(outputs: Arrays, targets: Arrays, folder: Path) -> Evaluation:
+    return evaluation.evaluate(outputs, targets, folder, name="mlpf", title="MLPF")
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +66,8 @@ def perfect() -> dict[str, float]:
 
 def test_what_is_all_right_is_efficient_pure_and_sharp(perfect: dict[str, float]) -> None:
     found = perfect
-    assert found[DECISIVE] == 1.0
-    for flow in FLOWS:
+    assert found[decisive("mlpf")] == 1.0
+    for flow in NAMES:
         for kind in ("charged_hadron", "neutral_hadron", "photon"):
             assert found[f"{flow}_efficiency_{kind}"] == 1.0
             assert found[f"{flow}_fake_rate_{kind}"] == 0.0
@@ -151,7 +160,7 @@ def test_one_event_has_values_without_errors() -> None:
     one = {name: values[start:] for name, values in targets.items()} | {"offsets": targets["offsets"][1:] - start}
     found = metrics({name: values[start:] for name, values in outputs.items()}, one)
     assert not [name for name in found if name.endswith("_error")]
-    assert found[DECISIVE] == 1.0
+    assert found[decisive("mlpf")] == 1.0
 
 
 def test_no_elements_are_one_line(tmp_path: Path) -> None:

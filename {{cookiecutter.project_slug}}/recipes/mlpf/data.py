@@ -1,4 +1,7 @@
-"""Which files train, validate and test.
+"""Which files train, validate and test, and how events are generated where there are none.
+
+The files are those of DOI 10.5281/zenodo.4559324. `fair_hep.particleflow.reader` reads ``X``, ``ygen`` and ``ycand`` of
+every event, and checks them row by row.
 
 The network learns from ttbar events and is tested on QCD events, as published (arXiv:2101.08578): of the ten groups of
 50 ttbar files, the first eight train (40,000 events) and the last two validate (10,000). Whoever fetches a few files
@@ -9,9 +12,18 @@ of the two splits, the last fifth of them (at least one) validates and the rest 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-__all__ = ["sort_into_splits"]
+from fair_hep.bundle.strict import Strict
+from fair_hep.simulation import event_files
+from pydantic import Field
+
+__all__ = ["SimulationOptions", "simulate", "sort_into_splits"]
+
+#: What is generated for each split, and its share of the events: a fifth tests; of the rest a fifth validates.
+PROCESS = {"train": "ttbar", "val": "ttbar", "test": "qcd"}
+SHARES = {"train": 0.64, "val": 0.16, "test": 0.2}
 
 _TTBAR = re.compile(r"tev14_pythia8_ttbar_(\d+)_(\d+)\.pkl\.bz(?:ip)?2", re.IGNORECASE)
 _QCD = re.compile(r"tev14_pythia8_qcd_(\d+)_(\d+)\.pkl\.bz(?:ip)?2", re.IGNORECASE)
@@ -51,3 +63,18 @@ def _numbered(pattern: re.Pattern[str], names: Sequence[str]) -> list[tuple[tupl
     """Return the names that match with their two numbers, in the order of the numbers."""
     matches = [(pattern.fullmatch(name), name) for name in names]
     return sorted(((int(match[1]), int(match[2])), name) for match, name in matches if match)
+
+
+class SimulationOptions(Strict):
+    """What is simulated: ``data.simulation`` in a configuration."""
+
+    pileup: float = Field(200.0, ge=0, le=1000, description="mean number of pile-up interactions")
+
+
+def simulate(
+    folder: Path, options: SimulationOptions, *, size: int, seed: int, processes: int
+) -> Mapping[str, Sequence[Path]]:
+    """Generate events with pile-up in a parametrised detector, in files of the data set's layout."""
+    return event_files.simulate(
+        folder, size=size, seed=seed, processes=processes, pileup=options.pileup, process=PROCESS, shares=SHARES
+    )

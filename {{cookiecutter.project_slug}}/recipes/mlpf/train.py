@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import torch
+from fair_hep.bundle.strict import Strict
+from fair_hep.particleflow.candidates import momenta_of
+from fair_hep.particleflow.columns import CLASSES
 from pydantic import Field
 from torch import Tensor
-
-from ..bundle.strict import Strict
-from .particles import CLASSES, momenta_of
 
 __all__ = ["LossOptions", "class_weights", "loss"]
 

@@ -6,8 +6,8 @@ import itertools
 
 import numpy as np
 
-from .comparison import CUT
-from .four_momenta import Particles, difference_in_phi
+from .measures import CUT
+from .particles import Particles, difference_in_phi
 
 __all__ = ["JETS", "cluster", "jet_responses", "missing_momentum"]
 

@@ -1,8 +1,8 @@
-"""MLPF's interactive parts of the report: events to click on, and the R-maps of every output and class."""
+"""Interactive parts of the report: events to click on, and the R-maps of every output and class."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,21 @@ import numpy as np
 
 from ..bundle.files import read_json
 from ..pages.interactive import Part
-from .display import LABELS, LOWEST, event_part
-from .evaluate import Comparison, compare
-from .rmap_figures import CLASS_LABELS
+from .comparison import RULES, Comparison, compare
+from .display import LOWEST, event_part
+from .labels import CLASS_LABELS
 
-__all__ = ["parts"]
+__all__ = ["interactive_parts"]
 
 #: Points of a curve, at most.
 POINTS = 200
 
 
-def parts(evaluation: Path, explanation: Path | None) -> Iterator[Part]:
-    """Give efficiencies and fake rates; then the displayed events and the mean R-maps, if there are any."""
+def interactive_parts(evaluation: Path, explanation: Path | None, features: Sequence[str]) -> Iterator[Part]:
+    """Give efficiencies and fake rates; then the displayed events and the mean R-maps, if there are any.
+
+    ``features`` are their plain names.
+    """
     with np.load(evaluation / "outputs.npz") as archive:
         arrays = {name: archive[name] for name in ("logits", "momenta", "gen", "cand", "offsets")}
     yield Part(
@@ -42,7 +45,7 @@ def parts(evaluation: Path, explanation: Path | None) -> Iterator[Part]:
             "R-maps by class",
             "How the absolute relevance of an output is shared out, on average over elements: the first row is the "
             "element itself, the others are the elements that matter most to it.",
-            {"features": list(LABELS), "lowest": LOWEST, "outputs": list(_outputs(read_json(study)["outputs"]))},
+            {"features": list(features), "lowest": LOWEST, "outputs": list(_outputs(read_json(study)["outputs"]))},
             _script("rmaps.js"),
         )
 
@@ -50,7 +53,7 @@ def parts(evaluation: Path, explanation: Path | None) -> Iterator[Part]:
 def _classes(found: Comparison) -> Iterator[dict[str, Any]]:
     """Give efficiency against fake rate of every class that occurs, from strict to ready."""
     for number, name in enumerate(CLASS_LABELS):
-        is_it, rules = found.truth.pid == number, found.flows["rules"].pid == number
+        is_it, rules = found.truth.pid == number, found.flows[RULES].pid == number
         if not is_it.any():
             continue
         margin = found.margins[:, number]

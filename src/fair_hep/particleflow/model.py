@@ -1,0 +1,123 @@
+"""Networks that reconstruct particles from tracks and towers: all of the contract that doesn't differ between them.
+
+A model says what goes in and comes out (`inputs`, `outputs`, `targets`, `features`), which files are for what
+(`published`), how events are generated (`simulate`), and makes its network (`build`) and its loss. Everything else has
+a default here that can be replaced. Events come in the layout of the MLPF data set (DOI 10.5281/zenodo.4559324),
+outputs are logits of `CLASSES` and `MOMENTA`; the network's body is a `GravNetBody`, whose relevance can be followed
+in whole events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..bundle.errors import ConfigError
+from ..bundle.strict import validate
+from ..models.contract import Evaluation, Model
+from ..pages.interactive import Part
+from .captions import CAPTIONS, HEADLINE, MEASURES
+from .labels import FeatureNames
+from .options import StudyOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+    from torch.utils.data import Dataset
+
+    from ..data.store import Store
+    from ..models.contract import Arrays
+    from ..provenance.configuration import Config
+
+__all__ = ["ParticleFlowModel"]
+
+
+class ParticleFlowModel(Model):
+    """A network that gives every track and tower of an event a class and a momentum."""
+
+    #: Names of features for figures (formulas) and for pages (plain text); a feature without keeps its own name.
+    labels: Mapping[str, tuple[str, str]] = {}
+    #: Features that come from generator truth: the study tells what they carry.
+    truth_features: Sequence[str] = ()
+    #: Quantity and class of what an evaluation tells in a line, with its words.
+    headline: Mapping[tuple[str, str], str] = HEADLINE
+    #: What may be chosen about the study; a model may have more of its own.
+    study_options: type[StudyOptions] = StudyOptions
+    suffixes = (".bz2", ".bzip2")
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Add what is usually measured and drawn to what a model says itself."""
+        super().__init_subclass__(**options)
+        if "name" in vars(cls):
+            cls.measures = {f"{cls.name}_*": "of this network", **MEASURES, **cls.measures}
+            cls.captions = {**CAPTIONS, **cls.captions}
+
+    @property
+    def feature_names(self) -> FeatureNames:
+        """Names of the features, as figures and pages show them."""
+        return FeatureNames.of(self.features.columns, self.labels)
+
+    # -- the network ---------------------------------------------------------------------------------------------------
+    def example(self, size: int, seed: int) -> dict[str, Tensor]:
+        """Return synthetic events of 1 to 60 tracks and towers."""
+        from .synthetic import events
+
+        return events(size, seed)
+
+    # -- data ----------------------------------------------------------------------------------------------------------
+    def simulate(
+        self, folder: Path, *, size: int, seed: int, processes: int, **options: Any
+    ) -> Mapping[str, Sequence[Path]]:
+        """Refuse: there is no generator, unless a model has its own."""
+        raise ConfigError(f"{self.title} has no generator: set data.source to sample, folder or doi")
+
+    def convert(self, files: Sequence[Path], folder: Path, *, processes: int = 0, **options: Any) -> Mapping[str, Any]:
+        """Convert files in the layout of the MLPF data set."""
+        from .reader import convert
+
+        return convert(files, folder, processes=processes, **options)
+
+    def read(self, file: Path, size: int, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
+        """Read the elements of events."""
+        from .reader import read_elements
+
+        for events in read_elements(file, size):
+            yield {self.inputs[0].name: events}
+
+    def dataset(self, store: Store, **options: Any) -> Dataset[Any]:
+        """Return the events of a store, whole."""
+        from .dataset import EventDataset
+
+        return EventDataset(store, **options)
+
+    # -- evaluation ----------------------------------------------------------------------------------------------------
+    def evaluate(self, outputs: Arrays, targets: Arrays, folder: Path) -> Evaluation:
+        """Compare with rule-based particle flow on the same events."""
+        from .evaluation import evaluate
+
+        return evaluate(outputs, targets, folder, name=self.name, title=self.title, headline=self.headline)
+
+    def not_worse(self, outputs: Arrays, champion: Arrays, targets: Arrays) -> tuple[bool, str]:
+        """Compare the decisive metric, event by event."""
+        from .evaluation import not_worse
+
+        return not_worse(outputs, champion, targets)
+
+    # -- explanation ---------------------------------------------------------------------------------------------------
+    def study(
+        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
+    ) -> Mapping[str, Any]:
+        """Explain events: relevance maps of every class and momentum, and event displays."""
+        from .study import Subject, study
+
+        subject = Subject(self.title, self.feature_names, self.truth_features)
+        options = validate(self.study_options, config.explain.options, "explain.options")
+        return study(subject, network, datasets, config, folder, options=options)
+
+    # -- the report ----------------------------------------------------------------------------------------------------
+    def parts(self, evaluation: Path, explanation: Path | None) -> Sequence[Part]:
+        """Return the interactive parts of the report."""
+        from .interactive import interactive_parts
+
+        return tuple(interactive_parts(evaluation, explanation, self.feature_names.plain))
