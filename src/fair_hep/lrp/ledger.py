@@ -14,10 +14,25 @@ from torch import Tensor
 
 from ..bundle.errors import ExplainError
 
-__all__ = ["TOLERANCE", "Book", "Groups", "Ledger", "on_gradient"]
+__all__ = ["TOLERANCE", "Book", "Groups", "Ledger", "check_ledger", "on_gradient"]
 
 #: Largest relative error of a ledger that closes.
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
+
+
+def check_ledger(error: float, precision: str) -> None:
+    """Refuse relevances that don't add up to what is explained.
+
+    Raises
+    ------
+    ExplainError
+        If the largest error is a hundred times the tolerance of a precision (by its name): that isn't rounding.
+    """
+    tolerance = TOLERANCE[getattr(torch, precision)]
+    if not error <= 100 * tolerance:
+        raise ExplainError(
+            f"the ledger is open by {error:.1e}, expected at most {tolerance:.0e}: relevance went missing"
+        )
 
 
 def on_gradient(tensor: Tensor, act: Callable[[Tensor], None]) -> None:

@@ -12,17 +12,17 @@ from pydantic import Field
 from ..bundle.errors import ExplainError
 from ..bundle.strict import Strict, validate
 from ..lrp import COMPOSITES
-from ..lrp.ledger import TOLERANCE
+from ..lrp.ledger import TOLERANCE, check_ledger
 from ..models.contract import Model
 from ..pages.document import Table
 from ..provenance.configuration import Config, ExplainConfig
 from ..provenance.steps import brief
 from .averages import by_class
-from .relevance_file import check_ledger
-from .relevances import Work, layout, non_empty, read_relevances, write_relevances
+from .relevances import read_relevances
 from .removal_figure import draw_removal
 from .removal_table import trust_lines, trust_tables
 from .resume import weights_sha256
+from .sets import Work, non_empty, write_sets
 from .share_figure import draw_shares
 from .trust import trust
 
@@ -81,7 +81,7 @@ def study(
         raise ExplainError(f"none of the {settings.size} examples has an element: nothing to explain")
     attributes = _attributes(model, network, config, target)
     work = Work(model, network, dataset, indices, target, settings)
-    path = write_relevances(folder, work, attributes)
+    path = write_sets(folder, work, attributes)
     shares, labels, errors = _shares(path)
     chosen = {name: labels == number for number, name in enumerate(classes)}
     tolerance = TOLERANCE[getattr(torch, settings.precision)]
@@ -214,7 +214,6 @@ def _attributes(model: Model, network: nn.Module, config: Config, target: Sequen
     return {
         "title": f"Relevances of {model.title} on examples of the test split",
         "explained": " + ".join(f"({weight:g}) z_{name}" for name, weight in zip(columns, target, strict=True)),
-        "layout": [f"{name}: {meaning}" for name, meaning in layout(model).items()],
         "weights_sha256": weights_sha256(network),
         "provenance": brief(config),
         **_plain(config.explain),

@@ -1,0 +1,329 @@
+"""Explain sets batch after batch, whatever the network, into one file of relevances.
+
+An interrupted explanation goes on where it stopped, and several processes may share the work.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..bundle.errors import ExplainError
+from ..data.parallel import in_processes, keep_freed_memory
+from ..models.contract import Model
+from .relevances import ELEMENTS, NOTHING, Column, Relevances, column_of, write_relevances
+from .resume import fingerprint
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.data import Dataset
+
+    from ..provenance.configuration import ExplainConfig
+
+__all__ = ["BLOCK", "Work", "explain_sets", "layout", "non_empty", "relevance_key", "write_sets"]
+
+#: Examples that are loaded, sorted by size and written together, and those of one pass of a network without edges.
+BLOCK, BATCH = 256, 32
+#: Numbers that the widest message of a pass may have: explanations are bound by memory traffic, caches are small.
+WIDEST = 3 * 2**13
+
+
+def layout(model: Model) -> dict[str, Column]:
+    """Return every data set that the file of a network on sets has; a recipe may add to them."""
+    columns, features = ", ".join(model.inputs[0].columns), ", ".join(model.features.columns)
+    outputs, share = (
+        ", ".join(model.outputs[0].columns),
+        "sum over channels of |R|, divided by its sum over the example",
+    )
+    return {
+        "example/index": Column("[examples] position in the test split"),
+        "example/label": Column("[examples] class: " + ", ".join(map(" ".join, _numbered(model.outputs[0].columns)))),
+        ELEMENTS: Column("[examples] number of real elements: each has a row in element/* and edge*/*"),
+        "example/outputs": Column(f"[examples, outputs] raw outputs of the network: {outputs}"),
+        "example/explained": Column("[examples] what is explained, f"),
+        "ledger/inputs": Column("[examples] sum of the relevance of all elements and features"),
+        "ledger/bias": Column("[examples] relevance that biases took"),
+        "ledger/epsilon": Column("[examples] relevance that the stabiliser took"),
+        "ledger/lost": Column("[examples] relevance that empty denominators dropped"),
+        "ledger/error": Column(
+            "[examples] |f - inputs - bias - epsilon - lost| / (|f| + sum |R_input| + sum |R_bias terms|)"
+        ),
+        "element/input": Column(f"[elements, columns] raw input: {columns}", ELEMENTS),
+        "element/relevance": Column(f"[elements, features] relevance, in the unit of f: {features}", ELEMENTS),
+        "edge{place}/neighbour": Column(
+            "[elements, k] the other end of each edge, as position in its example; -1: no edge", ELEMENTS, NOTHING
+        ),
+        "edge{place}/share": Column(f"[elements, k] {share} and place", ELEMENTS),
+        "edge{place}/relevance": Column("[elements, k] sum over channels of R, in the unit of f", ELEMENTS),
+    }
+
+
+def non_empty(model: Model, dataset: Dataset[Any], indices: Sequence[int]) -> tuple[list[int], int]:
+    """Return the examples that have an element, and the number of those without: nothing can be explained there."""
+    kept: list[int] = []
+    for part in _blocks(indices):
+        real = (_load(dataset, part)[model.inputs[0].name] != 0).any(-1).any(1).tolist()
+        kept += [index for index, some in zip(part, real, strict=True) if some]
+    return kept, len(indices) - len(kept)
+
+
+#: Gives further columns of some examples: of the raw inputs by name, and of what ``features`` makes of them, in turn
+#: ``[examples, elements, ...]``.
+Columns = Callable[[Mapping[str, "Tensor"], Sequence["Tensor"]], Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything that explaining takes; it can be sent to another process.
+
+    Parameters
+    ----------
+    model, network
+        The network in evaluation mode, and what is known of it.
+    dataset, indices
+        Which examples; each must have an element.
+    target
+        Weights of the explained combination of outputs.
+    settings
+        Composite, biases, epsilon, batch size and precision.
+    further, columns
+        Data sets that a recipe adds to `layout`, and the function of a module that computes them.
+    """
+
+    model: Model
+    network: Any
+    dataset: Any
+    indices: Sequence[int]
+    target: Sequence[float]
+    settings: ExplainConfig
+    further: Mapping[str, Column] = field(default_factory=dict)
+    columns: Columns | None = None
+
+    @property
+    def layout(self) -> dict[str, Column]:
+        """Every data set of the file."""
+        return {**layout(self.model), **self.further}
+
+
+def explain_sets(
+    work: Work, *, done: int = 0, processes: int = 1, progress: str | None = "explain"
+) -> Iterator[Relevances]:
+    """Explain examples in blocks of `BLOCK`, in the order of their indices.
+
+    Parameters
+    ----------
+    work
+        What is explained and how.
+    done
+        Blocks to leave out at the start.
+    processes
+        Processes that share the blocks, with one thread each: explanations are bound by memory traffic, where threads
+        help little.
+    progress
+        Text before a progress bar on standard error; None: no bar.
+    """
+    from tqdm import tqdm
+
+    blocks, total = list(_blocks(work.indices))[done:], len(work.indices)
+    begun, hidden = min(done * BLOCK, total), True if progress is None else None
+    with tqdm(total=total, initial=begun, desc=progress, unit="example", file=sys.stderr, disable=hidden) as bar:
+        if processes == 1 or not blocks:
+            for block in blocks:
+                yield _explain_block(work, block, bar.update)
+            return
+        common = replace(work, indices=())
+        tasks = ((common, block) for block in blocks)
+        with in_processes(_work_on, tasks, min(processes, len(blocks)), _use_one_thread) as results:
+            for block, values in zip(blocks, results, strict=True):
+                bar.update(len(block))
+                yield Relevances(values)
+
+
+def write_sets(folder: Path, work: Work, attributes: Mapping[str, Any], *, processes: int = 1) -> Path:
+    """Explain examples and write one file; if it is there already and made from the same things, keep it."""
+    columns = work.layout
+    return write_relevances(
+        folder,
+        lambda done: (_packed(part, columns) for part in explain_sets(work, done=done, processes=processes)),
+        relevance_key(work),
+        columns,
+        attributes,
+    )
+
+
+def relevance_key(work: Work) -> str:
+    """Return a checksum of everything that relevances depend on: weights, examples, settings, and what is kept."""
+    chosen = work.settings.model_dump(mode="json", include={"composite", "bias", "epsilon", "precision"})
+    batches = (_load(work.dataset, part) for part in _blocks(work.indices))
+    examples = (values.numpy() for batch in batches for _, values in sorted(batch.items()))
+    known = [list(work.indices), chosen, list(work.target), BLOCK, sorted(work.layout)]
+    return fingerprint(work.network, examples, known)
+
+
+# -- one block ---------------------------------------------------------------------------------------------------------
+def _explain_block(work: Work, indices: list[int], tell: Callable[[int], object]) -> Relevances:
+    """Explain a block of examples batch by batch, those of like size together; ``tell`` hears how many are done."""
+    import torch
+
+    from ..lrp import Explainer
+    from ..lrp.composites import bounds
+    from ..lrp.edges import edge_sums
+
+    model, settings = work.model, work.settings
+    dtype = getattr(torch, settings.precision)
+    network = work.network if dtype == torch.float32 else _converted(work.network, dtype)
+    known, places = bounds(model.features.ranges), model.edges(network)
+    explainer = Explainer(
+        network.body,
+        settings.composite,
+        bias=settings.bias,
+        epsilon=settings.epsilon,
+        places=dict.fromkeys(places, edge_sums),
+        bounds=None if known is None else (known[0].to(dtype), known[1].to(dtype)),
+    )
+    batch = _load(work.dataset, indices)
+    order = (batch[model.inputs[0].name] != 0).any(-1).sum(1).argsort(stable=True)
+    size = settings.batch_size or _batch_size(model, network, places)
+    parts = []
+    with explainer:
+        for rows in order.split(size):
+            inputs = {spec.name: batch[spec.name][rows].to(dtype) for spec in model.inputs if spec.name in batch}
+            parts.append(_explain_batch(work, network, explainer, inputs))
+            tell(len(rows))
+    joined = _joined(parts, np.argsort(order.numpy()), work.layout)
+    return Relevances(
+        {"example/index": np.asarray(indices, np.int64), "example/label": batch["label"].numpy(), **joined}
+    )
+
+
+def _explain_batch(work: Work, network: Any, explainer: Any, inputs: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """Explain some examples, given their raw inputs."""
+    import torch
+
+    from ..lrp.edges import graphs_found, share
+
+    model = work.model
+    name = model.inputs[0].name
+    mask = (inputs[name] != 0).any(-1)
+    # Padding behind the largest example costs time for nothing.
+    longest = int(mask.any(0).nonzero().amax()) + 1
+    mask, sets = mask[:, :longest], {spec.name for spec in model.inputs if spec.set_axis}
+    cut = {key: values[:, :longest] if key in sets else values for key, values in inputs.items()}
+    with torch.no_grad():
+        values = network.features(**cut)
+    values = values if isinstance(values, tuple) else (values,)
+    if values[0].shape[:2] != mask.shape:
+        raise ExplainError(
+            f"features: got shape {tuple(values[0].shape)}, expected {(*mask.shape, len(model.features.columns))}: "
+            "an element in, an element out"
+        )
+    places = model.edges(network)
+    with graphs_found(network.body, places) as graphs:
+        found = explainer(*values, target=work.target)
+    ledger = {f"ledger/{n}": getattr(found.ledger, n).numpy() for n in ("inputs", "bias", "epsilon", "lost", "error")}
+    result = {
+        ELEMENTS: mask.sum(1).numpy().astype(np.int32),
+        "example/outputs": found.outputs.numpy(),
+        "example/explained": found.explained.numpy(),
+        **ledger,
+        "element/input": cut[name].numpy(),
+        "element/relevance": found.relevance.numpy(),
+        **(work.columns(cut, values) if work.columns else {}),
+    }
+    for number, place in enumerate(places):
+        graph = graphs[place]
+        total, signed = found.places[place].reshape(2, *graph.shape)
+        result[f"edge{number}/neighbour"] = graph.numpy().astype(np.int32)
+        result[f"edge{number}/share"] = share(total).float().numpy()
+        result[f"edge{number}/relevance"] = signed.float().numpy()
+    return result
+
+
+def _batch_size(model: Model, network: Any, places: Mapping[str, str]) -> int:
+    """Return a batch whose widest messages stay near the caches."""
+    import torch
+
+    if not places:
+        return BATCH
+    numbers = []
+
+    def note(_: object, values: tuple[Tensor, ...]) -> None:
+        numbers.append(values[0].numel())
+
+    probe = model.example(2, 0)
+    first = next(network.body.parameters())
+    inputs = {spec.name: probe[spec.name].to(first.dtype) for spec in model.inputs if spec.name in probe}
+    hooks = [network.body.get_submodule(place).register_forward_pre_hook(note) for place in places]
+    try:
+        with torch.no_grad():
+            network(**inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    sets, elements = inputs[model.inputs[0].name].shape[:2]
+    return max(4, WIDEST // max(1, max(numbers) // (sets * elements)))
+
+
+def _work_on(task: tuple[Work, list[int]]) -> dict[str, np.ndarray]:
+    work, indices = task
+    return dict(_explain_block(work, indices, lambda _: None))
+
+
+def _use_one_thread() -> None:
+    """Prepare a process: one thread, and memory that is freed stays with it."""
+    import torch
+
+    torch.set_num_threads(1)
+    keep_freed_memory()
+
+
+def _converted(network: Any, dtype: Any) -> Any:
+    import copy
+
+    return copy.deepcopy(network).to(dtype)
+
+
+def _load(dataset: Any, indices: Sequence[int]) -> dict[str, Tensor]:
+    batch: dict[str, Tensor] = dataset.__getitems__(list(indices))
+    return batch
+
+
+def _blocks(indices: Sequence[int]) -> Iterator[list[int]]:
+    for start in range(0, len(indices), BLOCK):
+        yield list(indices[start : start + BLOCK])
+
+
+# -- arrays ------------------------------------------------------------------------------------------------------------
+def _joined(
+    parts: Sequence[Mapping[str, np.ndarray]], order: np.ndarray, columns: Mapping[str, Column]
+) -> dict[str, np.ndarray]:
+    """Put batches of different widths together, and bring the examples into their own order."""
+    width = max(part["element/relevance"].shape[1] for part in parts)
+    result = {}
+    for name in parts[0]:
+        column, pieces = column_of(columns, name), [part[name] for part in parts]
+        if column.counted_by:
+            pieces = [_widened(piece, width, column.filler) for piece in pieces]
+        result[name] = np.concatenate(pieces)[order]
+    return result
+
+
+def _widened(values: np.ndarray, width: int, filler: int) -> np.ndarray:
+    """Pad ``[examples, elements, ...]`` to ``width`` elements."""
+    pads = [(0, 0), (0, width - values.shape[1])] + [(0, 0)] * (values.ndim - 2)
+    return np.pad(values, pads, constant_values=filler)
+
+
+def _packed(part: Relevances, columns: Mapping[str, Column]) -> dict[str, np.ndarray]:
+    """Return rows without padding."""
+    mask = part.mask
+    return {name: rows[mask] if column_of(columns, name).counted_by else rows for name, rows in part.items()}
+
+
+def _numbered(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    return ((str(number), name) for number, name in enumerate(names))
