@@ -195,6 +195,10 @@ class OtherFeatures(Sets):
     features = Sets.features.model_copy(update={"sizes": {"feature": 4}, "columns": ("x", "y", "radius", "log_weight")})
 
 
+class OfAnotherTime(Sets):
+    contract_version = 2
+
+
 class WithoutTarget(Sets):
     def dataset(self, store: Any, **options: Any) -> Any:
         class Bare(Points):
@@ -231,6 +235,7 @@ class Fault:
 
 
 FAULTS = (
+    Fault("a contract of another version", OfAnotherTime, "contract_fits", "contract_version: got 2, expected 1"),
     Fault("a target of another type", Unlabelled, "example_fits", "label: got float32, expected int64"),
     Fault("an output of the wrong shape", _network(WrongShape), "outputs_fit", r"output logits: got shape \[4\]"),
     Fault("features that aren't those declared", OtherFeatures, "features_fit", r"got shape \[4, 9, 3\], expected"),

@@ -6,10 +6,9 @@ import importlib
 import importlib.util
 from typing import Any
 
+from top_tagger.network import PRESETS, JetFeatures
 from torch import Tensor
 
-from fair_hep.jets.features import JetFeatures
-from fair_hep.jets.network import PRESETS
 from support.needs import require
 
 

@@ -19,6 +19,7 @@ __all__ = ["CHECKS", "check_model"]
 CHECKS: dict[str, Check] = {
     check.name: check
     for check in (
+        shapes.contract_fits,
         shapes.example_fits,
         shapes.outputs_fit,
         shapes.features_fit,

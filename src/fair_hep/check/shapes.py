@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..models.contract import CONTRACT
 from .trial import TOLERANCE, Broken, Trial, difference, promise
 
 if TYPE_CHECKING:
@@ -12,7 +13,23 @@ if TYPE_CHECKING:
 
     from ..bundle import TensorSpec
 
-__all__ = ["complaint", "example_fits", "features_fit", "features_learn_nothing", "inputs_unchanged", "outputs_fit"]
+__all__ = [
+    "complaint",
+    "contract_fits",
+    "example_fits",
+    "features_fit",
+    "features_learn_nothing",
+    "inputs_unchanged",
+    "outputs_fit",
+]
+
+
+@promise("install the version of fair-hep that the recipe was written for, or bring the recipe to this one")
+def contract_fits(trial: Trial) -> None:
+    """The recipe was written for this version of the contract."""
+    if (version := trial.model.contract_version) != CONTRACT:
+        raise Broken(f"contract_version: got {version}, expected {CONTRACT}, that of this library")
+
 
 
 @promise("make example() return every input and target as its specification says")

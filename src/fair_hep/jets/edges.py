@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .relevances import JetRelevances
+from ..study.relevances import Relevances
 from .subjets import NONE
 
 __all__ = ["angle_and_mass", "between_subjets", "top_edges"]
 
 
-def top_edges(part: JetRelevances, block: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def top_edges(part: Relevances, block: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the most relevant edges of every jet, by the share of |R|.
 
     Returns
@@ -33,7 +33,7 @@ def top_edges(part: JetRelevances, block: int, count: int) -> tuple[np.ndarray, 
     return order // k, np.where(exists, np.take_along_axis(neighbour.reshape(jets, -1), order, 1), 0), exists
 
 
-def between_subjets(part: JetRelevances, block: int, most: int = 15) -> np.ndarray:
+def between_subjets(part: Relevances, block: int, most: int = 15) -> np.ndarray:
     """Return the fraction of the N most relevant edges that join two different subjets, N = 1 to ``most``.
 
     Returns
@@ -43,7 +43,7 @@ def between_subjets(part: JetRelevances, block: int, most: int = 15) -> np.ndarr
         with those that it has.
     """
     here, there, exists = top_edges(part, block, most)
-    subjet = part.values["constituent/subjet"]
+    subjet = part["element/subjet"]
     ends = np.take_along_axis(subjet, here, 1), np.take_along_axis(subjet, there, 1)
     joined = np.cumsum((ends[0] != ends[1]) & exists, axis=1)
     number = np.cumsum(exists, axis=1)
@@ -51,11 +51,22 @@ def between_subjets(part: JetRelevances, block: int, most: int = 15) -> np.ndarr
     return np.where(usable, joined / np.maximum(number, 1), np.nan)
 
 
-def angle_and_mass(part: JetRelevances, block: int, count: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    """Return Delta R and the invariant mass in GeV of the most relevant edges, each ``[jets, count]``; NaN: no edge."""
+def angle_and_mass(part: Relevances, block: int, momenta: np.ndarray, count: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """Return Delta R and the invariant mass of the most relevant edges, each ``[jets, count]``; NaN: no edge.
+
+    Parameters
+    ----------
+    part
+        Relevances of some jets.
+    block
+        Place of the edges.
+    momenta
+        ``[jets, constituents, 4]``: E, px, py, pz; the mass has their unit.
+    count
+        Number of edges.
+    """
     here, there, exists = top_edges(part, block, count)
-    momenta = part.values["constituent/momentum"].astype(np.float64)
-    angles = part.values["constituent/angles"].astype(np.float64)
+    angles = part["element/angles"].astype(np.float64)
     first, second = (np.take_along_axis(momenta, ends[..., None], 1) for ends in (here, there))
     one, other = (np.take_along_axis(angles, ends[..., None], 1) for ends in (here, there))
     difference = one - other

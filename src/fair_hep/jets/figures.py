@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,58 +11,46 @@ import numpy as np
 from ..bundle.files import new_file
 from ..pages.figures import COLOURS, figure
 from ..study.edge_figure import draw_edges
-from ..study.share_figure import Panel, draw_shares
-from .relevances import JetRelevances
+from ..study.relevances import ELEMENTS, Relevances
 from .subjets import NONE
-from .tables import CLASSES, SPECTRA
+from .tables import SPECTRA
 
-__all__ = [
-    "FEATURE_LABELS",
-    "draw_edge_graph",
-    "draw_fractions",
-    "draw_scores",
-    "draw_spectra",
-    "draw_where",
-]
+__all__ = ["draw_edge_graph", "draw_fractions", "draw_scores", "draw_spectra"]
 
-#: Features as formulas, in their order.
-FEATURE_LABELS = (
-    r"$\Delta\eta$", r"$\Delta\phi$", r"$\log p_T$", r"$\log E$", r"$\log p_T/p_T^{jet}$", r"$\log E/E^{jet}$",
-    r"$\Delta R$",
-)  # fmt: skip
 _SUBJET_COLOURS = (COLOURS["blue"], COLOURS["red"], COLOURS["green"])
-_CLASS_COLOURS = (COLOURS["blue"], COLOURS["orange"])
+#: Of the classes in turn, from the background on.
+_CLASS_COLOURS = tuple(COLOURS.values())
 
 
-def draw_edge_graph(part: JetRelevances, jet: int, path: Path, composite: str, explained: str) -> None:
-    """Draw one jet in (delta eta, delta phi), one panel for each EdgeConv block.
+def draw_edge_graph(jet: Relevances, momenta: np.ndarray, path: Path, about: tuple[str, str, str], place: str) -> None:
+    """Draw one jet in (delta eta, delta phi), one panel for each place with edges.
 
     Constituents are discs whose area grows with pT, coloured by subjet; edges are darker and wider the more relevance
     they carry. The account of relevance is printed below.
 
     Parameters
     ----------
-    part, jet
-        Relevances, and the position of the jet among them.
+    jet
+        One row of the file of relevances.
+    momenta
+        Four-momenta of its constituents ``[constituents, 4]``, padded: E, px, py, pz in GeV.
     path
         File to write; its suffix chooses the format.
-    composite
-        Rules that the relevances were made with.
-    explained
-        Name of what is explained.
+    about
+        Name of the jet, rules that the relevances were made with, and name of what is explained.
+    place
+        What a place with edges is called.
     """
-    values = part.values
-    real = part.mask[jet]
-    angles, momenta = values["constituent/angles"][jet][real], values["constituent/momentum"][jet][real]
-    subjet = values["constituent/subjet"][jet][real]
+    real = slice(int(jet[ELEMENTS]))
+    angles, subjet = jet["element/angles"][real], jet["element/subjet"][real]
     reach = max(0.4, 1.08 * float(np.abs(angles).max()))
-    with new_file(path) as name, figure(part.blocks, width=4.6, height=5.2) as (picture, axes):
-        for block, panel in enumerate(np.atleast_1d(axes)):
-            neighbour, share, _ = part.edges(block)
-            draw_edges(panel, angles, neighbour[jet], share[jet])
-            _draw_constituents(panel, angles, momenta, subjet)
+    with new_file(path) as name, figure(jet.places, width=4.6, height=5.2) as (picture, axes):
+        for number, panel in enumerate(np.atleast_1d(axes)):
+            neighbour, share, _ = jet.edges(number)
+            draw_edges(panel, angles, neighbour[real], share[real])
+            _draw_constituents(panel, angles, momenta[real], subjet)
             panel.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel=r"$\Delta\eta$", aspect="equal")
-            panel.set_title(f"EdgeConv block {block + 1}", fontsize=13)
+            panel.set_title(f"{place} {number + 1}", fontsize=13)
         first = np.atleast_1d(axes)[0]
         first.set_ylabel(r"$\Delta\phi$ [rad]")
         handles, labels = first.get_legend_handles_labels()
@@ -70,11 +58,11 @@ def draw_edge_graph(part: JetRelevances, jet: int, path: Path, composite: str, e
         discs: list[Any] = list(picture.legend(handles, labels, **legend).legend_handles)
         for disc in discs:
             disc.set_sizes([60])
-        picture.supxlabel(_account(part, jet, composite, explained), fontsize=11)
+        picture.supxlabel(_account(jet, about), fontsize=11)
         picture.savefig(name)
 
 
-def draw_fractions(table: Mapping[str, Any], path: Path, title: str) -> None:
+def draw_fractions(table: Mapping[str, Any], path: Path, title: str, classes: Sequence[str]) -> None:
     """Draw the fraction of the N most relevant edges that join two subjets, for every class and kind of network.
 
     Parameters
@@ -85,10 +73,12 @@ def draw_fractions(table: Mapping[str, Any], path: Path, title: str) -> None:
         File to write.
     title
         Models and jets that the figure is of.
+    classes
+        Names of the classes, from the background on.
     """
     with new_file(path) as name, figure() as (picture, axes):
         for kind, style in (("trained", "-"), ("untrained", "--")):
-            for number, label in enumerate(CLASSES):
+            for number, label in enumerate(classes):
                 row = table.get(kind, {}).get(label)
                 if row is None:
                     continue
@@ -101,7 +91,7 @@ def draw_fractions(table: Mapping[str, Any], path: Path, title: str) -> None:
         picture.savefig(name)
 
 
-def draw_spectra(kinds: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+def draw_spectra(kinds: Mapping[str, Mapping[str, Any]], path: Path, classes: Sequence[str]) -> None:
     """Draw Delta R and mass of the five most relevant edges, for both classes and kinds of network.
 
     Parameters
@@ -111,6 +101,8 @@ def draw_spectra(kinds: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         AUC and error by quantity.
     path
         File to write.
+    classes
+        Names of the classes, from the background on.
     """
     panels = {
         "delta_r": (r"$\Delta R$ of the most relevant edges", "Fraction of edges / 0.05", "linear"),
@@ -126,7 +118,7 @@ def draw_spectra(kinds: Mapping[str, Mapping[str, Any]], path: Path) -> None:
                 area = kinds[kind]["areas"][key]
                 if area["auc"] is not None:
                     title.append(f"AUC {kind}: {area['auc']:.3f} ± {area['error']:.3f}")
-                for number, label_of in enumerate(CLASSES):
+                for number, label_of in enumerate(classes):
                     row = kinds[kind]["spectra"][key][label_of]
                     mean, error = (np.array(row[part], np.float64) for part in ("mean", "error"))
                     line = {"color": _CLASS_COLOURS[number], "linestyle": style, "lw": 1.6, "baseline": None}
@@ -139,44 +131,31 @@ def draw_spectra(kinds: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         picture.savefig(name)
 
 
-def draw_where(tables: Mapping[str, Any], path: Path) -> None:
-    """Draw how relevance is shared among features, constituents by rank in pT, and subjets.
-
-    Parameters
-    ----------
-    tables
-        "feature", "rank" and "subjet", each with ``{"mean", "error"}`` by class.
-    path
-        File to write.
-    """
-    panels: tuple[Panel, ...] = (
-        ("feature", "", FEATURE_LABELS),
-        ("rank", r"Constituent by falling $p_T$", None),
-        ("subjet", r"Subjet by falling $p_T$", ("1st", "2nd", "3rd")),
-    )
-    draw_shares(tables, path, panels, CLASSES)
-
-
-def draw_scores(table: Mapping[str, Any], path: Path) -> None:
-    """Draw histograms of R-scores: a feature's signed part of a jet's sum of |R|, for both classes.
+def draw_scores(table: Mapping[str, Any], path: Path, labels: Sequence[str], classes: Sequence[str]) -> None:
+    """Draw histograms of R-scores: a feature's signed part of a jet's sum of |R|, for all classes.
 
     Parameters
     ----------
     table
-        "bins", and for each class the counts ``[7, bins]``.
+        "bins", and for each class the counts ``[features, bins]``.
     path
         File to write.
+    labels
+        Names or formulas of the features.
+    classes
+        Names of the classes, from the background on.
     """
-    edges = np.array(table["bins"])
-    with new_file(path) as name, figure(4, 2, width=3.8, height=3.2) as (picture, axes):
+    edges, rows = np.array(table["bins"]), -(-(len(labels) + 1) // 4)
+    with new_file(path) as name, figure(4, rows, width=3.8, height=3.2) as (picture, axes):
         panels = axes.ravel()
-        for place, (panel, label) in enumerate(zip(panels, FEATURE_LABELS, strict=False)):
-            for number, kind in enumerate(CLASSES):
+        for place, (panel, label) in enumerate(zip(panels, labels, strict=False)):
+            for number, kind in enumerate(classes):
                 counts = np.array(table[kind][place])
                 panel.stairs(counts / max(1.0, counts.sum()), edges, color=_CLASS_COLOURS[number], label=kind, lw=1.6)
             panel.axvline(0.0, color=COLOURS["grey"], lw=0.8)
             panel.set(xlabel=f"R-score of {label}", ylabel="Fraction of jets", xlim=(-1, 1), ylim=(0, None))
-        panels[-1].axis("off")
+        for panel in panels[len(labels) :]:
+            panel.axis("off")
         panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center", fontsize=12)
         picture.savefig(name)
 
@@ -193,14 +172,14 @@ def _draw_constituents(panel: Any, angles: np.ndarray, momenta: np.ndarray, subj
             panel.scatter(angles[chosen, 0], angles[chosen, 1], s=size[chosen], label=label, **scatter)
 
 
-def _account(part: JetRelevances, jet: int, composite: str, explained: str) -> str:
-    values = {name: values[jet] for name, values in part.values.items() if name.startswith(("jet/", "ledger/"))}
-    energy, px, py, pz = (float(value) for value in values["jet/axis"])
+def _account(jet: Relevances, about: tuple[str, str, str]) -> str:
+    title, composite, explained = about
+    energy, px, py, pz = (float(value) for value in jet["example/axis"])
     pt, mass = np.hypot(px, py), np.sqrt(max(energy**2 - px**2 - py**2 - pz**2, 0.0))
-    taken = ", ".join(f"{name} {values[f'ledger/{name}']:+.2g}" for name in ("bias", "epsilon", "lost"))
+    taken = ", ".join(f"{name} {jet[f'ledger/{name}']:+.2g}" for name in ("bias", "epsilon", "lost"))
     return (
-        f"{CLASSES[int(values['jet/label'])]} jet, $p_T$ = {pt:.0f} GeV, m = {mass:.0f} GeV, "
-        f"{int(values['jet/constituents'])} constituents; rules: {composite}\n"
-        rf"{explained} = {values['jet/explained']:+.4f} = $\Sigma R$ {values['ledger/inputs']:+.4f} "
-        f"({taken}), error {values['ledger/error']:.0e}"
+        f"{title}, $p_T$ = {pt:.0f} GeV, m = {mass:.0f} GeV, "
+        f"{int(jet[ELEMENTS])} constituents; rules: {composite}\n"
+        rf"{explained} = {jet['example/explained']:+.4f} = $\Sigma R$ {jet['ledger/inputs']:+.4f} "
+        f"({taken}), error {jet['ledger/error']:.0e}"
     )

@@ -1,6 +1,6 @@
 (root, data, tools) => {
   const jet = tools.choice("Jet", data.jets.map((j, i) => [i, j.name]), () => { one.value = ""; update(); });
-  const block = tools.choice("Edges of", data.jets[0].edges.map((_, i) => [i, "EdgeConv block " + (i + 1)]), update);
+  const block = tools.choice("Edges of", data.jets[0].edges.map((_, i) => [i, data.place + " " + (i + 1)]), update);
   block.value = data.jets[0].edges.length - 1;
   const colour = tools.choice("Colour", [["relevance", "relevance"], ["subjet", "subjet"]], update);
   const one = tools.number("Constituent (empty: all)", {min: 0, step: 1}, update);

@@ -1,21 +1,19 @@
-"""ParticleNet's interactive parts of the report: the ROC curve with a cut to move, and jets with their edges."""
+"""An interactive part of the report: jets with their edges, and the features that carry their relevance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..pages.interactive import Part
-from ..tagging.roc_part import roc_part, rounded
-from ..tagging.two_classes import EFFICIENCIES
-from .evaluate import CLASSES
-from .features import FEATURES
-from .relevances import FILE, JetRelevances, read_relevances
+from ..study.relevances import ELEMENTS, FILE, Relevances, read_relevances
+from ..tagging.roc_part import rounded
+from .momenta import four_momenta
 
-__all__ = ["parts"]
+__all__ = ["jets_part"]
 
 #: Jets of each class.
 JETS = 6
@@ -23,56 +21,69 @@ JETS = 6
 EDGES = 150
 
 
-def parts(evaluation: Path, explanation: Path | None) -> Iterator[Part]:
-    """Give the ROC curve, and the first jets of both classes if they were explained."""
-    yield roc_part(evaluation, CLASSES, EFFICIENCIES)
-    if explanation and (explanation / FILE).is_file():
-        found = list(_jets(explanation / FILE))
+def jets_part(
+    explanation: Path,
+    classes: Sequence[str],
+    columns: Sequence[str],
+    features: Sequence[str],
+    *,
+    place: str = "EdgeConv block",
+) -> Iterator[Part]:
+    """Give the first jets of all classes, if they were explained by a `JetStudy`.
+
+    Parameters
+    ----------
+    explanation
+        Folder that the study left its files in.
+    classes, columns, features
+        Names of the classes, of the columns of the raw input, and of the features.
+    place
+        What a place with edges is called.
+    """
+    if (explanation / FILE).is_file():
         yield Part(
             "Jets, and why they were tagged",
             "A disc is a constituent, larger for higher pT. Lines are the edges that carry most of the relevance. The "
             "bars show which features carry it: of the whole jet, or of one constituent, clicked on or typed in.",
-            {"jets": found, "features": list(FEATURES)},
+            {"jets": list(_jets(explanation / FILE, classes, columns)), "features": list(features), "place": place},
             _script("jets.js"),
         )
 
 
-def _jets(path: Path) -> Iterator[dict[str, Any]]:
-    """Give the first jets of each class, those of tops first."""
+def _jets(path: Path, classes: Sequence[str], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Give the first jets of each class, those of the last class first."""
     part = next(read_relevances(path))
-    for label in (1, 0):
-        for jet in np.flatnonzero(part.values["jet/label"] == label)[:JETS]:
-            yield _jet(part, int(jet))
+    for label in reversed(range(len(classes))):
+        for number in np.flatnonzero(part["example/label"] == label)[:JETS]:
+            yield _jet(part.row(int(number)), classes[label], columns)
 
 
-def _jet(part: JetRelevances, jet: int) -> dict[str, Any]:
-    real = part.mask[jet]
-    of_jet = {name: values[jet] for name, values in part.values.items() if name.startswith(("jet/", "ledger/"))}
-    angles, momentum = part.values["constituent/angles"][jet][real], part.values["constituent/momentum"][jet][real]
-    kind = CLASSES[int(of_jet["jet/label"])]
-    taken = ", ".join(f"{name} {of_jet[f'ledger/{name}']:+.2g}" for name in ("bias", "epsilon", "lost"))
+def _jet(jet: Relevances, kind: str, columns: Sequence[str]) -> dict[str, Any]:
+    real = slice(int(jet[ELEMENTS]))
+    angles, momenta = jet["element/angles"][real], four_momenta(jet["element/input"][real], columns)
+    taken = ", ".join(f"{name} {jet[f'ledger/{name}']:+.2g}" for name in ("bias", "epsilon", "lost"))
     return {
-        "name": f"{kind} jet {int(of_jet['jet/index'])} of the test split",
+        "name": f"{kind} jet {int(jet['example/index'])} of the test split",
         "account": (
-            f"{kind} jet with {int(real.sum())} constituents: explained {of_jet['jet/explained']:+.4f} = "
-            f"relevance {of_jet['ledger/inputs']:+.4f} and the ledger ({taken}); error {of_jet['ledger/error']:.0e}."
+            f"{kind} jet with {len(angles)} constituents: explained {jet['example/explained']:+.4f} = "
+            f"relevance {jet['ledger/inputs']:+.4f} and the ledger ({taken}); error {jet['ledger/error']:.0e}."
         ),
         "eta": rounded(angles[:, 0]),
         "phi": rounded(angles[:, 1]),
-        "pt": rounded(np.hypot(momentum[:, 1], momentum[:, 2])),
-        "subjet": part.values["constituent/subjet"][jet][real].tolist(),
-        "relevance": [rounded(row) for row in part.values["constituent/relevance"][jet][real]],
-        "edges": [_edges(part, jet, block) for block in range(part.blocks)],
+        "pt": rounded(np.hypot(momenta[:, 1], momenta[:, 2])),
+        "subjet": jet["element/subjet"][real].tolist(),
+        "relevance": [rounded(row) for row in jet["element/relevance"][real]],
+        "edges": [_edges(jet, place) for place in range(jet.places)],
     }
 
 
-def _edges(part: JetRelevances, jet: int, block: int) -> list[list[float]]:
+def _edges(jet: Relevances, place: int) -> list[list[float]]:
     """Return (constituent, neighbour, share) of the most relevant edges."""
-    neighbour, share, _ = part.edges(block)
-    here, slot = np.nonzero(neighbour[jet] >= 0)
-    weight = share[jet][here, slot]
+    neighbour, share, _ = jet.edges(place)
+    here, slot = np.nonzero(neighbour >= 0)
+    weight = share[here, slot]
     order = np.argsort(-weight)[:EDGES]
-    ends = zip(here[order].tolist(), neighbour[jet][here, slot][order].tolist(), rounded(weight[order]), strict=True)
+    ends = zip(here[order].tolist(), neighbour[here, slot][order].tolist(), rounded(weight[order]), strict=True)
     return [list(edge) for edge in ends]
 
 

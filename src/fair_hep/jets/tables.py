@@ -1,7 +1,7 @@
 """What relevances of jets say on average: edges between subjets, their reach and mass, and where relevance lies.
 
-After Mokhtar, Kansal and Duarte, arXiv:2211.09912. Tables of one network have errors over its jets; `average` turns
-the tables of several networks into one whose errors are the spread of the networks.
+After Mokhtar, Kansal and Duarte, arXiv:2211.09912. Tables of one network have errors over its jets; their `average`
+over several networks has errors that are the spread of the networks.
 """
 
 from __future__ import annotations
@@ -11,146 +11,147 @@ from typing import Any
 
 import numpy as np
 
-from ..study.averages import by_class, finite, spread
+from ..study.averages import by_class, finite
+from ..study.relevances import Relevances
+from ..study.summary import Summary, over_networks
 from .edges import angle_and_mass, between_subjets
-from .features import FEATURES
-from .relevances import JetRelevances
-from .subjets import NONE
+from .momenta import four_momenta
+from .subjets import NONE, SUBJETS
 
-__all__ = ["BINS", "CLASSES", "SPECTRA", "Tables", "average", "spectrum"]
+__all__ = ["BINS", "SPECTRA", "EdgeTables", "spectrum"]
 
-CLASSES = ("QCD", "top")
-_RANKS = 40
 #: Edges of the histograms of R-scores: a feature's signed part of a jet's sum of |R|.
 BINS = np.linspace(-1.0, 1.0, 41)
 #: Edges of the histograms of Delta R, and of invariant masses in GeV. A jet is 1.6 wide.
 SPECTRA: Mapping[str, np.ndarray] = {"delta_r": np.linspace(0, 1.6, 33), "mass": np.linspace(0, 120, 31)}
 
 
-class Tables:
+class EdgeTables(Summary):
     """What is known of the jets that one network explained, gathered part by part.
 
     Parameters
     ----------
-    blocks
-        Number of EdgeConv blocks.
+    classes
+        Names of the classes; the last one is told from the others by what its edges are like.
+    columns, features
+        Columns of the raw input, and names of the features.
+    places
+        Number of places with edges, such as EdgeConv blocks.
     top_edges
         Most relevant edges of a jet to look at, at most.
     heavy_edges
         Most relevant edges whose Delta R and mass are measured.
     """
 
-    def __init__(self, blocks: int, *, top_edges: int, heavy_edges: int) -> None:
-        self.blocks, self.top, self.heavy = blocks, top_edges, heavy_edges
-        self.labels: list[np.ndarray] = []
-        self.errors: list[np.ndarray] = []
+    def __init__(
+        self,
+        classes: Sequence[str],
+        columns: Sequence[str],
+        features: Sequence[str],
+        places: int,
+        *,
+        top_edges: int,
+        heavy_edges: int,
+    ) -> None:
+        super().__init__(classes)
+        self.columns, self.places, self.top, self.heavy = tuple(columns), places, top_edges, heavy_edges
         self.declustered: list[np.ndarray] = []
-        self.fractions: list[list[np.ndarray]] = [[] for _ in range(blocks)]
-        self.angles: list[list[np.ndarray]] = [[] for _ in range(blocks)]
-        self.masses: list[list[np.ndarray]] = [[] for _ in range(blocks)]
-        self.shares: dict[str, list[np.ndarray]] = {"feature": [], "rank": [], "subjet": []}
+        self.fractions: list[list[np.ndarray]] = [[] for _ in range(places)]
+        self.angles: list[list[np.ndarray]] = [[] for _ in range(places)]
+        self.masses: list[list[np.ndarray]] = [[] for _ in range(places)]
+        self.shares["subjet"] = []
         self.signed: list[np.ndarray] = []
-        self.scores = {name: np.zeros((len(FEATURES), len(BINS) - 1)) for name in CLASSES}
+        self.scores = {name: np.zeros((len(features), len(BINS) - 1)) for name in self.classes}
 
-    @property
-    def error(self) -> float:
-        """Largest error of a jet's ledger."""
-        return float(max(errors.max() for errors in self.errors))
-
-    def add(self, part: JetRelevances) -> None:
+    def add(self, part: Relevances) -> None:
         """Take jets in."""
-        self.labels.append(part.values["jet/label"])
-        self.errors.append(part.values["ledger/error"])
-        subjet = part.values["constituent/subjet"]
+        super().add(part)
+        subjet = part["element/subjet"]
         self.declustered.append(subjet[:, 0] != NONE)
-        for block in range(self.blocks):
-            self.fractions[block].append(between_subjets(part, block, self.top))
-            angle, mass = angle_and_mass(part, block, self.heavy)
-            self.angles[block].append(angle)
-            self.masses[block].append(mass)
-        relevance = part.values["constituent/relevance"].astype(np.float64)
-        size = np.abs(relevance)
-        total = np.maximum(size.sum((1, 2)), 1e-300)[:, None]
+        momenta = four_momenta(part["element/input"].astype(np.float64), self.columns)
+        for place in range(self.places):
+            self.fractions[place].append(between_subjets(part, place, self.top))
+            angle, mass = angle_and_mass(part, place, momenta, self.heavy)
+            self.angles[place].append(angle)
+            self.masses[place].append(mass)
+        relevance = part["element/relevance"].astype(np.float64)
+        size = np.abs(relevance).sum(2)
         self.signed.append(relevance.sum(1))
-        share = relevance.sum(1) / total
-        for number, name in enumerate(CLASSES):
-            chosen = share[part.values["jet/label"] == number]
+        signed = self.shares["signed"][-1]
+        for number, name in enumerate(self.classes):
+            chosen = signed[part["example/label"] == number]
             self.scores[name] += np.stack([np.histogram(column, BINS)[0] for column in chosen.T])
-        self.shares["feature"].append(size.sum(1) / total)
-        ranks = size.sum(2)[:, :_RANKS]
-        self.shares["rank"].append(np.pad(ranks, [(0, 0), (0, _RANKS - ranks.shape[1])]) / total)
-        parts = [np.where(subjet == number, size.sum(2), 0.0).sum(1) for number in range(3)]
-        share = np.stack(parts, 1) / total
+        parts = [np.where(subjet == number, size, 0.0).sum(1) for number in range(SUBJETS)]
+        share = np.stack(parts, 1) / np.maximum(size.sum(1), 1e-300)[:, None]
         self.shares["subjet"].append(np.where((subjet[:, 0] != NONE)[:, None], share, np.nan))
-
-    def above(self, tolerance: float) -> int:
-        """Return how many jets have a ledger that is open by more than this."""
-        return sum(int((errors > tolerance).sum()) for errors in self.errors)
-
-    def _last_block(self) -> list[tuple[str, np.ndarray]]:
-        return [("delta_r", np.concatenate(self.angles[-1])), ("mass", np.concatenate(self.masses[-1]))]
-
-    def classes(self) -> dict[str, np.ndarray]:
-        """Return which jets are of which class."""
-        labels = np.concatenate(self.labels)
-        return {name: labels == number for number, name in enumerate(CLASSES)}
 
     def found(self, *, draws: int = 200) -> dict[str, Any]:
         """Return the tables as JSON values; areas have bootstrap errors of so many draws (0: none)."""
-        chosen = self.classes()
+        found, chosen = super().found(draws=draws), self.chosen()
         declustered = np.concatenate(self.declustered)
-        errors = np.concatenate(self.errors)
-        by_block = [by_class(np.concatenate(self.fractions[block]), chosen) for block in range(self.blocks)]
+        found["examples"]["not_declustered"] = {name: int((~declustered[rows]).sum()) for name, rows in chosen.items()}
+        by_place = [by_class(np.concatenate(self.fractions[place]), chosen) for place in range(self.places)]
         return {
-            "jets": {
-                **{name: int(rows.sum()) for name, rows in chosen.items()},
-                "not_declustered": {name: int((~declustered[rows]).sum()) for name, rows in chosen.items()},
-            },
-            "ledger": {"largest_error": float(errors.max()), "median_error": float(np.median(errors))},
-            "fractions": {"trained": by_block[-1], "blocks": by_block},
+            **found,
+            "fractions": {"trained": by_place[-1], "blocks": by_place},
             "areas": {
-                name: [_area(np.concatenate(values[block]), chosen, draws) for block in range(self.blocks)]
+                name: [self._area(np.concatenate(values[place]), chosen, draws) for place in range(self.places)]
                 for name, values in (("delta_r", self.angles), ("mass", self.masses))
             },
             "spectra": {
                 name: {kind: _spectrum(values[rows], SPECTRA[name]) for kind, rows in chosen.items()}
-                for name, values in self._last_block()
+                for name, values in self._last_place()
             },
-            "shares": {name: by_class(np.concatenate(rows), chosen) for name, rows in self.shares.items()},
             "signed": by_class(np.concatenate(self.signed), chosen),
             "r_scores": {"bins": BINS.tolist(), **{name: rows.tolist() for name, rows in self.scores.items()}},
         }
 
+    def average(self, tables: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Return the mean of what several networks found, with their spread as its error.
 
-def average(tables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the mean of what several networks found (`Tables.found`), with their spread as its error.
+        Returns
+        -------
+        found
+            JSON values: "fractions" and "shares" and "spectra" by class, "areas" of the last place.
+        """
+        areas = {}
+        for name in SPECTRA:
+            row = over_networks([[table["areas"][name][-1]["auc"]] for table in tables])
+            areas[name] = {"auc": row["mean"][0], "error": row["error"][0]}
+        return {
+            **super().average(tables),
+            "fractions": {
+                kind: over_networks([table["fractions"]["trained"][kind]["mean"] for table in tables])
+                for kind in self.classes
+            },
+            "areas": areas,
+            "spectra": {
+                name: {
+                    kind: over_networks([table["spectra"][name][kind]["mean"] for table in tables])
+                    for kind in self.classes
+                }
+                for name in SPECTRA
+            },
+        }
 
-    Returns
-    -------
-    found
-        JSON values: "fractions" and "shares" and "spectra" by class, "areas" of the last block.
-    """
+    def _last_place(self) -> list[tuple[str, np.ndarray]]:
+        return [("delta_r", np.concatenate(self.angles[-1])), ("mass", np.concatenate(self.masses[-1]))]
 
-    def over(pick: Any) -> dict[str, Any]:
-        rows = np.array([pick(table) for table in tables], np.float64)
-        return {"mean": finite(rows.mean(0)), "error": finite(spread(rows))}
-
-    areas = {}
-    for name in SPECTRA:
-        row = over(lambda table, name=name: [table["areas"][name][-1]["auc"]])
-        areas[name] = {"auc": row["mean"][0], "error": row["error"][0]}
-    return {
-        "fractions": {kind: over(lambda t, kind=kind: t["fractions"]["trained"][kind]["mean"]) for kind in CLASSES},
-        "areas": areas,
-        "spectra": {
-            name: {kind: over(lambda t, name=name, kind=kind: t["spectra"][name][kind]["mean"]) for kind in CLASSES}
-            for name in SPECTRA
-        },
-        "shares": {
-            name: {kind: over(lambda t, name=name, kind=kind: t["shares"][name][kind]["mean"]) for kind in CLASSES}
-            for name in ("feature", "rank", "subjet")
-        },
-    }
+    def _area(self, rows: np.ndarray, chosen: Mapping[str, np.ndarray], draws: int) -> dict[str, float | None]:
+        """Return the area under the ROC curve of every edge's value, with a bootstrap error over jets."""
+        *others, last = (rows[chosen[name]] for name in self.classes)
+        kinds = (last, np.concatenate(others))
+        if any(not np.isfinite(values).any() for values in kinds):
+            return {"auc": None, "error": None}
+        generator = np.random.default_rng(0)
+        area = _rank_area(*kinds)
+        if not draws:
+            return {"auc": area, "error": None}
+        drawn = [
+            _rank_area(*(values[generator.integers(len(values), size=len(values))] for values in kinds))
+            for _ in range(draws)
+        ]
+        return {"auc": area, "error": float(np.nanstd(drawn, ddof=1))}
 
 
 def spectrum(values: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -177,22 +178,6 @@ def spectrum(values: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndar
 def _spectrum(values: np.ndarray, edges: np.ndarray) -> dict[str, Any]:
     mean, error = spectrum(values, edges)
     return {"mean": finite(mean), "error": finite(error)}
-
-
-def _area(rows: np.ndarray, chosen: Mapping[str, np.ndarray], draws: int) -> dict[str, float | None]:
-    """Return the area under the ROC curve of every edge's value, with a bootstrap error over jets."""
-    jets = {name: rows[which] for name, which in chosen.items()}
-    if any(not np.isfinite(values).any() for values in jets.values()):
-        return {"auc": None, "error": None}
-    generator = np.random.default_rng(0)
-    area = _rank_area(jets["top"], jets["QCD"])
-    if not draws:
-        return {"auc": area, "error": None}
-    drawn = [
-        _rank_area(*(jets[name][generator.integers(len(jets[name]), size=len(jets[name]))] for name in ("top", "QCD")))
-        for _ in range(draws)
-    ]
-    return {"auc": area, "error": float(np.nanstd(drawn, ddof=1))}
 
 
 def _rank_area(signal: np.ndarray, background: np.ndarray) -> float:

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     Batch: TypeAlias = Mapping[str, Tensor]
     Arrays: TypeAlias = Mapping[str, np.ndarray]
 
-__all__ = ["SPLITS", "Evaluation", "Model"]
+__all__ = ["CONTRACT", "SPLITS", "Evaluation", "Model"]
 
+#: Version of this contract. It rises when a recipe that kept every promise might break one.
+CONTRACT = 1
 SPLITS = ("train", "val", "test")
 
 
@@ -66,6 +68,8 @@ class Model(ABC):
     never probabilities or labels.
     """
 
+    #: The version of the contract that a recipe was written for; ``check`` refuses another than `CONTRACT`.
+    contract_version: int = 1
     name: str
     title: str
     summary: str

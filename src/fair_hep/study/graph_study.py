@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,58 +12,67 @@ from ..bundle.files import new_file
 from ..data.quantities import derive
 from ..pages.figures import COLOURS, figure
 from .edge_figure import draw_edges
-from .relevances import FILE, read_relevances
+from .relevances import ELEMENTS, Relevances, read_relevances
+from .study import Case, Study
+from .summary import Summary
 
-if TYPE_CHECKING:
-    from ..models.contract import Model
-    from ..provenance.configuration import Config
-
-__all__ = ["draw_jet", "loops", "study_edges"]
+__all__ = ["GraphStudy", "LoopTables", "draw_jet", "loops"]
 
 
-def study_edges(model: Model, found: Mapping[str, Any], config: Config, folder: Path) -> dict[str, Any]:
-    """Add to a study what its edges carry, and draw some jets of each class.
+class LoopTables(Summary):
+    """What every network's study gathers, and how much of the edges' relevance lies on loops."""
 
-    Parameters
-    ----------
-    model, config
-        What was explained, and how.
-    found
-        The study; its relevances lie in ``folder``.
-    folder
-        Where figures go.
-    """
-    path, classes = folder / FILE, model.outputs[0].columns
-    loop = [loops(np.concatenate(rows)) for rows in zip(*_loop_shares(path), strict=True)]
-    suffix = config.explain.options.get("format", "png")
-    left = dict.fromkeys(classes, config.explain.figures)
-    for part in read_relevances(path):
-        for number, label in enumerate(part["example/label"]):
-            kind = classes[int(label)]
-            if left[kind]:
-                left[kind] -= 1
-                jet = {name: values[number] for name, values in part.items()}
-                index = int(jet["example/index"])
-                draw_jet(jet, model.inputs[0].columns, folder / f"edges_{kind}_{index}.{suffix}", f"{kind} jet {index}")
-        if not any(left.values()):
-            break
-    lines = [
-        f"layer {number + 1}: {1 - row['mean']:.3f} ± {row['error']:.3f} of its edges' |R| crosses between "
-        "constituents, the rest stays at one"
-        for number, row in enumerate(loop)
-    ]
-    return {**found, "edges": {"loops": loop}, "headline": [*found.get("headline", []), *lines]}
+    def __init__(self, classes: tuple[str, ...]) -> None:
+        super().__init__(classes)
+        self._loops: list[np.ndarray] = []
 
-
-def _loop_shares(path: Path) -> Iterator[list[np.ndarray]]:
-    """Give for every chunk, and every layer in it, the share of |R| of every jet's edges that lies on loops."""
-    for part in read_relevances(path):
+    def add(self, part: Relevances) -> None:
+        """Take examples in."""
+        super().add(part)
         shares = []
-        for number in range(sum(name.endswith("/neighbour") for name in part)):
-            neighbour, share = part[f"edge{number}/neighbour"], part[f"edge{number}/share"].astype(np.float64)
+        for place in range(part.places):
+            neighbour, share, _ = part.edges(place)
             own = neighbour == np.arange(neighbour.shape[1])[None, :, None]
-            shares.append((share * own).sum((1, 2)) / np.maximum(share.sum((1, 2)), 1e-300))
-        yield shares
+            total = share.astype(np.float64)
+            shares.append((total * own).sum((1, 2)) / np.maximum(total.sum((1, 2)), 1e-300))
+        self._loops.append(np.stack(shares))
+
+    def found(self, *, draws: int = 200) -> dict[str, Any]:
+        """Return all that was gathered as JSON values."""
+        rows = np.concatenate(self._loops, axis=1)
+        return {**super().found(draws=draws), "edges": {"loops": [loops(shares) for shares in rows]}}
+
+
+class GraphStudy(Study):
+    """Where decisions come from, what edges carry, and pictures of jets; the last slot of every element is a loop."""
+
+    def summary(self, case: Case) -> LoopTables:
+        """Return tables of features, ranks and loops."""
+        return LoopTables(case.classes)
+
+    def draw(self, case: Case, found: Mapping[str, Any], path: Path) -> None:
+        """Draw some jets of each class."""
+        left = dict.fromkeys(case.classes, case.config.explain.figures)
+        for part in read_relevances(path):
+            for number, label in enumerate(part["example/label"]):
+                kind = case.classes[int(label)]
+                if left[kind]:
+                    left[kind] -= 1
+                    jet = part.row(number)
+                    index = int(jet["example/index"])
+                    name = case.figure(f"edges_{kind}_{index}")
+                    draw_jet(jet, case.model.inputs[0].columns, name, f"{kind} jet {index}")
+            if not any(left.values()):
+                break
+
+    def lines(self, case: Case, found: Mapping[str, Any]) -> Iterator[str]:
+        """Give how much crosses between constituents in every layer."""
+        yield from super().lines(case, found)
+        for number, row in enumerate(found["edges"]["loops"]):
+            yield (
+                f"layer {number + 1}: {1 - row['mean']:.3f} ± {row['error']:.3f} of its edges' |R| crosses between "
+                "constituents, the rest stays at one"
+            )
 
 
 def loops(shares: np.ndarray) -> dict[str, float]:
@@ -72,13 +81,13 @@ def loops(shares: np.ndarray) -> dict[str, float]:
     return {"mean": float(shares.mean()), "error": float(error)}
 
 
-def draw_jet(jet: Mapping[str, np.ndarray], columns: tuple[str, ...], path: Path, title: str) -> None:
+def draw_jet(jet: Relevances, columns: tuple[str, ...], path: Path, title: str) -> None:
     """Draw one jet in (delta eta, delta phi), one panel for each layer.
 
     Parameters
     ----------
     jet
-        Arrays of one example, as the file of relevances holds them.
+        One row of the file of relevances.
     columns
         Columns of the input.
     path
@@ -86,7 +95,7 @@ def draw_jet(jet: Mapping[str, np.ndarray], columns: tuple[str, ...], path: Path
     title
         Which jet it is.
     """
-    count = int(jet["example/elements"])
+    count = int(jet[ELEMENTS])
     have = {name: jet["element/input"][:count, number].astype(np.float64) for number, name in enumerate(columns)}
     px, py, pz = (derive(name, have) for name in ("px", "py", "pz"))
     pt = np.hypot(px, py)
@@ -95,10 +104,11 @@ def draw_jet(jet: Mapping[str, np.ndarray], columns: tuple[str, ...], path: Path
     angles = np.stack([eta - np.arcsinh(pz.sum() / max(np.hypot(*axis), 1e-8)), around], 1)
     relevance = jet["element/relevance"][:count].sum(1)
     reach = max(0.4, 1.08 * float(np.abs(angles).max()))
-    layers = sum(name.endswith("/neighbour") for name in jet)
+    layers = jet.places
     with new_file(path) as name, figure(layers, width=4.6, height=5.0) as (picture, axes):
         for number, panel in enumerate(np.atleast_1d(axes)):
-            draw_edges(panel, angles, jet[f"edge{number}/neighbour"][:count], jet[f"edge{number}/share"][:count])
+            neighbour, share, _ = jet.edges(number)
+            draw_edges(panel, angles, neighbour[:count], share[:count])
             for sign, colour in ((1, COLOURS["red"]), (-1, COLOURS["blue"])):
                 chosen = relevance * sign > 0
                 disc = {"color": colour, "alpha": 0.85, "edgecolors": "white", "linewidths": 0.4, "zorder": 2}

@@ -1,56 +1,144 @@
-"""The study of any network that classifies sets: where its decisions come from, and how far that can be trusted."""
+"""The study of any network that classifies sets: where its decisions come from, and how far that can be trusted.
+
+`study` does what all have in common; a recipe says in its ``explain.py`` what it asks for besides, by a `Study`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import Field
 
 from ..bundle.errors import ExplainError
-from ..bundle.strict import Strict, validate
-from ..lrp import COMPOSITES
-from ..lrp.ledger import TOLERANCE, check_ledger
+from ..bundle.strict import validate
 from ..models.contract import Model
 from ..pages.document import Table
+from ..pages.figures import logit
 from ..provenance.configuration import Config, ExplainConfig
 from ..provenance.steps import brief
-from .averages import by_class
-from .relevances import read_relevances
-from .removal_figure import draw_removal
+from .options import StudyOptions
+from .relevances import Column, read_relevances
 from .removal_table import trust_lines, trust_tables
 from .resume import weights_sha256
-from .sets import Work, non_empty, write_sets
-from .share_figure import draw_shares
-from .trust import trust
+from .sets import Work, explain_sets, non_empty, write_sets
+from .share_figure import Panel, draw_shares
+from .summary import Summary
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from torch.utils.data import Dataset
 
-__all__ = ["RANKS", "StudyOptions", "study"]
-
-#: Ranks in pT that are told apart.
-RANKS = 40
+__all__ = ["Case", "Study", "study"]
 
 
-class StudyOptions(Strict):
-    """What the study does besides explaining: ``explain.options`` of the configuration."""
+@dataclass(frozen=True)
+class Case:
+    """What is studied.
 
-    trust: int = Field(
-        50, ge=0, description="validation examples to measure on how far explanations can be trusted; 0: none"
-    )
-    trust_steps: int = Field(5, ge=2, description="steps in which elements are removed")
-    trust_composites: list[str] = Field(
-        list(COMPOSITES), description="composites to compare, the simplest first; all there are by default"
-    )
-    format: str = Field("png", pattern="^(png|pdf|svg)$", description="format of the figures")
+    Parameters
+    ----------
+    model, network
+        The network in evaluation mode, and what is known of it.
+    config, options
+        How, and what is done besides.
+    target
+        Weights of the explained combination of outputs.
+    folder
+        Where files go.
+    """
+
+    model: Model
+    network: nn.Module
+    config: Config
+    options: Any
+    target: Sequence[float]
+    folder: Path
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.model.outputs[0].columns
+
+    @property
+    def explained(self) -> str:
+        """What is explained, for the axis of a figure."""
+        if len(self.classes) != 2 or list(self.target) != list(self.model.target()):
+            return "explained output"
+        background, signal = self.classes
+        return f"${logit(signal)} - {logit(background)}$"
+
+    def figure(self, name: str) -> Path:
+        """Return the file of a figure."""
+        return self.folder / f"{name}.{self.options.format}"
 
 
-def study(
-    model: Model, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
+class Study:
+    """What a study does besides explaining; every attribute and method may be replaced by a recipe."""
+
+    #: What may be chosen: ``explain.options`` of the configuration.
+    options: type[StudyOptions] = StudyOptions
+    #: What examples and elements are called, in the plural.
+    examples, elements = "examples", "elements"
+    #: Data sets that `columns` adds to the file of relevances.
+    layout: Mapping[str, Column] = {}
+    #: How trust removes elements: from the raw inputs, or by the mask, the last of what ``features`` returns.
+    removed: Literal["inputs", "mask"] = "inputs"
+
+    def columns(self, inputs: Mapping[str, Tensor], values: Sequence[Tensor]) -> Mapping[str, np.ndarray]:
+        """Compute further columns of some examples.
+
+        Parameters
+        ----------
+        inputs
+            Raw inputs by name.
+        values
+            What ``features`` makes of them.
+
+        Returns
+        -------
+        columns
+            By the names of `layout`: ``[examples, ...]``, or ``[examples, elements, ...]`` if elements count its rows.
+        """
+        return {}
+
+    def stages(self, body: nn.Module) -> Sequence[str]:
+        """Return the parts of the body that get random weights one after the other, the last one first."""
+        from .trust import stages
+
+        return stages(body)
+
+    def summary(self, case: Case) -> Summary:
+        """Return what gathers the relevances of a network; those of untrained ones are gathered alike."""
+        return Summary(case.classes)
+
+    def panels(self, model: Model) -> Sequence[Panel]:
+        """Return which shares of relevance are drawn."""
+        rank = f"{self.elements[:-1].capitalize()} by falling $p_T$"
+        return (("feature", "", model.features.columns), ("rank", rank, None))
+
+    def draw(self, case: Case, found: Mapping[str, Any], path: Path) -> None:
+        """Draw further figures, from what was found and the file of relevances."""
+
+    def lines(self, case: Case, found: Mapping[str, Any]) -> Iterator[str]:
+        """Give what a human should read first, one line each."""
+        for name, row in found["shares"]["feature"].items():
+            if row["mean"][0] is not None:
+                best = int(np.argmax(row["mean"]))
+                share = f"{row['mean'][best]:.3f} ± {row['error'][best]:.3f}"
+                feature = case.model.features.columns[best]
+                yield f"{name}: the feature with the largest share of |R| is {feature}, {share}"
+
+
+def study(  # noqa: PLR0917
+    model: Model,
+    network: nn.Module,
+    datasets: Mapping[str, Dataset[Any]],
+    config: Config,
+    folder: Path,
+    asked: Study,
 ) -> dict[str, Any]:
     """Explain examples of the test split; write relevances and figures.
 
@@ -61,58 +149,49 @@ def study(
     datasets
         Examples of "test" are explained; on examples of "val" it is measured how far explanations can be trusted.
     config
-        Configuration; ``explain`` and ``seed`` matter, ``explain.options`` is described by `StudyOptions`.
+        Configuration; ``explain`` and ``seed`` matter.
     folder
         Where files go.
+    asked
+        What the recipe asks for besides; its ``options`` describe ``explain.options``.
 
     Returns
     -------
     found
         Tables as JSON values; ``headline`` are lines for a human.
-    """
-    import torch
 
+    Raises
+    ------
+    ConfigError
+        If an option is unknown.
+    ExplainError
+        If there is nothing to explain, or the network can't be explained.
+    """
     settings, dataset = config.explain, datasets["test"]
-    options = _options(config)
-    classes = model.outputs[0].columns
+    options = validate(asked.options, settings.options, "explain.options")
     target = list(model.target()) if settings.target is None else settings.target
+    case = Case(model, network, config, options, target, folder)
     indices, empty = non_empty(model, dataset, _drawn(dataset, settings.size, config.seed))
     if not indices:
-        raise ExplainError(f"none of the {settings.size} examples has an element: nothing to explain")
-    attributes = _attributes(model, network, config, target)
-    work = Work(model, network, dataset, indices, target, settings)
-    path = write_sets(folder, work, attributes)
-    shares, labels, errors = _shares(path)
-    chosen = {name: labels == number for number, name in enumerate(classes)}
-    tolerance = TOLERANCE[getattr(torch, settings.precision)]
-    check_ledger(float(errors.max()), settings.precision)
-    found: dict[str, Any] = {
-        "examples": {
-            "explained": len(indices),
-            "without_elements": empty,
-            **{name: int(rows.sum()) for name, rows in chosen.items()},
-        },
-        "ledger": {
-            "largest_error": float(errors.max()),
-            "median_error": float(np.median(errors)),
-            "tolerance": tolerance,
-            "examples_above": int((errors > tolerance).sum()),
-        },
-        "shares": {name: by_class(rows, chosen) for name, rows in shares.items()},
-        "explained": {"target": dict(zip(classes, target, strict=True)), **_plain(settings)},
-    }
-    tables = [_feature_table(model, found["shares"], classes)]
+        raise ExplainError(
+            f"none of the {settings.size} {asked.examples} has {_one(asked.elements)}: nothing to explain"
+        )
+    work = Work(model, network, dataset, indices, target, settings, asked.layout, asked.columns)
+    path = write_sets(folder, work, _attributes(case, asked), processes=options.share(len(indices)))
+    found = _summarised(case, asked, path)
+    found["examples"] |= {"explained": len(indices), "without_elements": empty}
+    found["explained"] = {"target": dict(zip(case.classes, target, strict=True)), **_plain(settings)}
+    tables = [_feature_table(model, found["shares"], case.classes)]
+    if options.controls:
+        found["untrained"] = _untrained(case, asked, work)
     if options.trust:
-        found["trust"] = _trust(model, network, datasets["val"], target, config)
-        tables += trust_tables(found["trust"], settings.composite, "Elements")
+        found["trust"] = _trust(case, asked, datasets["val"])
+        tables += trust_tables(found["trust"], settings.composite, asked.elements.capitalize())
     found["tables"] = [table.as_dict() for table in tables]
-    _draw(model, found, folder, options.format)
-    found["headline"] = list(_headline(model, found, settings))
+    _draw(case, asked, found)
+    asked.draw(case, found, path)
+    found["headline"] = list(_headline(case, asked, found))
     return found
-
-
-def _options(config: Config) -> StudyOptions:
-    return validate(StudyOptions, config.explain.options, "explain.options")
 
 
 def _drawn(dataset: Any, count: int, seed: int | list[int]) -> list[int]:
@@ -120,44 +199,81 @@ def _drawn(dataset: Any, count: int, seed: int | list[int]) -> list[int]:
     return [int(index) for index in np.sort(order)]
 
 
-def _shares(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """Return shares of every example's sum of |R|, signed ones too; labels; errors of the ledger."""
-    parts: dict[str, list[np.ndarray]] = {"feature": [], "rank": [], "signed": []}
-    labels, errors = [], []
+def _one(elements: str) -> str:
+    """Return the singular with its article."""
+    return f"{'an' if elements[0] in 'aeiou' else 'a'} {elements[:-1]}"
+
+
+def _summarised(case: Case, asked: Study, path: Path) -> dict[str, Any]:
+    import torch
+
+    from ..lrp.ledger import TOLERANCE, check_ledger
+
+    summary, settings = asked.summary(case), case.config.explain
     for part in read_relevances(path):
-        relevance = part["element/relevance"].astype(np.float64)
-        size = np.abs(relevance)
-        total = np.maximum(size.sum((1, 2)), 1e-300)[:, None]
-        ranks = size.sum(2)[:, :RANKS]
-        parts["feature"].append(size.sum(1) / total)
-        parts["signed"].append(relevance.sum(1) / total)
-        parts["rank"].append(np.pad(ranks, [(0, 0), (0, RANKS - ranks.shape[1])]) / total)
-        labels.append(part["example/label"])
-        errors.append(part["ledger/error"])
-    return (
-        {name: np.concatenate(rows) for name, rows in parts.items()},
-        np.concatenate(labels),
-        np.concatenate(errors),
-    )
+        summary.add(part)
+    check_ledger(summary.error, settings.precision)
+    found = summary.found()
+    tolerance = TOLERANCE[getattr(torch, settings.precision)]
+    found["ledger"] |= {"tolerance": tolerance, "examples_above": summary.above(tolerance)}
+    return found
 
 
-def _trust(model: Model, network: nn.Module, dataset: Any, target: Sequence[float], config: Config) -> dict[str, Any]:
+def _untrained(case: Case, asked: Study, work: Work) -> dict[str, Any]:
+    """Return the tables of networks with random weights: mean over networks, error from their spread."""
+    import torch
+
+    from ..lrp.ledger import check_ledger
+
+    options = case.options
+    size = options.control_size or min(1000, len(work.indices))
+    found = []
+    for number in range(options.controls):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(case.config.seed + number)
+            control = case.model.build(**case.config.model).eval()
+        summary = asked.summary(case)
+        part = replace(work, network=control, indices=work.indices[:size])
+        progress = f"untrained {number + 1}/{options.controls}"
+        for relevances in explain_sets(part, processes=options.share(size), progress=progress):
+            summary.add(relevances)
+        check_ledger(summary.error, case.config.explain.precision)
+        found.append(summary.found(draws=0))
+    return {**asked.summary(case).average(found), "networks": options.controls, "examples": size}
+
+
+def _trust(case: Case, asked: Study, dataset: Any) -> dict[str, Any]:
+    import torch
+
     from ..lrp.composites import bounds
+    from .removal import by_mask
+    from .trust import trust
 
-    options = _options(config)
-    indices, _ = non_empty(model, dataset, _drawn(dataset, options.trust, [config.seed, 1]))
+    model, network, options = case.model, case.network, case.options
+    indices, _ = non_empty(model, dataset, _drawn(dataset, options.trust, [case.config.seed, 1]))
     if not indices:
-        raise ExplainError(f"none of {options.trust} validation examples has an element; set explain.options.trust=0")
+        raise ExplainError(
+            f"none of {options.trust} validation {asked.examples} has {_one(asked.elements)}; set "
+            "explain.options.trust=0"
+        )
     batch = dataset.__getitems__(indices)
+    inputs = {spec.name: batch[spec.name] for spec in model.inputs if spec.name in batch}
+    weights = torch.tensor(case.target, dtype=inputs[model.inputs[0].name].dtype)
+    score = frozen = None
+    if asked.removed == "mask":
+        score, frozen = by_mask(network, inputs, weights, model.edges(network))
     return trust(
         network,
-        {spec.name: batch[spec.name] for spec in model.inputs if spec.name in batch},
-        target,
-        composite=config.explain.composite,
+        inputs,
+        case.target,
+        composite=case.config.explain.composite,
         composites=options.trust_composites,
         bounds=bounds(model.features.ranges),
         steps=options.trust_steps,
-        seed=config.seed,
+        seed=case.config.seed,
+        score=score,
+        frozen=frozen,
+        parts=asked.stages(network.get_submodule("body")),
     )
 
 
@@ -179,44 +295,39 @@ def _feature_table(model: Model, shares: Mapping[str, Any], classes: Sequence[st
     )
 
 
-def _draw(model: Model, found: Mapping[str, Any], folder: Path, suffix: str) -> None:
-    names = model.features.columns
-    rank = r"Element by falling $p_T$"
-    classes = model.outputs[0].columns
-    panels = (("feature", "", names), ("rank", rank, None))
-    draw_shares(found["shares"], folder / f"relevance_shares.{suffix}", panels, classes)
+def _draw(case: Case, asked: Study, found: Mapping[str, Any]) -> None:
+    draw_shares(found["shares"], case.figure("relevance_shares"), asked.panels(case.model), case.classes)
     if "trust" in found:
-        examples = f"{found['trust']['jets']} validation examples"
-        draw_removal(found["trust"], folder / f"removal.{suffix}", explained="explained output", examples=examples)
+        from .removal_figure import draw_removal
+
+        measured = f"{found['trust']['jets']} validation {asked.examples}"
+        draw_removal(found["trust"], case.figure("removal"), explained=case.explained, examples=measured)
 
 
-def _headline(model: Model, found: Mapping[str, Any], settings: ExplainConfig) -> Iterator[str]:
-    examples, ledger = found["examples"], found["ledger"]
-    counts = ", ".join(f"{examples[name]} {name}" for name in model.outputs[0].columns)
+def _headline(case: Case, asked: Study, found: Mapping[str, Any]) -> Iterator[str]:
+    examples, ledger, settings = found["examples"], found["ledger"], case.config.explain
+    counts = ", ".join(f"{examples[name]} {name}" for name in case.classes)
     yield (
-        f"explained {examples['explained']} examples ({counts}) by {settings.composite}: largest ledger error "
+        f"explained {examples['explained']} {asked.examples} ({counts}) by {settings.composite}: largest ledger error "
         f"{ledger['largest_error']:.1e} in {settings.precision}, {ledger['examples_above']} above "
-        f"{ledger['tolerance']:.0e}; {examples['without_elements']} without elements left out"
+        f"{ledger['tolerance']:.0e}; {examples['without_elements']} without {asked.elements} left out"
     )
-    for name, row in found["shares"]["feature"].items():
-        if row["mean"][0] is not None:
-            best = int(np.argmax(row["mean"]))
-            share = f"{row['mean'][best]:.3f} ± {row['error'][best]:.3f}"
-            yield f"{name}: the feature with the largest share of |R| is {model.features.columns[best]}, {share}"
+    yield from asked.lines(case, found)
     if "trust" in found:
         yield from trust_lines(found["trust"], settings.composite)
         for composite, reason in found["trust"]["refused"].items():
             yield f"{composite} can't explain this network: {reason}"
 
 
-def _attributes(model: Model, network: nn.Module, config: Config, target: Sequence[float]) -> dict[str, Any]:
-    columns = model.outputs[0].columns
+def _attributes(case: Case, asked: Study) -> dict[str, Any]:
+    explained = zip(case.classes, case.target, strict=True)
     return {
-        "title": f"Relevances of {model.title} on examples of the test split",
-        "explained": " + ".join(f"({weight:g}) z_{name}" for name, weight in zip(columns, target, strict=True)),
-        "weights_sha256": weights_sha256(network),
-        "provenance": brief(config),
-        **_plain(config.explain),
+        "title": f"Relevances of {case.model.title} on {asked.examples} of the test split",
+        "explained": " + ".join(f"({weight:g}) z_{name}" for name, weight in explained),
+        "features": list(case.model.features.columns),
+        "weights_sha256": weights_sha256(case.network),
+        "provenance": brief(case.config),
+        **_plain(case.config.explain),
     }
 
 

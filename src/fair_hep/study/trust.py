@@ -1,7 +1,6 @@
 """Can explanations of sets be trusted? Removal of elements, randomised networks, and agreement of rules.
 
-It needs of a network what the contract promises, and no more: elements are removed from the raw inputs, so that
-everything that is relative to the whole set is computed anew from what is left.
+It needs of a network what the contract promises, and no more. How elements are removed is a choice, see `removal`.
 """
 
 from __future__ import annotations
@@ -12,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 from ..bundle.errors import ExplainError
 from ..lrp import explain, find_composite
 from ..lrp.faithfulness import GRADIENT, RANDOM, cascade, mean, rank_correlation, removal_curves, removal_table
+from .removal import from_inputs
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..lrp.composites import Bounds
-
-    #: Gives what is explained, if only some elements are kept.
-    Score = Callable[[Tensor], Tensor]
+    from .removal import Score
 
 __all__ = ["gradient_times_input", "randomised", "relevance_of_elements", "stages", "trust"]
 
@@ -64,7 +62,7 @@ def trust(
         Seed of the random order, of the randomised weights and of the bootstrap.
     score
         Gives what is explained ``[examples]`` if only some elements are kept ``[examples, elements]``; by default the
-        others are taken out of the raw inputs.
+        others are taken out of the raw inputs (`removal`).
     frozen
         The same with the graphs of whole examples, for networks that find graphs; its areas stand beside the others.
     parts
@@ -86,9 +84,9 @@ def trust(
     import torch
 
     body: Any = network.body
-    name, *others = inputs
-    mask = (inputs[name] != 0).any(-1)
-    weights = torch.tensor(target, dtype=inputs[name].dtype)
+    values = next(iter(inputs.values()))
+    mask = (values != 0).any(-1)
+    weights = torch.tensor(target, dtype=values.dtype)
     wanted = dict.fromkeys([*composites, composite])
     for rules in wanted:
         find_composite(rules)  # an unknown name is a mistake, and no property of the network
@@ -104,11 +102,6 @@ def trust(
     rankings[GRADIENT] = gradient_times_input(network, inputs, weights)
     rankings[RANDOM] = torch.rand(mask.shape, generator=torch.Generator().manual_seed(seed))
 
-    def left(kept: Tensor) -> Tensor:
-        with torch.no_grad():
-            values = torch.where(kept[..., None], inputs[name], 0.0)
-            return network(**{name: values}, **{other: inputs[other] for other in others}) @ weights
-
     def curves(of: Score) -> dict[str, Any]:
         return {rules: removal_curves(of, ranking, mask, steps) for rules, ranking in rankings.items()}
 
@@ -118,7 +111,9 @@ def trust(
     return {
         "jets": len(mask),
         "steps": steps,
-        **removal_table(curves(score or left), curves(frozen) if frozen else None, seed=seed),
+        **removal_table(
+            curves(score or from_inputs(network, inputs, weights)), curves(frozen) if frozen else None, seed=seed
+        ),
         "agreement": {n: mean(rank_correlation(rankings[composite], rankings[n], mask)) for n in rankings},
         "randomised": randomised(body, parts or stages(body), relevance, mask, seed),
         "refused": refused,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..data.store import Store
     from ..models.contract import Arrays, Batch
     from ..provenance.configuration import Config
+    from ..study.study import Study
 
 __all__ = ["Classifier", "DataOptions", "LossOptions"]
 
@@ -179,13 +180,19 @@ class Classifier(Model):
         others = len(self.classes) - 1
         return (*(-1.0 / others,) * others, 1.0)
 
+    def explanation(self) -> Study:
+        """Return what the study does besides explaining: nothing, unless a recipe asks for more in ``explain.py``."""
+        from ..study.study import Study
+
+        return Study()
+
     def study(
         self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
     ) -> Mapping[str, Any]:
-        """Explain examples: relevance by feature and rank, and how far it can be trusted."""
+        """Explain examples: relevance by feature and rank, how far it can be trusted, and what `explanation` adds."""
         from ..study.study import study
 
-        return study(self, network, datasets, config, folder)
+        return study(self, network, datasets, config, folder, self.explanation())
 
     # -- the report ----------------------------------------------------------------------------------------------------
     def parts(self, evaluation: Path, explanation: Path | None) -> Sequence[Part]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .classifier import Classifier
 
 if TYPE_CHECKING:
     from torch import nn
-    from torch.utils.data import Dataset
 
-    from ..provenance.configuration import Config
+    from ..study.study import Study
 
 __all__ = ["GraphClassifier"]
 
@@ -31,10 +29,8 @@ class GraphClassifier(Classifier):
         places: Mapping[str, str] = body.edges()
         return places
 
-    def study(
-        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
-    ) -> Mapping[str, Any]:
+    def explanation(self) -> Study:
         """Explain examples, and say what their edges carry."""
-        from ..study.graph_study import study_edges
+        from ..study.graph_study import GraphStudy
 
-        return study_edges(self, super().study(network, datasets, config, folder), config, folder)
+        return GraphStudy()

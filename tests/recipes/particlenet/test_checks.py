@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 from top_tagger import ParticleNetModel
+from top_tagger.network import ParticleNet
 from torch import Tensor, nn
 
 from fair_hep.bundle.errors import ModelError
 from fair_hep.check import CHECKS, check_model
-from fair_hep.jets.network import ParticleNet
 from fair_hep.provenance.configuration import Config
 
 

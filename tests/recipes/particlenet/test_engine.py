@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+from top_tagger.network import ParticleNet
 from torch import Tensor, nn
 
 from fair_hep.bundle.errors import ExplainError
-from fair_hep.jets.network import ParticleNet
 from fair_hep.lrp import Explainer, explain, folded
 from fair_hep.lrp.edges import edge_sums
 from fair_hep.models.synthetic import jets

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from top_tagger.network import Body, JetFeatures, ParticleNet
 from torch import Tensor, nn
 
-from fair_hep.jets.features import JetFeatures
-from fair_hep.jets.network import Body, ParticleNet
 from fair_hep.lrp import COMPOSITES, explain
 from fair_hep.models.synthetic import jets
 from support import oracle

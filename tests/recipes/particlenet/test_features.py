@@ -6,8 +6,9 @@ import math
 
 import pytest
 import torch
+from top_tagger.inputs import FEATURES
+from top_tagger.network import JetFeatures
 
-from fair_hep.jets.features import FEATURES, JetFeatures
 from support.recipes import model as get
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from top_tagger.network import PRESETS
 from torch import Tensor, nn
 
 from fair_hep.bundle import WEIGHTS
@@ -23,7 +24,6 @@ from fair_hep.describe.origin import learned_from
 from fair_hep.fair.evidence import Case, Failure
 from fair_hep.fair.history import data_provenance, provenance, training
 from fair_hep.fair.shapes import violations
-from fair_hep.jets.network import PRESETS
 from fair_hep.models.recipe import recipe
 from fair_hep.project.data import run as data
 from fair_hep.project.data import store_folder

@@ -23,10 +23,10 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from top_tagger.network import Body
 from torch import Tensor, nn
 
 from fair_hep.bundle.errors import ModelError
-from fair_hep.jets.network import Body
 from fair_hep.models.weights.state import read_state
 from fair_hep.nets.layers import MaskedBatchNorm
 from fair_hep.project.import_ import run

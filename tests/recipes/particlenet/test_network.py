@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from top_tagger.network import PRESETS, ParticleNet
 from torch import Tensor, nn
 
-from fair_hep.jets.network import PRESETS, ParticleNet
 from fair_hep.models.synthetic import jets
 from fair_hep.nets.layers import EdgeConv
 from support.needs import require

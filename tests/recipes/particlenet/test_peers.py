@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 import torch
+from top_tagger.network import ParticleNet
 from torch import Tensor, nn
 
-from fair_hep.jets.network import ParticleNet
 from fair_hep.lrp import Composite, explain
 from fair_hep.lrp.rules import AlphaBeta, Epsilon, Gamma, Rule, ZPlus
 from fair_hep.models.synthetic import jets

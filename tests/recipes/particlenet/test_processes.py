@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed
+from top_tagger.network import ParticleNet
 from torch.multiprocessing.spawn import spawn
 
-from fair_hep.jets.network import ParticleNet
 from fair_hep.models.synthetic import jets
 
 

@@ -8,9 +8,11 @@ import pytest
 import torch
 from top_tagger import MODEL
 
-from fair_hep.jets.trust import trust
+from fair_hep.lrp.composites import bounds
 from fair_hep.lrp.edges import frozen_graphs, graphs_found
 from fair_hep.lrp.faithfulness import GRADIENT, RANDOM
+from fair_hep.study.removal import by_mask
+from fair_hep.study.trust import trust
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +35,34 @@ def test_a_frozen_graph_without_removals_changes_nothing(network: Any) -> None:
     assert not torch.allclose(halved, network.body(inputs[0], inputs[1], kept))
 
 
+def measured(network: Any) -> dict[str, Any]:
+    """Measure trust as the study of ``explain.py`` does."""
+    asked, target = MODEL.explanation(), MODEL.target()
+    inputs = {name: MODEL.example(8, 0)[name] for name in ("particles", "axis")}
+    assert asked.removed == "mask"
+    score, frozen = by_mask(network, inputs, torch.tensor(target), MODEL.edges(network))
+    return trust(
+        network,
+        inputs,
+        target,
+        composite="epsilon",
+        composites=["lrp-0", "epsilon-plus"],
+        bounds=bounds(MODEL.features.ranges),
+        steps=3,
+        seed=0,
+        score=score,
+        frozen=frozen,
+        parts=asked.stages(network.body),
+    )
+
+
 def test_table_of_trust(network: Any) -> None:
-    settings: dict[str, Any] = {"composites": ["lrp-0", "epsilon-plus"], "steps": 3, "seed": 0}
-    found = trust(network, MODEL.example(8, 0), [-1.0, 1.0], composite="epsilon", **settings)
+    found = measured(network)
     assert set(found["removal"]) == {"lrp-0", "epsilon-plus", "epsilon", GRADIENT, RANDOM}
     # For a network of ReLUs LRP-0 is gradient x input, so its order and area are the same.
     assert found["removal"]["lrp-0"]["area"] == pytest.approx(found["removal"][GRADIENT]["area"], rel=1e-4)
+    assert all(row["frozen_area"] != row["area"] for row in found["removal"].values())
     assert found["agreement"]["epsilon"] == pytest.approx(1.0)
     assert found["recommended"] in ("lrp-0", "epsilon", "epsilon-plus")
     assert [row["down_to"] for row in found["randomised"]] == ["classify", "hidden", "blocks.1", "blocks.0"]
-    assert found == trust(network, MODEL.example(8, 0), [-1.0, 1.0], composite="epsilon", **settings)
+    assert found == measured(network)

@@ -1,21 +1,69 @@
-"""ParticleNet and ParticleNet-Lite as published (arXiv:1902.08570), from raw four-momenta to logits."""
+"""ParticleNet and ParticleNet-Lite as published (arXiv:1902.08570), from raw four-momenta to logits.
+
+``features`` computes and learns nothing, ``body`` learns. Order, standardisation and clipping of the features as in the
+published configuration (jet-universe/particle_transformer, ``data/TopLandscape/top_kin.yaml``): the two angles enter as
+they are, the others as ``(x - centre) * scale`` clipped to [-5, 5]. The first layer of the body is a learned batch
+norm; relevance lives before it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
+from fair_hep.bundle.strict import Strict
+from fair_hep.nets.kinematics import from_axis
+from fair_hep.nets.layers import EdgeConv, MaskedBatchNorm, Neighbours, Rows
+from pydantic import Field
 from torch import Tensor, nn
 
-from ..nets.layers import EdgeConv, MaskedBatchNorm, Neighbours, Rows
-from .features import FEATURES, JetFeatures
+from .inputs import CLASSES, CLIP, FEATURES
 
-__all__ = ["PRESETS", "Body", "ParticleNet"]
+__all__ = ["PRESETS", "Body", "Hyperparameters", "JetFeatures", "ParticleNet"]
 
+_CENTRE = (0.0, 0.0, 1.7, 2.0, -4.7, -4.7, 0.2)
+_SCALE = (1.0, 1.0, 0.7, 0.7, 0.7, 0.7, 4.0)
 #: Table 1 of arXiv:1902.08570: per EdgeConv block the number of neighbours and the widths; then the head.
 PRESETS: dict[str, tuple[tuple[tuple[int, tuple[int, ...]], ...], int]] = {
     "full": (((16, (64, 64, 64)), (16, (128, 128, 128)), (16, (256, 256, 256))), 256),
     "lite": (((7, (32, 32, 32)), (7, (64, 64, 64))), 128),
 }
+
+
+class Hyperparameters(Strict):
+    """What may be chosen about the network: ``model`` in a configuration."""
+
+    preset: str = Field("full", pattern="^(full|lite)$", description="full (366,160 parameters) or lite (26,416)")
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+
+class JetFeatures(nn.Module):
+    """Compute the features of every constituent; learns nothing."""
+
+    def forward(self, particles: Tensor, axis: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Turn four-momenta into features.
+
+        Parameters
+        ----------
+        particles
+            ``[jets, constituents, 4]``: E, px, py, pz in GeV. A constituent is real where E > 0.
+        axis
+            Four-momentum of every jet ``[jets, 4]``; by default the sum of the constituents given.
+
+        Returns
+        -------
+        features, points, mask
+            Standardised features ``[jets, constituents, 7]``, 0 for padding; (delta eta, delta phi)
+            ``[jets, constituents, 2]``; real constituents ``[jets, constituents]``.
+        """
+        seen = from_axis(particles, axis)
+        angles = torch.stack([seen.delta_eta, seen.delta_phi], -1)
+        shares = [(seen.pt / seen.jet_pt).log(), (seen.energy / seen.jet_energy).log()]
+        others = torch.stack([seen.pt.log(), seen.energy.log(), *shares, seen.delta_r], -1)
+        centre, scale = particles.new_tensor(_CENTRE[2:]), particles.new_tensor(_SCALE[2:])
+        standard = ((others - centre) * scale).clamp(-CLIP, CLIP)
+        real = seen.mask[..., None]
+        return torch.where(real, torch.cat([angles, standard], -1), 0.0), torch.where(real, angles, 0.0), seen.mask
 
 
 class Body(nn.Module):
@@ -42,7 +90,7 @@ class Body(nn.Module):
         *,
         features: int = len(FEATURES),
         dropout: float = 0.1,
-        classes: int = 2,
+        classes: int = len(CLASSES),
     ) -> None:
         super().__init__()
         widths = [features, *(channels[-1] for _, channels in blocks)]
@@ -62,7 +110,7 @@ class Body(nn.Module):
         Parameters
         ----------
         features
-            ``[jets, constituents, features]``; of the published network those of `FEATURES`.
+            ``[jets, constituents, features]``; of the published network those of ``inputs.py``.
         points
             Coordinates of the first graph, ``[jets, constituents, 2]``: (delta eta, delta phi).
         mask

@@ -1,0 +1,54 @@
+"""How the network is explained: where its edges are, what the study draws, and how its trust is measured.
+
+The score is the difference of the logits (`Classifier.target`): a single logit is defined only up to a common shift.
+The default rules are epsilon, whose relevance is nearest to what the network computes; a study recommends others where
+they find better what matters (``explain.composite`` in a configuration).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fair_hep.jets.study import JetStudy
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["CAPTIONS", "Explanation", "edges"]
+
+#: What the figures of the study show, by file name without suffix, for the model card.
+CAPTIONS = {
+    "edges_between_subjets": "Fraction of the most relevant edges that join two subjets, trained and untrained network",
+    "edges_top_*": "Most relevant edges of one top jet in every EdgeConv block, constituents coloured by subjet",
+    "edges_QCD_*": "Most relevant edges of one QCD jet in every EdgeConv block, constituents coloured by subjet",
+    "edge_spectra": "Distance and mass of the most relevant edges of the last block, for top jets and for QCD jets",
+    "relevance_shares": "Share of the absolute relevance by feature, by rank in pT and by subjet",
+    "r_scores": "R-scores: each feature's signed share of a jet's absolute relevance, by class",
+    "removal": "Score while constituents are removed or inserted by falling relevance, for every set of rules",
+}
+
+
+def edges(network: nn.Module) -> Mapping[str, str]:
+    """Return the messages of every EdgeConv block with its graph."""
+    body: Any = network.get_submodule("body")
+    places: Mapping[str, str] = body.edges()
+    return places
+
+
+class Explanation(JetStudy):
+    """Relevance of constituents, features and edges, and the edge graphs with their subjets."""
+
+    #: The features as formulas, in their order.
+    labels = (
+        r"$\Delta\eta$", r"$\Delta\phi$", r"$\log p_T$", r"$\log E$", r"$\log p_T/p_T^{jet}$", r"$\log E/E^{jet}$",
+        r"$\Delta R$",
+    )  # fmt: skip
+    #: Constituents are removed by mask: their features stay as computed from the whole jet. The score counts the graph
+    #: that the network then finds; the one with the whole jet's graph stands beside it.
+    removed = "mask"
+
+    def stages(self, body: nn.Module) -> Sequence[str]:
+        """Return the head, then the blocks from the last to the first."""
+        parts: Any = body
+        return ("classify", "hidden", *(f"blocks.{number}" for number in reversed(range(len(parts.blocks)))))
