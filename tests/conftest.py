@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import support.recipes  # noqa: F401 - makes the recipes importable, before a test asks for one
 from fair_hep.bundle.privacy import report_nothing
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project, load_project
