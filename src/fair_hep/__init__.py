@@ -1,7 +1,15 @@
 """Publish, run and explain machine-learning models of particle physics: what a user may build on.
 
-Whoever uses a published model needs `load` and `plot`; whoever writes one needs the rest. These names keep their
-meaning between minor versions; everything else in the rooms of this package may change.
+These names keep their meaning between minor versions; everything else in the rooms of this package may change.
+
+- A published model: `load` gives a `LoadedModel` with its `Signature` and its `Citation`; `plot` draws why.
+- Errors: `ProjectError` is the base of `BundleError`, `ConfigError`, `DataError`, `ExplainError` and `ModelError`.
+- A recipe: a `Model`, most easily a `Classifier` or a `GraphClassifier`; `check_model` tries its promises.
+- What goes in and out: `TensorSpec`, made by `particle_set`, `element_features`, `class_logits` and `class_label`.
+- Its options: `DataOptions` with `Columns`, `LossOptions`; others are a `Strict` read by `validate`.
+- Its evaluation: an `Evaluation` with `Table` and interactive `Part`; `figure`, `COLOURS` and `new_file` draw and write.
+- Its explanation: `explain` or an `Explainer` gives an `Explanation` by a `Composite` of `COMPOSITES`; `register` and
+  `register_linear` add rules for modules of one's own; `read_relevances` reads what a study wrote.
 
 Nothing is imported before it is asked for: ``import fair_hep`` takes a millisecond, and `load` needs no more than
 NumPy, ONNX Runtime, pydantic and PyYAML.

@@ -35,6 +35,11 @@ def test_a_name_resolves_and_is_documented(name: str) -> None:
         assert len((value.__doc__ or "").splitlines()[0]) > 15
 
 
+def test_the_list_of_names_tells_what_each_is_for() -> None:
+    text = fair_hep.__doc__ or ""
+    assert [name for name in fair_hep.__all__ if f"`{name}`" not in text] == ["__version__"]
+
+
 def test_what_type_checkers_see_is_what_there_is() -> None:
     """The imports under TYPE_CHECKING are the table of homes, written a second time: they must say the same."""
     tree = ast.parse(Path(fair_hep.__file__).read_text(encoding="utf-8"))

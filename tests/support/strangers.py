@@ -1,11 +1,12 @@
 """Somebody who has nothing of ours: an environment that holds what a list of distributions needs, and no more.
 
-What is downloaded elsewhere is linked here from the environment that runs the tests: each distribution by the files that
-it lists, and those that it requires. So what isn't required isn't there, and pip sees the rest as installed.
+What is downloaded elsewhere is linked here from the environment that runs the tests: each distribution by the files
+that it lists, and those that it requires. So what isn't required isn't there, and pip sees the rest as installed.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,8 @@ __all__ = ["CORE", "Stranger", "built_wheel"]
 
 #: What the library asks for without an extra.
 CORE = ("click", "numpy", "onnxruntime", "pydantic", "pyyaml")
+#: Variables by which a process would find what a stranger hasn't.
+_OURS = ("PYTHONPATH", "FAIR_HEP_PROJECT")
 
 
 def built_wheel(folder: Path) -> Path:
@@ -64,11 +67,7 @@ class Stranger:
 
     def run(self, *command: str, cwd: Path, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a program of the environment in a folder; only what is given of ours is in its variables."""
-        import os
-
-        inherited = {
-            name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "FAIR_HEP_PROJECT")
-        }
+        inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
         program = str(self.folder / "bin" / command[0])
         return subprocess.run(
             [program, *command[1:]], cwd=cwd, env={**inherited, "OMP_NUM_THREADS": "1", **variables}, input=stdin,

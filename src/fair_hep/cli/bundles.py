@@ -71,10 +71,9 @@ def _verb(name: str, help_text: str) -> Callable[[Callable[..., dict[str, Any] |
 @click.argument("bundle")
 def show_(bundle: str) -> dict[str, Any]:
     """Describe a bundle by its own files."""
-    from ..bundle.runtime import find_bundle
     from ..bundle.summary import lines, summary
 
-    told = summary(find_bundle(bundle))
+    told = summary(_folder(bundle))
     return {"headline": lines(told), **told}
 
 
@@ -85,10 +84,9 @@ def verify(bundle: str) -> dict[str, Any]:
     from dataclasses import asdict
 
     from ..bundle.folder import check_files
-    from ..bundle.runtime import load
     from ..bundle.stored import table
 
-    model = load(bundle)
+    model = _model(bundle)
     files, checks = check_files(model.folder), model.verify()
     return {
         "headline": [f"{files} files have their checksums", *table(checks)],
@@ -103,10 +101,9 @@ def verify(bundle: str) -> dict[str, Any]:
 @click.option("--output", type=_FILE, required=True, help="Table to write: .csv, .parquet or .h5.")
 def predict(bundle: str, file: Path, output: Path) -> dict[str, Any]:
     """Write a row for each example."""
-    from ..bundle.runtime import load
     from ..bundle.scoring import score_file
 
-    return score_file(load(bundle), file, output)
+    return score_file(_model(bundle), file, output)
 
 
 @_verb("explain", "Say what answers owe to their inputs: of a file's examples, or of those stored in the bundle.")
@@ -118,10 +115,9 @@ def predict(bundle: str, file: Path, output: Path) -> dict[str, Any]:
 def explain(bundle: str, file: Path | None, output: Path | None, count: int, top: int) -> dict[str, Any]:
     """Write or show relevances."""
     from ..bundle.answer import answer
-    from ..bundle.runtime import load
     from ..bundle.scoring import score_file
 
-    model = load(bundle)
+    model = _model(bundle)
     if output is not None:
         return score_file(model, file or _stored(model), output, explain=True)
     given = list(islice(_examples(model, file), count))
@@ -139,9 +135,8 @@ def plot_(bundle: str, file: Path | None, output: Path, example: int) -> dict[st
     """Write a picture of one explanation."""
     from ..bundle.files import new_file
     from ..bundle.plot import plot
-    from ..bundle.runtime import load
 
-    model = load(bundle)
+    model = _model(bundle)
     chosen = next(islice(_examples(model, file), example, None), None)
     if chosen is None:
         raise DataError(f"--example {example}: there aren't that many; they count from 0")
@@ -161,9 +156,8 @@ def plot_(bundle: str, file: Path | None, output: Path, example: int) -> dict[st
 def cite_(bundle: str, bibtex: bool) -> dict[str, Any]:
     """Read the citation of a bundle."""
     from ..bundle.cite import cite
-    from ..bundle.runtime import find_bundle
 
-    found = cite(find_bundle(bundle))
+    found = cite(_folder(bundle))
     return {"headline": [found.bibtex.rstrip() if bibtex else found.text], "text": found.text, "bibtex": found.bibtex}
 
 
@@ -175,7 +169,7 @@ def serve_(bundle: str, host: str, port: int) -> None:
     """Serve a bundle."""
     from ..bundle.server import serve
 
-    serve(bundle, host=host, port=port)
+    serve(_folder(bundle), host=host, port=port)
 
 
 @_verb("index", "Gather bundles into a folder that any web server can show.")
@@ -185,10 +179,26 @@ def serve_(bundle: str, host: str, port: int) -> None:
 @click.option("--url", help="Address that the folder will have.")
 def index(bundles: tuple[str, ...], output: Path, title: str, url: str | None) -> dict[str, Any]:
     """Write a page, a listing for programs, and copies of the bundles."""
-    from ..bundle.runtime import find_bundle
     from ..describe.index import run
 
-    return run([find_bundle(place) for place in bundles], output, title=title, url=url)
+    return run([_folder(place) for place in bundles], output, title=title, url=url)
+
+
+def _folder(place: str) -> Path:
+    """Return the folder of a bundle, and say what is wanted if there is none: who asks here has nothing to export."""
+    from ..bundle.runtime import find_bundle
+    from ..bundle.signature import SIGNATURE
+
+    folder = find_bundle(place)
+    if not (folder / SIGNATURE).is_file():
+        raise DataError(f"{place}: there is no bundle (no {SIGNATURE}): give its folder, or its DOI")
+    return folder
+
+
+def _model(place: str) -> LoadedModel:
+    from ..bundle.runtime import load
+
+    return load(_folder(place))
 
 
 def _stored(model: LoadedModel) -> Path:
