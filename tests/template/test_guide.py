@@ -11,8 +11,9 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TEMPLATE, Bake, attempt
 from test_readme import SLUGS, blocks, environment, script, stamp, variables
+
+from support.template import ROOT, TEMPLATE, Bake, attempt
 
 GUIDE = ROOT / "docs" / "how-tos" / "publish-your-model.md"
 SLUG = "jet_transformer"

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import ROOT, Bake, attempt, need, run
+
+from support.template import ROOT, Bake, attempt, need, run
 
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 REPOSITORY = "https://github.com/FAIR4HEP/cookiecutter-fair-hep"
