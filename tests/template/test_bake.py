@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import re
@@ -12,8 +13,11 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, TEMPLATE, Bake, need, run, tracked
 from cookiecutter.main import cookiecutter
+
+from support.installed import Environment
+from support.needs import require
+from support.template import MODELS, ROOT, TEMPLATE, Bake, attempt, run, the_wheel, tracked
 
 TOP = {
     ".github/workflows/ci.yml",
@@ -33,13 +37,15 @@ TOP = {
     "codemeta.json",
     "configs/full.yaml",
     "configs/quick.yaml",
-    "examples/cpp/Makefile",
-    "examples/cpp/explain.cpp",
     "notebooks/use.ipynb",
     "project.yaml",
     "pyproject.toml",
+    "tests/test_recipe.py",
 }
-MODELS = json.loads((ROOT / "cookiecutter.json").read_text())["model"]
+#: What every recipe has: a file for each verb that reads one.
+RECIPE = {"__init__.py", "inputs.py", "network.py", "data.py", "train.py", "evaluate.py", "explain.py"}
+#: Most files of a project, and most lines without sample, wheel and lock files.
+MOST_FILES, MOST_LINES = 45, 2000
 HOSTILE = {
     "project_name": 'The "top" \\ tagger\n{of} O\'Neil: é 😀 #1, <b>',
     "project_slug": "hostile",
@@ -72,17 +78,28 @@ def read(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_exact_set_of_files(bake: Bake, model: str) -> None:
-    inside = "src/{{cookiecutter.project_slug}}/"
-    names = (path.relative_to(TEMPLATE.name).as_posix() for path in tracked(ROOT) if path.parts[0] == TEMPLATE.name)
-    package = {name.removeprefix(inside) for name in names if name.startswith(inside)}
-    others = "|".join(name for name in MODELS if name != model)
-    left_out = re.compile(rf"models/\w+/configs/\w+\.yaml|models/({others})/.*|tests/\w+_({others})(_\w+)?\.py")
-    kept = {name for name in package if not left_out.fullmatch(name)}
-    assert files(bake(model=model, project_slug="kept")) == TOP | {f"src/kept/{name}" for name in kept}
+    recipe = f"{TEMPLATE.name}/recipes/{model}/"
+    names = [path.as_posix().removeprefix(recipe) for path in tracked(ROOT) if path.as_posix().startswith(recipe)]
+    top = {name for name in names if name.startswith(("configs/", "sample/", "tests/"))}
+    folder = bake(model=model, project_slug="kept")
+    wheel = f"vendor/{the_wheel(folder).name}"
+    assert re.fullmatch(r"vendor/fair_hep-\d+\.\d+\.\d+(\+g[0-9a-f]{12})?-py3-none-any\.whl", wheel)
+    assert files(folder) == TOP | {wheel} | top | {f"src/kept/{name}" for name in {*names} - top}
+    assert set(names) >= RECIPE | {"configs/quick.yaml", "configs/full.yaml", "sample/provenance.json"}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_project_is_thin(bake: Bake, model: str) -> None:
+    """What a physicist owns is what a physicist can read."""
+    folder = bake(model=model)
+    own = {name for name in files(folder) if not name.startswith(("sample/", "vendor/"))}
+    lines = {name: len((folder / name).read_text(encoding="utf-8").splitlines()) for name in own}
+    assert len(files(folder)) <= MOST_FILES, sorted(files(folder))
+    assert sum(lines.values()) <= MOST_LINES, sorted(lines.items(), key=lambda item: -item[1])
 
 
 def test_nothing_is_left_to_render(project: Path) -> None:
-    verbatim = ("src/", ".github/workflows/", "notebooks/")
+    verbatim = ("src/", "sample/", "tests/", "vendor/", ".github/workflows/", "notebooks/")
     for name in files(project):
         assert not re.search(r"[{}]", name)
         if not name.startswith(verbatim):
@@ -92,9 +109,12 @@ def test_nothing_is_left_to_render(project: Path) -> None:
 def test_no_caches_and_no_bytecode(project: Path, clone: Path, tmp_path: Path) -> None:
     """Neither from a clean template nor from one in which tools have been at work."""
     dirty = clone / TEMPLATE.name
-    for cache in (".ruff_cache/0/a", ".mypy_cache/b", "src/{{cookiecutter.project_slug}}/data/__pycache__/c.pyc"):
+    for cache in (".ruff_cache/0/a", ".mypy_cache/b", "recipes/particlenet/__pycache__/c.pyc"):
         (dirty / cache).parent.mkdir(parents=True, exist_ok=True)
         (dirty / cache).write_bytes(b"\xff{{ cookiecutter.nothing }}")
+    library = clone / "src" / "fair_hep" / "lrp" / "__pycache__" / "rules.cpython-311.pyc"
+    library.parent.mkdir()
+    library.write_bytes(b"\xff")
     worked = Path(cookiecutter(str(clone), no_input=True, default_config=True, output_dir=str(tmp_path / "worked")))
     assert files(worked) == files(project)
     assert not [name for name in files(project) if re.search(r"\.pyc$|__pycache__|_cache/|\.DS_Store|~$", name)]
@@ -151,7 +171,7 @@ def test_short_answers_stay_text(bake: Bake, text: str) -> None:
 def test_slugs_that_yaml_would_take_for_something_else(bake: Bake, slug: str) -> None:
     found = read(bake(project_slug=slug))
     assert found["project"]["slug"] == found["pyproject"]["project"]["name"] == slug
-    assert found["pyproject"]["project"]["scripts"] == {slug: f"{slug}.cli:main"}
+    assert found["pyproject"]["project"]["scripts"] == {slug: "fair_hep.cli.project:main"}
 
 
 def test_a_group_is_cited_as_a_group(bake: Bake) -> None:
@@ -189,7 +209,7 @@ def test_licence_text(bake: Bake, license_: str, first: str, holder: bool) -> No
 @pytest.mark.parametrize("answers", [{}, HOSTILE, {"author": "A Group", "orcid": "0000-0002-1825-0097"}])
 def test_citation_is_valid(bake: Bake, answers: dict[str, str]) -> None:
     validator = Path(sys.executable).with_name("cffconvert")
-    need(validator.exists(), "cffconvert isn't installed: make environment")
+    require(validator.exists(), "cffconvert isn't installed: make environment")
     run(validator, "--validate", cwd=bake(**answers))
 
 
@@ -211,12 +231,13 @@ def test_metadata_agree_with_each_other(bake: Bake, answers: dict[str, str]) -> 
 
 
 @pytest.mark.parametrize("answers", [{}, HOSTILE, *({"model": model, "author": "Lovelace, Ada"} for model in MODELS)])
-def test_a_fresh_project_is_as_fair_as_it_can_be(bake: Bake, answers: dict[str, str]) -> None:
+def test_a_fresh_project_is_as_fair_as_it_can_be(bake: Bake, environment: Environment, answers: dict[str, str]) -> None:
     """Before its first run nothing fails; what needs a bundle or a publication says so."""
-    need_packages()
-    need(importlib.util.find_spec("pyshacl"), "pyshacl isn't installed: make environment")
+    require(importlib.util.find_spec("pyshacl"), "pyshacl isn't installed: make environment")
     folder = bake(**answers)
-    done = run(sys.executable, "-m", folder.name, "fair", "--json", cwd=folder, env={"PYTHONPATH": "src"})
+    done = run(
+        environment.bin / "python", "-m", "fair_hep.cli", "fair", "--json", cwd=folder, env={"PYTHONPATH": "src"}
+    )
     found = json.loads(done)
     assert found["counts"]["failed"] == 0
     assert found["counts"]["run `export` first"] >= 20
@@ -227,18 +248,19 @@ def test_a_fresh_project_is_as_fair_as_it_can_be(bake: Bake, answers: dict[str, 
     assert passed >= alone | ({"data_identifier"} if "dataset" in read(folder)["project"] else set())
 
 
-def test_project_reads_its_own_answers(bake: Bake) -> None:
-    need_packages()
+def test_project_reads_its_own_answers(bake: Bake, environment: Environment) -> None:
     folder = bake(**HOSTILE)
-    code = "from hostile.project import load_project; p = load_project(); print(p.title, p.authors[0].name, sep='|')"
-    printed = run(sys.executable, "-c", code, cwd=folder, env={"PYTHONPATH": "src"})
+    code = (
+        "from fair_hep.provenance.project import load_project; p = load_project()\n"
+        "print(p.title, p.authors[0].name, sep='|')"
+    )
+    printed = run(environment.bin / "python", "-c", code, cwd=folder)
     assert printed == f"{HOSTILE['project_name']}|{HOSTILE['author']}\n"
 
 
-def test_command_line_starts_everywhere(bake: Bake) -> None:
-    need_packages()
+def test_command_line_starts_everywhere(bake: Bake, environment: Environment) -> None:
     folder = bake(project_slug="null")
-    help_text = run(sys.executable, "-m", "null", "--help", cwd=folder, env={"PYTHONPATH": "src"})
+    help_text = run(environment.bin / "python", "-m", "fair_hep.cli", "--help", cwd=folder)
     verbs = re.search(r"^VERBS = (.*)$", (folder / "Makefile").read_text(), re.MULTILINE)
     assert verbs
     for verb in (*verbs[1].split(), "run", "predict", "check", "simulate"):
@@ -249,9 +271,44 @@ def test_make_lists_its_targets(project: Path) -> None:
     assert "make quick" in run("make", "help", cwd=project)
 
 
-def need_packages() -> None:
-    """Skip or fail where the packages of a generated project aren't installed."""
-    import importlib.util
+@pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS)
+def test_the_projects_own_tests_and_linters_pass(bake: Bake, environment: Environment, model: str) -> None:
+    folder = bake(model=model, author="Lovelace, Ada")
+    env = {"PYTHONPATH": "src", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    # The fast ones here; what takes long is run by the tests of each recipe, which are more.
+    run(environment.bin / "python", "-m", "pytest", "-m", "not slow", cwd=folder, env=env)
+    run(environment.bin / "ruff", "check", cwd=folder)
+    run(environment.bin / "ruff", "format", "--check", cwd=folder)
+    if model == "custom":  # minutes: mypy reads the library and what that imports; the recipes are checked in place
+        run(environment.bin / "python", "-m", "mypy", "src", "tests", cwd=folder, env={"MYPYPATH": "src"})
 
-    missing = [name for name in ("click", "pydantic", "yaml") if importlib.util.find_spec(name) is None]
-    need(not missing, f"{', '.join(missing)} isn't installed: make environment")
+
+def test_another_library_than_pinned_is_one_line(bake: Bake, environment: Environment, tmp_path: Path) -> None:
+    folder = bake()
+    command = (environment.bin / "python", "-m", "fair_hep.cli", "verify")
+    wheel = the_wheel(folder)
+    whole = wheel.read_bytes()
+    for change, says in (
+        (wheel.unlink, "there is no such file, and pyproject.toml asks for it"),
+        (lambda: wheel.write_bytes(whole[:-1] + b"x"), "damaged or replaced"),
+        (lambda: another(folder), "as pyproject.toml asks: run `make install`"),
+    ):
+        change()
+        done = attempt(*command, cwd=folder, env={"PYTHONPATH": "src"})
+        assert done.returncode == 1
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert says in done.stderr
+        if "make install" not in says:
+            made = attempt("make", "install", f"VENV={tmp_path / 'none'}", f"PYTHON={sys.executable}", cwd=folder)
+            assert f"error: vendor/{wheel.name}: " in made.stderr
+            assert not (tmp_path / "none").exists()
+        wheel.write_bytes(whole)
+
+
+def another(project: Path) -> None:
+    """Give a project another wheel, as whole as the one that is installed, and refer to it."""
+    wheel, settings = the_wheel(project), project / "pyproject.toml"
+    before = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    wheel.write_bytes(wheel.read_bytes() + b"x")
+    settings.write_text(settings.read_text().replace(before, hashlib.sha256(wheel.read_bytes()).hexdigest()))

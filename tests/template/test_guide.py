@@ -6,13 +6,15 @@ loaded by it.
 
 from __future__ import annotations
 
-import importlib
 import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TEMPLATE, Bake, attempt
-from test_readme import SLUGS, blocks, environment, script, stamp, variables
+
+from support import deposits, zenodo
+from support.documents import blocks, script, variables
+from support.installed import Environment
+from support.template import ROOT, Bake, attempt
 
 GUIDE = ROOT / "docs" / "how-tos" / "publish-your-model.md"
 SLUG = "jet_transformer"
@@ -23,8 +25,6 @@ SHORT = {
     "epochs: 10": "epochs: 1",
     "size: 100}": "size: 20, options: {trust: 8}}\nexport: {examples: 8}",
 }
-
-__all__ = ["environment"]
 
 
 def shown(name: str) -> str:
@@ -50,7 +50,7 @@ def test_only_what_needs_zenodo_needs_a_network() -> None:
 
 
 def test_the_network_is_the_one_that_the_projects_tests_explain() -> None:
-    tests = TEMPLATE / "src" / "{{cookiecutter.project_slug}}" / "tests" / "particle_transformer.py"
+    tests = ROOT / "tests" / "support" / "particle_transformer.py"
     before, after = re.findall(r"s/(held = .*?)/(held = .*)/' \\", GUIDE.read_text())[0]
     first = shown("network.py")
     assert first.count(before) == 1
@@ -58,19 +58,11 @@ def test_the_network_is_the_one_that_the_projects_tests_explain() -> None:
 
 
 @pytest.mark.slow
-def test_every_command_of_the_guide(
-    bake: Bake, environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_command_of_the_guide(bake: Bake, environment: Environment, tmp_path: Path) -> None:
     project = bake(**ANSWERS)
     assert project.name == SLUG
-    stamp(environment, project)
-    known = environment / "bin" / next(iter(SLUGS.values()))
-    command = known.with_name(SLUG)
-    command.write_text(known.read_text().replace(known.name, SLUG))
-    command.chmod(known.stat().st_mode)
-    monkeypatch.syspath_prepend(str(project / "src"))
-    deposits = importlib.import_module(f"{SLUG}.tests.deposits")
-    zenodo = importlib.import_module(f"{SLUG}.tests.zenodo")
+    environment.stamp(project)
+    environment.add_command(SLUG)
     text = (
         GUIDE.read_text()
         .replace(" needs-network\n", "\n")

@@ -11,8 +11,9 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TEMPLATE, Bake, attempt, load
 from cookiecutter.exceptions import FailedHookException
+
+from support.template import ROOT, TEMPLATE, Bake, attempt, load
 
 PRE = load(ROOT / "hooks" / "pre_gen_project.py")
 POST = load(ROOT / "hooks" / "post_gen_project.py")
@@ -132,10 +133,12 @@ def test_what_the_docstrings_show_is_true() -> None:
 
 
 def test_every_dependency_of_the_project_is_a_taken_name() -> None:
-    text = (TEMPLATE / "pyproject.toml").read_text()
-    declared = tomllib.loads(text)["project"]
-    requirements = [*declared["dependencies"], *chain(*declared["optional-dependencies"].values())]
+    requirements: list[str] = []
+    for settings in (ROOT / "pyproject.toml", TEMPLATE / "pyproject.toml"):
+        declared = tomllib.loads(settings.read_text())["project"]
+        requirements += [*declared["dependencies"], *chain(*declared["optional-dependencies"].values())]
     names = {re.split(r"[^A-Za-z0-9._-]", requirement)[0] for requirement in requirements}
+    assert "fair-hep" in names
     assert {re.sub(r"[-.]", "_", name).lower() for name in names} <= PRE.TAKEN
 
 
@@ -147,8 +150,7 @@ def test_the_projects_own_installation_does_not_shadow_it(tmp_path: Path, monkey
     # The first entry stands for the hook's own folder, which doesn't count.
     monkeypatch.syspath_prepend(tmp_path / "hook")
     assert PRE.problems({**GOOD, "project_slug": "already_here"})
-    (package / "models").mkdir()
-    (package / "models" / "contract.py").touch()
+    (package / "__init__.py").write_text("from fair_hep.models import Classifier\n\nMODEL = Classifier()\n")
     assert not PRE.problems({**GOOD, "project_slug": "already_here"})
 
 
@@ -208,22 +210,27 @@ def test_enter_is_right_for_every_question(tmp_path: Path) -> None:
     assert (tmp_path / "top_tagger" / "configs" / "quick.yaml").is_file()
 
 
-def test_only_the_chosen_model_is_kept(tmp_path: Path) -> None:
-    package = tmp_path / "src" / "demo"
+def test_only_the_chosen_recipe_is_kept(tmp_path: Path) -> None:
     for model in ("one", "two"):
-        folder = package / "models" / model
-        (folder / "configs").mkdir(parents=True)
-        (folder / "configs" / "quick.yaml").write_text(f"name: {model}\n")
-        (folder / "__init__.py").touch()
-    (package / "models" / "contract.py").touch()
-    (package / "tests").mkdir()
-    for test in ("example_one.py", "test_one_network.py", "test_two_network.py", "test_train.py"):
-        (package / "tests" / test).touch()
-    POST.keep_model(package, "two", tmp_path)
-    assert sorted(path.name for path in (package / "models").iterdir()) == ["contract.py", "two"]
-    assert sorted(path.name for path in (package / "tests").iterdir()) == ["test_train.py", "test_two_network.py"]
-    assert (tmp_path / "configs" / "quick.yaml").read_text() == "name: two\n"
-    assert not (package / "models" / "two" / "configs").exists()
+        recipe = tmp_path / "recipes" / model
+        for name in ("__init__.py", "network.py", "configs/quick.yaml", "sample/test.npz", "tests/test_own.py"):
+            (recipe / name).parent.mkdir(parents=True, exist_ok=True)
+            (recipe / name).write_text(model)
+    (tmp_path / "recipes" / "two" / "README.md").touch()
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_recipe.py").write_text("both")
+    POST.keep_recipe(tmp_path, "two", "demo")
+    found = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {
+        "configs/quick.yaml": "two",
+        "sample/test.npz": "two",
+        "src/demo/README.md": "",
+        "src/demo/__init__.py": "two",
+        "src/demo/network.py": "two",
+        "tests/test_own.py": "two",
+        "tests/test_recipe.py": "both",
+    }
+    assert not (tmp_path / "recipes").exists()
 
 
 @pytest.mark.parametrize("hook", ["pre_gen_project", "post_gen_project"])

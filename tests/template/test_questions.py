@@ -7,7 +7,8 @@ from itertools import starmap
 
 import pytest
 import yaml
-from conftest import ROOT, Bake, load
+
+from support.template import ROOT, TEMPLATE, Bake, load
 
 CONTEXT = json.loads((ROOT / "cookiecutter.json").read_text())
 QUESTIONS = {name: default for name, default in CONTEXT.items() if not name.startswith("_")}
@@ -40,11 +41,10 @@ def test_every_choice_bakes(bake: Bake, question: str, choice: str) -> None:
 
 
 def test_only_what_works_is_offered() -> None:
-    package = ROOT / "{{cookiecutter.project_slug}}" / "src" / "{{cookiecutter.project_slug}}"
-    models = {path.parent.name for path in package.glob("models/*/__init__.py")}
-    assert set(QUESTIONS["model"]) <= models
+    recipes = TEMPLATE / "recipes"
+    assert set(QUESTIONS["model"]) == {path.parent.name for path in recipes.glob("*/__init__.py")}
     for model in QUESTIONS["model"]:
-        assert {path.name for path in (package / "models" / model / "configs").iterdir()} == {"quick.yaml", "full.yaml"}
+        assert {path.name for path in (recipes / model / "configs").iterdir()} == {"quick.yaml", "full.yaml"}
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_only_what_works_is_offered() -> None:
 def test_slug_follows_the_name(bake: Bake, name: str, slug: str) -> None:
     folder = bake(project_name=name)
     assert folder.name == slug
-    assert (folder / "src" / slug / "cli.py").is_file()
+    assert (folder / "src" / slug / "__init__.py").is_file()
 
 
 def test_data_set_and_its_licence_follow_the_model(bake: Bake) -> None:
@@ -77,7 +77,7 @@ def test_name_and_description_follow_the_model(bake: Bake) -> None:
         known = CONTEXT["_models"][model]
         assert (values["title"], values["description"]) == (known["name"], known["about"])
         assert folder.name == known["name"].lower().replace(" ", "_")
-        assert (folder / "src" / folder.name / "models" / model / "sample" / known["file"]).is_file()
+        assert (folder / "sample" / known["file"]).is_file()
 
 
 def test_licence_of_unknown_data_is_left_out(bake: Bake) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, TEMPLATE, attempt, need, run, tracked
 
-FILES = tracked(ROOT)
+from support.needs import require
+from support.template import MODELS, ROOT, SLUGS, TEMPLATE, attempt, run, tracked
+
+FILES = [path for path in tracked(ROOT) if (ROOT / path).exists()]
 PYTHON = [path for path in FILES if path.suffix == ".py"]
 INSIDE = [path for path in PYTHON if path.parts[0] == TEMPLATE.name]
 WORKFLOWS = [path for path in FILES if ".github" in path.parts and path.suffix == ".yml"]
@@ -32,15 +34,17 @@ def test_python_is_python_before_rendering(path: Path) -> None:
         assert "cookiecutter." not in (ROOT / path).read_text(encoding="utf-8")
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module:
-                assert not node.module.startswith(("top_tagger", "demo_tagger")), (
-                    f"{path}:{node.lineno} names the package"
-                )
+                assert not node.module.startswith(tuple(SLUGS.values())), f"{path}:{node.lineno} names the package"
 
 
-def test_everything_under_src_is_copied_as_it_is() -> None:
+def test_every_recipe_and_the_library_are_copied_as_they_are() -> None:
     context = json.loads((ROOT / "cookiecutter.json").read_text())
-    assert {"src/*", ".github/workflows/*"} <= set(context["_copy_without_render"])
-    assert all(path.parts[1] == "src" for path in INSIDE)
+    assert {"recipes/*", "tests/*", "vendor/*", ".github/workflows/*"} <= set(context["_copy_without_render"])
+    assert {path.parts[1] for path in INSIDE} == {"recipes", "tests"}
+    links = {path.name: (ROOT / path).readlink() for path in FILES if path.parts[:2] == (TEMPLATE.name, "vendor")}
+    up = Path("..", "..")
+    wanted = {"fair_hep": up / "src" / "fair_hep", "pyproject.toml": up / "pyproject.toml", "LICENSE": up / "LICENSE"}
+    assert links == wanted
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.suffix in TEXT], ids=str)
@@ -74,7 +78,7 @@ def test_files_are_small() -> None:
 
 def test_workflows_lint() -> None:
     programs = [Path(sys.executable).with_name(name) for name in ("actionlint", "zizmor")]
-    need(all(program.exists() for program in programs), "actionlint or zizmor isn't installed: make environment")
+    require(all(program.exists() for program in programs), "actionlint or zizmor isn't installed: make environment")
     actionlint, zizmor = programs
     paths = [ROOT / path for path in WORKFLOWS]
     assert len(paths) >= 2
@@ -108,14 +112,13 @@ def test_workflow_of_the_template_runs_what_ci_runs() -> None:
 def test_every_test_that_holds_a_defect_out_exists() -> None:
     rows = [line for line in (ROOT / "docs" / "defects.md").read_text().splitlines() if re.match(r"\| [\d-]+ \|", line)]
     assert [int(row.split("|")[1]) for row in rows] == list(range(1, 23))
-    (package,) = (ROOT / TEMPLATE / "src").iterdir()
-    named = [found for row in rows for found in re.findall(r"`(test_[\w*]+\.py)(?:::(\w+))?`", row)]
+    named = [found for row in rows for found in re.findall(r"`((?:\w+/)+test_[\w*]+\.py)(?:::(\w+))?`", row)]
     assert len(named) > 15
     for file, name in named:
-        files = list((package / "tests").glob(file))
-        assert files, file
+        places = list((ROOT / "tests").glob(file))
+        assert places, file
         # test_checks.py runs the promises of check/, each by its name.
-        places = list((package / "check").glob("*.py")) if file == "test_checks.py" else files[:1]
+        places += (ROOT / "src" / "fair_hep" / "check").glob("*.py") if file.endswith("/test_checks.py") else ()
         assert not name or any(f"def {name}(" in place.read_text() for place in places), f"{file}::{name}"
 
 
@@ -123,7 +126,7 @@ def test_citation_of_the_template_is_valid_and_stays_here() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["title"] not in (TEMPLATE / "CITATION.cff").read_text()
     validator = Path(sys.executable).with_name("cffconvert")
-    need(validator.exists(), "cffconvert isn't installed: make environment")
+    require(validator.exists(), "cffconvert isn't installed: make environment")
     run(validator, "--validate", cwd=ROOT)
 
 
@@ -145,14 +148,9 @@ def test_release_of_the_template_makes_every_model_with_data_of_its_own() -> Non
 
 
 def test_every_model_is_made_and_tested() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    listed = dict(re.findall(r"^(MODELS|EXAMPLES|SHARED) = (.*)$", makefile, re.MULTILINE))
-    known = json.loads((ROOT / "cookiecutter.json").read_text())["_models"]
-    assert listed["MODELS"].split() == list(known)
-    assert listed["EXAMPLES"].split() == [model for model, about in known.items() if not about["doi"]]
-    (package,) = (ROOT / TEMPLATE / "src").iterdir()
-    for name in listed["SHARED"].split():
-        assert (package / "tests" / f"test_{name}.py").is_file(), name
+    listed = re.search(r"^MODELS = (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert listed
+    assert listed[1].split() == list(MODELS) == list(json.loads((ROOT / "cookiecutter.json").read_text())["_models"])
 
 
 def test_unknown_model_is_refused_by_make() -> None:

@@ -6,13 +6,14 @@ import hashlib
 import json
 
 import pytest
-import sample
 from pyarrow import parquet
+
+from support import parquet_sample as sample
 
 
 @pytest.mark.parametrize("model", sample.MODELS)
 def test_the_shipped_sample_is_what_its_maker_makes(model: str) -> None:
-    folder = sample.PACKAGE / "models" / model / "sample"
+    folder = sample.RECIPES / model / "sample"
     assert {path.name for path in folder.iterdir()} == {
         "provenance.json",
         *(f"{split}.parquet" for split in sample.JETS),
@@ -29,7 +30,7 @@ def test_the_shipped_sample_is_what_its_maker_makes(model: str) -> None:
 
 @pytest.mark.parametrize("model", sample.MODELS)
 def test_the_sample_says_where_it_comes_from(model: str) -> None:
-    folder = sample.PACKAGE / "models" / model / "sample"
+    folder = sample.RECIPES / model / "sample"
     said = json.loads((folder / "provenance.json").read_text())
     original = json.loads((sample.SOURCE / "provenance.json").read_text())
     for key in ("license", "generator", "level", "pythia", "selection", "seed", "rounding"):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import sys
+import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import TEMPLATE, attempt, commit, run
+
+from support.template import MODELS, SLUGS, TEMPLATE, attempt, commit, run, the_wheel
 
 CRUFT = Path(sys.executable).with_name("cruft")
 QUESTIONS = (
@@ -26,16 +31,28 @@ def create(template: Path, folder: Path, **answers: str) -> Path:
 
 
 def change_template(template: Path) -> None:
-    """Add a line to a rendered file and to a file that is copied, as a new commit."""
+    """Add a line to two rendered files and to a file of the library, as a new commit."""
     for name, line in (
         ("README.md", "\nA new paragraph of the template.\n"),
         ("CONTRIBUTING.md", "- One more rule.\n"),
     ):
         path = template / TEMPLATE.name / name
         path.write_text(path.read_text() + line)
-    path = template / TEMPLATE.name / "src" / TEMPLATE.name / "errors.py"
-    path.write_text(path.read_text() + "\n# A new comment of the template.\n")
+    fix_library(template)
     commit(template, "change")
+
+
+def fix_library(template: Path) -> None:
+    """Change a file of the library."""
+    path = template / "src" / "fair_hep" / "bundle" / "errors.py"
+    path.write_text(path.read_text() + "\n# A new comment of the library.\n")
+
+
+def changed(project: Path) -> list[str]:
+    """Return what differs from the last commit, as git says it; a renamed file by its folder."""
+    run("git", "add", "--all", cwd=project)
+    said = run("git", "diff", "--cached", "--name-status", "--find-renames=50%", cwd=project)
+    return sorted(re.sub(r"^R\d+\t(\S+)/\S+\t\1/\S+$", r"R \1", line) for line in said.splitlines())
 
 
 def answers_of(project: Path) -> dict[str, str]:
@@ -44,27 +61,112 @@ def answers_of(project: Path) -> dict[str, str]:
     return {question: context[question] for question in QUESTIONS}
 
 
-def test_update_brings_what_is_new_and_keeps_what_is_yours(clone: Path, tmp_path: Path) -> None:
+def test_a_fix_of_the_library_is_one_renamed_wheel_and_its_reference(clone: Path, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     project = create(clone, tmp_path / "home")
-    run(CRUFT, "check", cwd=project)
-    errors = project / "src" / "top_tagger" / "errors.py"
-    errors.write_text(errors.read_text().replace('"""', '"""Mine. ', 1))
+    before, settings = the_wheel(project), (project / "pyproject.toml").read_text()
+    digest = hashlib.sha256(before.read_bytes()).hexdigest()
+    fix_library(clone)
+    commit(clone, "fix")
+    run(CRUFT, "update", "--skip-apply-ask", cwd=project)
+
+    assert changed(project) == ["M\t.cruft.json", "M\tpyproject.toml", "R vendor"]
+    after = the_wheel(project)
+    assert after.name != before.name
+    new = hashlib.sha256(after.read_bytes()).hexdigest()
+    assert (project / "pyproject.toml").read_text() == settings.replace(before.name, after.name).replace(digest, new)
+    # What is patched is, byte for byte, what is generated.
+    assert after.read_bytes() == the_wheel(create(clone, fresh(tmp_path))).read_bytes()
+
+
+def fresh(folder: Path) -> Path:
+    (folder / "fresh").mkdir()
+    return folder / "fresh"
+
+
+def change_project(project: Path, package: Path) -> dict[Path, str]:
+    """Change all that is the user's, and return it by its path."""
+    for path in sorted(package.glob("*.py")):
+        path.write_text(path.read_text().replace('"""', '"""Mine. ', 1) + "\n# A last line of mine.\n")
+    (package / "extra.py").write_text('"""A file of mine."""\n')
+    for name in ("quick", "full"):
+        path = project / "configs" / f"{name}.yaml"
+        path.write_text(path.read_text().replace("train:\n", "train:\n  weight_decay: 0.125\n", 1))
     (project / "configs" / "mine.yaml").write_text("name: mine\n")
+    readme = project / "README.md"
+    title, rest = readme.read_text().split("\n", 1)
+    readme.write_text(f"{title} of mine\n{rest}")
+    settings = project / "pyproject.toml"
+    mark = "    # What the recipe needs besides, to answer:\n"
+    settings.write_text(settings.read_text().replace(mark, f'{mark}    "mine>=1",\n'))
+    identity = project / "project.yaml"
+    identity.write_text(identity.read_text() + 'repository: "https://example.org/mine"\n')
+    owned = [*package.glob("*.py"), *(project / "configs").iterdir(), identity]
+    return {path: path.read_text() for path in owned}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_update_keeps_all_that_is_yours(clone: Path, tmp_path: Path, model: str) -> None:
+    (tmp_path / "home").mkdir()
+    project = create(clone, tmp_path / "home", model=model)
+    package = project / "src" / SLUGS[model]
+    written = change_project(project, package)
     commit(project, "mine")
 
     change_template(clone)
     assert attempt(CRUFT, "check", cwd=project).returncode == 1
     run(CRUFT, "update", "--skip-apply-ask", cwd=project)
 
-    assert errors.read_text().startswith('"""Mine. ')
-    assert errors.read_text().endswith("# A new comment of the template.\n")
-    assert (project / "README.md").read_text().endswith("A new paragraph of the template.\n")
-    assert (project / "configs" / "mine.yaml").is_file()
-    assert (project / "configs" / "quick.yaml").is_file()
-    assert not list(project.rglob("*.rej"))
-    assert not (project / "src" / "top_tagger" / "models" / "particlenet" / "configs").exists()
+    assert {path: path.read_text() for path in written} == written
+    readme = (project / "README.md").read_text()
+    assert readme.split("\n", 1)[0].endswith(" of mine")
+    assert readme.endswith("A new paragraph of the template.\n")
+    settings = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
+    digest = hashlib.sha256(the_wheel(project).read_bytes()).hexdigest()
+    assert settings == [f"fair-hep @ {{root:uri}}/vendor/{the_wheel(project).name}#sha256={digest}", "mine>=1"]
+    with zipfile.ZipFile(the_wheel(project)) as wheel:
+        assert wheel.read("fair_hep/bundle/errors.py").endswith(b"# A new comment of the library.\n")
+    assert not leftovers(project)
     run(CRUFT, "check", cwd=project)
+
+
+def leftovers(project: Path) -> list[Path]:
+    """Return what a conflict leaves, and what belongs to other models."""
+    found = [path for path in project.rglob("*") if path.suffix in {".rej", ".orig"} or path.name == "recipes"]
+    texts = [path for path in project.rglob("*") if path.suffix in {".py", ".md", ".yaml", ".toml"}]
+    return found + [path for path in texts if "<<<<<<<" in path.read_text()]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_the_template_changes_beside_yours_comes_in_between(clone: Path, tmp_path: Path, model: str) -> None:
+    """The recipe is the user's; where the template's own one gets better, the update brings it, and keeps both."""
+    (tmp_path / "home").mkdir()
+    project = create(clone, tmp_path / "home", model=model)
+    package, recipe = project / "src" / SLUGS[model], clone / TEMPLATE.name / "recipes" / model
+    names = sorted(path.name for path in package.glob("*.py"))
+    assert {"inputs.py", "network.py", "data.py", "train.py", "evaluate.py", "explain.py"} <= set(names)
+    for name in names:
+        mine = (package / name).read_text()
+        (package / name).write_text(mine.replace("\n\n", "\n\n# A line of mine, high up.\n\n", 1))
+        (recipe / name).write_text(
+            mine.replace('"""', '"""New in the template. ', 1) + "\n# The template's last line.\n"
+        )
+    config = project / "configs" / "full.yaml"
+    config.write_text(config.read_text().replace("train:\n", "train:\n  weight_decay: 0.125\n", 1))
+    theirs = recipe / "configs" / "full.yaml"
+    theirs.write_text(theirs.read_text() + "# The template's last line.\n")
+    commit(project, "mine")
+    change_template(clone)
+    run(CRUFT, "update", "--skip-apply-ask", cwd=project)
+
+    for name in names:
+        text = (package / name).read_text()
+        assert "\n# A line of mine, high up.\n" in text, name
+        assert text.startswith('"""New in the template. '), name
+        assert text.endswith("# The template's last line.\n"), name
+    assert "\n  weight_decay: 0.125\n" in config.read_text()
+    assert config.read_text().endswith("# The template's last line.\n")
+    assert not leftovers(project)
 
 
 @pytest.mark.parametrize(
@@ -110,64 +212,3 @@ def test_an_answer_that_an_update_would_change_is_refused(clone: Path, tmp_path:
     assert done.returncode != 0
     assert "doesn't end with a line break" in done.stderr
     assert [path for path in tmp_path.iterdir() if path != clone] == []
-
-
-#: What a user writes in each of the five marked places of `model=custom`, as (what is there, what replaces it).
-CHANGES = {
-    "inputs.py": ('TITLE = "Deep Sets tagger"', 'TITLE = "My own tagger"'),
-    "network.py": ("width: int = Field(64, ge=1", "width: int = Field(96, ge=1"),
-    "dataset.py": ('"px": "part_px"', '"px": "my_px"'),
-    "loss.py": ("EFFICIENCIES = (0.3, 0.5, 0.7, 0.8, 0.9)", "EFFICIENCIES = (0.2, 0.4)"),
-    "figures.py": ('"""Draw how far probabilities', '"""Mine: draw how far probabilities'),
-}
-
-
-def marked(text: str) -> tuple[str, str, str]:
-    """Return what stands before the marked place of a file, the place itself, and what stands behind it."""
-    lines = text.splitlines(keepends=True)
-    start = next(number for number, line in enumerate(lines) if line.startswith("# Change "))
-    end = next(number for number, line in enumerate(lines) if number > start and line.startswith("# ------"))
-    return "".join(lines[:start]), "".join(lines[start : end + 1]), "".join(lines[end + 1 :])
-
-
-def test_an_update_keeps_what_was_written_in_all_five_places(clone: Path, tmp_path: Path) -> None:
-    (tmp_path / "home").mkdir()
-    project = create(clone, tmp_path / "home", model="custom")
-    folder = project / "src" / "my_tagger" / "models" / "custom"
-    assert {path.name for path in folder.glob("*.py")} == {"__init__.py", *CHANGES}
-    for name, (old, new) in CHANGES.items():
-        before, place, behind = marked((folder / name).read_text())
-        assert place.count(old) == 1, name
-        mark, *lines, end = place.replace(old, new).splitlines()
-        # Whole lines are new as well, right behind the mark and right before the end.
-        own = [mark, f"# {name}: changed by its user.", *lines, "# A line of mine.", end, ""]
-        (folder / name).write_text(before + "\n".join(own) + behind)
-    written = {name: marked((folder / name).read_text())[1] for name in CHANGES}
-    (project / "configs" / "full.yaml").write_text("name: full\ndata: {source: folder, folder: data/mine}\n")
-    commit(project, "mine")
-
-    source = clone / TEMPLATE.name / "src" / TEMPLATE.name
-    inside = source / "models" / "custom"
-    for path in (source / "models" / "classifier.py", inside / "__init__.py"):
-        path.write_text(path.read_text() + "\n# A new comment of the template.\n")
-    # Near a marked place too: the first lines of a file, and the last ones.
-    for name in CHANGES:
-        text = (inside / name).read_text().replace('"""', '"""New in the template: ', 1)
-        (inside / name).write_text(text + "\n# The last line of the template.\n")
-    (inside / "extra.py").write_text('"""A new file of the template."""\n')
-    change_template(clone)
-    run(CRUFT, "update", "--skip-apply-ask", cwd=project)
-
-    for name in CHANGES:
-        text = (folder / name).read_text()
-        assert marked(text)[1] == written[name], name
-        assert text.startswith('"""New in the template: '), name
-        assert "<<<<<<<" not in text
-        assert text.endswith("# The last line of the template.\n"), name
-    assert (folder / "__init__.py").read_text().endswith("# A new comment of the template.\n")
-    assert (folder.parent / "classifier.py").read_text().endswith("# A new comment of the template.\n")
-    assert (folder / "extra.py").is_file()
-    assert (project / "configs" / "full.yaml").read_text().startswith("name: full\ndata: {source: folder")
-    assert not [path for path in project.rglob("*") if path.suffix in {".rej", ".orig"}]
-    assert not list((project / "src").rglob("models/particlenet"))
-    run(CRUFT, "check", cwd=project)

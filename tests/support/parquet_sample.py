@@ -1,6 +1,6 @@
-"""Samples in Parquet that ship with models, made of the simulated jets of ParticleNet's: ``python tests/sample.py``.
+"""Samples in Parquet that ship with models, made of ParticleNet's: ``python tests/support/parquet_sample.py``.
 
-The same jets, under the names of JetClass (doi:10.5281/zenodo.6619768), with less of them: a sample is small.
+The same simulated jets, under the names of JetClass (doi:10.5281/zenodo.6619768), with less of them: a sample is small.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ import pandas
 import pyarrow
 from pyarrow import parquet
 
-__all__ = ["MODELS", "make", "table"]
+__all__ = ["JETS", "MODELS", "RECIPES", "SOURCE", "make", "table"]
 
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = ROOT / "{{cookiecutter.project_slug}}" / "src" / "{{cookiecutter.project_slug}}"
-SOURCE = PACKAGE / "models" / "particlenet" / "sample"
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = ROOT / "{{cookiecutter.project_slug}}" / "recipes"
+SOURCE = RECIPES / "particlenet" / "sample"
 #: Models that ship such a sample.
 MODELS = ("custom", "graph")
 #: Jets to take of each split, the first ones: both classes come mixed.
 JETS = {"train": 2600, "val": 600, "test": 1700}
 COMPONENTS = {"part_px": "PX", "part_py": "PY", "part_pz": "PZ", "part_energy": "E"}
+COMMAND = "python tests/support/parquet_sample.py in the template's repository: the first jets of ParticleNet's sample"
 TITLE = "Simulated top and QCD jets: a small sample in Parquet"
 
 
@@ -59,7 +60,7 @@ def make(folder: Path) -> None:
     known: dict[str, Any] = json.loads((SOURCE / "provenance.json").read_text(encoding="utf-8"))
     made = {
         **{key: value for key, value in known.items() if key not in {"command", "jets", "sha256", "title"}},
-        "command": "python tests/sample.py in the template's repository: the first jets of ParticleNet's sample",
+        "command": COMMAND,
         "jets": JETS,
         "made_from": known["sha256"],
         "title": TITLE,
@@ -74,7 +75,7 @@ def make(folder: Path) -> None:
 def main() -> int:
     """Make the samples of all models anew."""
     for model in MODELS:
-        make(PACKAGE / "models" / model / "sample")
+        make(RECIPES / model / "sample")
     return 0
 
 
