@@ -7,7 +7,7 @@ These names keep their meaning between minor versions; everything else in the ro
 - A recipe: a `Model`, most easily a `Classifier` or a `GraphClassifier`; `check_model` tries its promises.
 - What goes in and out: `TensorSpec`, made by `particle_set`, `element_features`, `class_logits` and `class_label`.
 - Its options: `DataOptions` with `Columns`, `LossOptions`; others are a `Strict` read by `validate`.
-- Its evaluation: an `Evaluation` with `Table` and interactive `Part`; `figure`, `COLOURS` and `new_file` draw and write.
+- Its evaluation: an `Evaluation` with `Table` and interactive `Part`; `figure`, `COLOURS` and `new_file` draw it.
 - Its explanation: `explain` or an `Explainer` gives an `Explanation` by a `Composite` of `COMPOSITES`; `register` and
   `register_linear` add rules for modules of one's own; `read_relevances` reads what a study wrote.
 

@@ -36,7 +36,7 @@ class CustomModel(Classifier):
     metrics = staticmethod(evaluate.metrics)
     figures = staticmethod(evaluate.figures)
     target = staticmethod(explain.target)
-    study = explain.study
+    explanation = staticmethod(explain.Explanation)
 
     def build(self, **hyperparameters: Any) -> nn.Module:
         """Build the network; PyTorch is needed only now."""
