@@ -31,7 +31,6 @@ def contract_fits(trial: Trial) -> None:
         raise Broken(f"contract_version: got {version}, expected {CONTRACT}, that of this library")
 
 
-
 @promise("make example() return every input and target as its specification says")
 def example_fits(trial: Trial) -> None:
     """The example batch has every declared input and target, of the declared type and shape."""
