@@ -62,13 +62,13 @@ def training_data(facts: Facts) -> tuple[Block, ...]:
 
 def _elsewhere(about: About) -> tuple[Block, ...]:
     """Return what is known of a training elsewhere; what isn't named isn't known."""
-    told = about.told()
+    known = about.in_words()
     lead = "This project didn't train the network: its weights were trained elsewhere, and imported."
-    if not told:
+    if not known:
         return (Paragraph(f"{lead} Nothing is known of the training: not by whom, on what, or how long."),)
     return (
         Paragraph(f"{lead} What is known of the training was told by whoever imported them, and wasn't checked:"),
-        Items(tuple(f"{name}: {value}" for name, value in told.items())),
+        Items(tuple(f"{name}: {value}" for name, value in known.items())),
     )
 
 

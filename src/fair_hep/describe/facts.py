@@ -94,22 +94,22 @@ class Facts:
         return day
 
     @property
-    def told(self) -> Mapping[str, Any]:
+    def stated(self) -> Mapping[str, Any]:
         """What was told of a third-party graph; nothing of a network of one's own."""
-        told: Mapping[str, Any] = self.bundled.get("about", {}) if self.model is None else {}
-        return told
+        stated: Mapping[str, Any] = self.bundled.get("about", {}) if self.model is None else {}
+        return stated
 
     @property
     def citation(self) -> Mapping[str, str]:
         """The publication of the network; of a third-party graph, what was told."""
         if self.model is not None:
             return self.model.citation
-        return {"doi": self.told["doi"]} if "doi" in self.told else {}
+        return {"doi": self.stated["doi"]} if "doi" in self.stated else {}
 
     @property
     def limits(self) -> tuple[str, ...]:
         """What the network isn't good for; of a third-party graph, what was told."""
-        return self.model.limits if self.model is not None else tuple(self.told["limits"])
+        return self.model.limits if self.model is not None else tuple(self.stated["limits"])
 
     @property
     def training(self) -> Mapping[str, Any]:

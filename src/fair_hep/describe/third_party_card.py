@@ -36,7 +36,7 @@ def missing(metrics: bool) -> tuple[str, ...]:
 
 def third_party_sections(facts: Facts) -> list[Section]:
     """Return the sections of the card; it has those of every card, and says where nothing is known."""
-    metrics, about = facts.metrics, facts.told
+    metrics, about = facts.metrics, facts.stated
     nothing = (Paragraph("Nothing is known of this."),)
     return [
         Section("What is missing", (Items(missing(bool(metrics["metrics"]))),)),
@@ -72,7 +72,7 @@ def _details(facts: Facts) -> Items:
         "File": f"{file} (SHA-256 `{made['inputs'][file]}`)",
         "Published by": "; ".join(author.name for author in authors(project)),
         "Licences": f"graph {project.licenses.weights}, the project's code {project.licenses.code}",
-        "Licence under which the graph came": facts.told.get("license", bundle.UNKNOWN),
+        "Licence under which the graph came": facts.stated.get("license", bundle.UNKNOWN),
         "Questions": f"<{project.repository}/issues>" if project.repository else None,
     }
     return Items(tuple(f"{name}: {value}" for name, value in rows.items() if value))
@@ -110,12 +110,12 @@ def _metrics(metrics: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _training(about: Mapping[str, Any]) -> tuple[Any, ...]:
-    told = About.model_validate(about.get("training") or {}).told()
-    if not told:
+    known = About.model_validate(about.get("training") or {}).in_words()
+    if not known:
         return (Paragraph("Nothing is known of the training: not by whom, on what, or how long."),)
     return (
         Paragraph("What is known of the training was told, and wasn't checked:"),
-        Items(tuple(f"{name}: {value}" for name, value in told.items())),
+        Items(tuple(f"{name}: {value}" for name, value in known.items())),
     )
 
 

@@ -89,8 +89,8 @@ def training(case: Case) -> str:
 def _elsewhere(made: Mapping[str, Any]) -> str:
     """Read what is known of a training elsewhere; what is needed to do it again must be among it."""
     about = About.model_validate(made.get("about") or {})
-    told = {"trained_by": about.trained_by, "code": about.code, "dataset": about.dataset or about.dataset_doi}
-    missing = [name for name, value in {**told, "epochs": about.epochs}.items() if value in (None, [])]
+    stated = {"trained_by": about.trained_by, "code": about.code, "dataset": about.dataset or about.dataset_doi}
+    missing = [name for name, value in {**stated, "epochs": about.epochs}.items() if value in (None, [])]
     if missing:
         raise Failure(
             f"{NAME}: the network was trained elsewhere, and nobody said: {', '.join(missing)}",

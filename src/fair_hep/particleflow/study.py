@@ -17,7 +17,7 @@ from ..bundle.errors import ExplainError
 from ..bundle.files import write_json
 from ..lrp.ledger import TOLERANCE
 from ..provenance.configuration import Config, ExplainConfig
-from ..provenance.steps import brief
+from ..provenance.steps import provenance_text
 from ..study.relevances import write_relevances
 from ..study.removal_figure import draw_removal
 from ..study.resume import weights_sha256
@@ -236,7 +236,7 @@ def _attributes(subject: Subject, network: nn.Module, config: Config) -> dict[st
         "classes": list(CLASSES),
         "features": list(subject.features.names),
         "weights_sha256": weights_sha256(network),
-        "provenance": brief(config),
+        "provenance": provenance_text(config),
         **_plain(config.explain),
     }
 

@@ -63,7 +63,7 @@ def run(
     DataError
         If the examples don't fit it.
     ConfigError
-        If what is told of it doesn't.
+        If what the user says of it doesn't.
     """
     known = load_about(about)
     if not (project.root / "LICENSE").is_file():
@@ -156,7 +156,7 @@ def _store(folder: Path, arrays: Arrays, tolerance: float) -> None:
 
 
 def _metrics(known: About) -> dict[str, Any]:
-    """Return the figures that are told; none is measured here."""
+    """Return the figures that the user states; none is measured here."""
     headline = [f"{name} {value:g} (told, not measured here)" for name, value in known.metrics.items()]
     source = known.measured_on or UNKNOWN
     return {"metrics": known.metrics, "headline": headline or ["It wasn't evaluated."], "source": source}

@@ -82,7 +82,7 @@ def _of_bundle(project: Project, folder: Path) -> bool:
 def _page(facts: Facts, parts: Sequence[Part]) -> str:
     project, sections = facts.project, card_sections(facts)
     library = drawing_library() if parts else ""
-    told = {
+    short = {
         "Network": facts.signature.title,
         "Version": f"{project.version}, {facts.made}",
         "Authors": "; ".join(author.name for author in authors(project)),
@@ -97,7 +97,7 @@ def _page(facts: Facts, parts: Sequence[Part]) -> str:
     return page(
         project.title,
         description=project.description,
-        header=f'<h1>{title}</h1><p class="lead">{lead}</p>{facts_html(told)}',
+        header=f'<h1>{title}</h1><p class="lead">{lead}</p>{facts_html(short)}',
         contents=["At a glance", *([_INSIDE] if parts else []), *(section.title for section in sections)],
         body="\n".join([glance, inside, body]),
         footer="<p>This page is whole in one file and asks nothing of any server. Its text is the bundle's card.</p>",

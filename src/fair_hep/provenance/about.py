@@ -38,7 +38,7 @@ class About(Strict):
     license: str | None = Field(None, min_length=1, description="of the weights, an SPDX identifier")
     note: str | None = _LINE
 
-    def told(self) -> dict[str, str]:
+    def in_words(self) -> dict[str, str]:
         """Return what is known, in words, by what it says."""
         code = " at commit ".join(part for part in (self.code, self.commit) if part)
         data = ", ".join(part for part in (self.dataset, self.dataset_doi and f"doi:{self.dataset_doi}") if part)
@@ -58,8 +58,8 @@ class About(Strict):
 
     def sentence(self) -> str:
         """Return what is known in one line."""
-        told = [f"{name} {value}" for name, value in self.told().items()]
-        return f"trained elsewhere ({', '.join(told) or 'by whom, on what and how long is unknown'})"
+        words = [f"{name} {value}" for name, value in self.in_words().items()]
+        return f"trained elsewhere ({', '.join(words) or 'by whom, on what and how long is unknown'})"
 
 
 def load_about(path: Path | None) -> About:
@@ -82,8 +82,8 @@ def trained_elsewhere(folder: Path) -> About | None:
     if not made.is_file():
         return None
     # A third-party graph was trained elsewhere, too.
-    told = read_json(made).get("about")
-    return None if told is None else About.model_validate(told.get("training") or {})
+    stated = read_json(made).get("about")
+    return None if stated is None else About.model_validate(stated.get("training") or {})
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

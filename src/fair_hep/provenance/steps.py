@@ -17,7 +17,7 @@ from .git import git_commit
 from .library import installed
 from .project import Project
 
-__all__ = ["FILE", "brief", "checksums", "record", "require"]
+__all__ = ["FILE", "checksums", "provenance_text", "record", "require"]
 
 FILE = "provenance.json"
 _LIBRARIES = (
@@ -78,7 +78,7 @@ def record(
     write_json(folder / FILE, values)
 
 
-def brief(config: Config) -> str:
+def provenance_text(config: Config) -> str:
     """Return what made a data file as JSON text, for files that may travel without their folder."""
     values = {"configuration": config.model_dump(mode="json", by_alias=True), "versions": _versions()}
     return json.dumps(values, sort_keys=True)

@@ -57,11 +57,11 @@ def main(command: Sequence[str] | None = None) -> None:
     if len(words) < 2:
         sys.exit("Error: image: got no command of a builder, expected for example: docker build --tag NAME .")
     try:
-        told = [f"--label={name}={value}" for name, value in labels(load_project()).items()]
+        options = [f"--label={name}={value}" for name, value in labels(load_project()).items()]
     except ProjectError as error:
         sys.exit(f"Error: {error}")
     try:
-        os.execvp(words[0], [*words[:-1], *told, words[-1]])
+        os.execvp(words[0], [*words[:-1], *options, words[-1]])
     except OSError as error:
         sys.exit(f"Error: image: {words[0]} can't be run ({error.strerror}): install it, or name another one by ENGINE")
 

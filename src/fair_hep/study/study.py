@@ -18,7 +18,7 @@ from ..models.contract import Model
 from ..pages.document import Table
 from ..pages.figures import logit
 from ..provenance.configuration import Config, ExplainConfig
-from ..provenance.steps import brief
+from ..provenance.steps import provenance_text
 from .options import StudyOptions
 from .relevances import Column, read_relevances
 from .removal_table import trust_lines, trust_tables
@@ -326,7 +326,7 @@ def _attributes(case: Case, asked: Study) -> dict[str, Any]:
         "explained": " + ".join(f"({weight:g}) z_{name}" for name, weight in explained),
         "features": list(case.model.features.columns),
         "weights_sha256": weights_sha256(case.network),
-        "provenance": brief(case.config),
+        "provenance": provenance_text(case.config),
         **_plain(case.config.explain),
     }
 

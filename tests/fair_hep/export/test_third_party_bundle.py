@@ -109,8 +109,8 @@ def made(tmp_path: Path) -> Made:
 
 
 @pytest.fixture(scope="module")
-def foreign(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    project = complete(make_project(tmp_path_factory.mktemp("foreign") / "project"))
+def third_party(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    project = complete(make_project(tmp_path_factory.mktemp("third_party") / "project"))
     config = make_config(project)
     result = run(project, config, about=about(project, ABOUT), **files(project))
     assert len(result["missing"]) == 4
@@ -120,11 +120,11 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Made:
 # --- what it is -----------------------------------------------------------------------------------------------------
 
 
-def test_the_copy_is_the_same_and_the_signature_is_that_of_the_graph(foreign: Made) -> None:
-    project, _ = foreign
+def test_the_copy_is_the_same_and_the_signature_is_that_of_the_graph(third_party: Made) -> None:
+    project, _ = third_party
     assert (project.bundle / bundle.MODEL).read_bytes() == (project.root / "theirs" / "tiny.onnx").read_bytes()
     found = bundle.read_signature(project.bundle)
-    assert (found.third_party, found.features, found.target, found.explained, found.opset) == (True, None, [], None, 18)
+    assert (found.foreign, found.features, found.target, found.explained, found.opset) == (True, None, [], None, 18)
     x, n = found.inputs
     assert (x.axes, x.dynamic, x.sizes, x.dtype) == (("things", "side"), ("things",), {"side": 3}, "float64")
     assert (n.axes, n.dtype, n.meaning) == (("things",), "int64", "how many")
@@ -147,8 +147,8 @@ def test_what_nobody_told_is_unknown(made: Made) -> None:
     assert learned_from(project.bundle) is None
 
 
-def test_it_answers_any_number_of_examples_in_any_form(foreign: Made) -> None:
-    model = load(foreign[0].bundle)
+def test_it_answers_any_number_of_examples_in_any_form(third_party: Made) -> None:
+    model = load(third_party[0].bundle)
     given = values(200, seed=1)
     found = model.predict(given)
     np.testing.assert_allclose(found["y"], answers(given), rtol=1e-12)
@@ -174,16 +174,16 @@ def test_it_answers_any_number_of_examples_in_any_form(foreign: Made) -> None:
         (lambda v: v.update(x="text"), "x: got str"),
     ],
 )
-def test_what_does_not_fit_is_said_in_one_line(foreign: Made, change: Callable[[Any], Any], words: str) -> None:
+def test_what_does_not_fit_is_said_in_one_line(third_party: Made, change: Callable[[Any], Any], words: str) -> None:
     given: dict[str, Any] = dict(values())
     change(given)
     with pytest.raises(DataError, match=words):
-        load(foreign[0].bundle).predict(given)
+        load(third_party[0].bundle).predict(given)
 
 
-def test_explain_says_why_there_is_none(foreign: Made) -> None:
+def test_explain_says_why_there_is_none(third_party: Made) -> None:
     with pytest.raises(BundleError, match="made from an ONNX file without its source"):
-        load(foreign[0].bundle).explain(values())
+        load(third_party[0].bundle).explain(values())
 
 
 def test_a_graph_with_room_for_one_example_answers_them_one_by_one(made: Made) -> None:
@@ -197,24 +197,24 @@ def test_a_graph_with_room_for_one_example_answers_them_one_by_one(made: Made) -
 # --- every verb -----------------------------------------------------------------------------------------------------
 
 
-def test_verify_passes_and_says_what_it_could_not_try(foreign: Made) -> None:
-    told = "\n".join(verify(*foreign)["headline"])
+def test_verify_passes_and_says_what_it_could_not_try(third_party: Made) -> None:
+    told = "\n".join(verify(*third_party)["headline"])
     assert "PyTorch: no weights apart from the graph, not tried" in told
     assert "no explanation: this bundle was made from an ONNX file" in told
 
 
 @pytest.mark.parametrize("name", [bundle.MODEL, bundle.SIGNATURE, "examples/outputs.npz"])
-def test_verify_finds_damage(foreign: Made, tmp_path: Path, name: str) -> None:
+def test_verify_finds_damage(third_party: Made, tmp_path: Path, name: str) -> None:
     from support.published import copy
 
-    project, config = copy(foreign, tmp_path / "project")
+    project, config = copy(third_party, tmp_path / "project")
     path = project.bundle / name
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(ProjectError):
         verify(project, config)
 
 
-def test_a_bundle_of_ones_own_without_weights_is_not_taken_for_foreign(bundled: Made, tmp_path: Path) -> None:
+def test_a_bundle_of_ones_own_without_weights_is_not_taken_for_third_party(bundled: Made, tmp_path: Path) -> None:
     from support.published import copy
 
     project, _ = copy(bundled, tmp_path / "project")
@@ -225,8 +225,8 @@ def test_a_bundle_of_ones_own_without_weights_is_not_taken_for_foreign(bundled: 
         bundle.check_files(project.bundle)
 
 
-def test_the_server_answers_and_refuses(foreign: Made) -> None:
-    project, config = foreign
+def test_the_server_answers_and_refuses(third_party: Made) -> None:
+    project, config = third_party
     request = (project.bundle / bundle.REQUEST).read_bytes()
     with serving(project) as (url, _):
         found = _post(url, request)
@@ -245,10 +245,10 @@ def _post(url: str, body: bytes) -> Any:
         return json.loads(answer.read())
 
 
-def test_publish_prepares_an_archive_and_its_metadata(foreign: Made, tmp_path: Path) -> None:
+def test_publish_prepares_an_archive_and_its_metadata(third_party: Made, tmp_path: Path) -> None:
     from support.published import copy
 
-    project, config = copy(foreign, tmp_path / "project")
+    project, config = copy(third_party, tmp_path / "project")
     result = publish(project, config)
     assert (project.root / result["archive"]).stat().st_size > 1000
     record = read_json(project.root / "dist" / "datacite.json")
@@ -257,8 +257,8 @@ def test_publish_prepares_an_archive_and_its_metadata(foreign: Made, tmp_path: P
     assert not refresh(project), "the same facts gave other bytes"
 
 
-def test_descriptions_say_what_is_known_and_no_more(foreign: Made, tmp_path: Path) -> None:
-    folder = foreign[0].bundle
+def test_descriptions_say_what_is_known_and_no_more(third_party: Made, tmp_path: Path) -> None:
+    folder = third_party[0].bundle
     card = (folder / "README.md").read_text()
     for words in (
         "## What is missing", "No explanation", "No weights apart from the graph", "No evaluation",
@@ -277,11 +277,11 @@ def test_descriptions_say_what_is_known_and_no_more(foreign: Made, tmp_path: Pat
     assert [name for name in crate if name.startswith("#run-")] == ["#run-bundle"]
     assert crate_problems(folder, tmp_path, "-p", "ro-crate-1.2") == []
     text = "".join(path.read_text() for path in folder.rglob("*.json"))
-    assert str(foreign[0].root) not in text
+    assert str(third_party[0].root) not in text
 
 
-def test_fair_fails_where_something_is_missing_and_says_what_to_do(foreign: Made) -> None:
-    case = Case(foreign[0])
+def test_fair_fails_where_something_is_missing_and_says_what_to_do(third_party: Made) -> None:
+    case = Case(third_party[0])
     for name in ("checksums", "examples", "graph", "signature", "formats", "paths", "card", "datacite"):
         found = perform(CHECKS[name], case)
         assert found.state == State.PASSED, found
@@ -292,15 +292,15 @@ def test_fair_fails_where_something_is_missing_and_says_what_to_do(foreign: Made
     assert "`import`" in str(rows["training"].remedy)
 
 
-def test_files_of_arrays_are_scored_and_others_say_why_not(foreign: Made, tmp_path: Path) -> None:
+def test_files_of_arrays_are_scored_and_others_say_why_not(third_party: Made, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="compared by their evaluation"):
-        register(*foreign)
+        register(*third_party)
     with pytest.raises(DataError, match=r"got suffix '\.h5', expected one of \.parquet, \.root, \.npz"):
-        predict(*foreign, file=tmp_path / "some.h5", output=tmp_path / "scores.csv")
+        predict(*third_party, file=tmp_path / "some.h5", output=tmp_path / "scores.csv")
     np.savez(tmp_path / "some.npz", **values())
     with pytest.raises(ExplainError, match="without its source"):
-        predict(*foreign, file=tmp_path / "some.npz", output=tmp_path / "scores.csv", explain=True)
-    assert predict(*foreign, file=tmp_path / "some.npz", output=tmp_path / "scores.csv")["examples"] == 5
+        predict(*third_party, file=tmp_path / "some.npz", output=tmp_path / "scores.csv", explain=True)
+    assert predict(*third_party, file=tmp_path / "some.npz", output=tmp_path / "scores.csv")["examples"] == 5
     with (tmp_path / "scores.csv").open(newline="") as stream:
         head, *rows = csv.reader(stream)
     assert head[0] == "index"
@@ -308,10 +308,10 @@ def test_files_of_arrays_are_scored_and_others_say_why_not(foreign: Made, tmp_pa
     np.testing.assert_allclose([[float(cell) for cell in row[1:3]] for row in rows], answers(values()), rtol=1e-6)
 
 
-def test_report_and_index_show_it(foreign: Made, tmp_path: Path) -> None:
+def test_report_and_index_show_it(third_party: Made, tmp_path: Path) -> None:
     from support.published import copy
 
-    project, config = copy(foreign, tmp_path / "project")
+    project, config = copy(third_party, tmp_path / "project")
     assert report(project, config)["parts"] == []
     page = (project.root / "report" / "index.html").read_text()
     assert "What is missing" in page
