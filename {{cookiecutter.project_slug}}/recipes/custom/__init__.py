@@ -24,6 +24,7 @@ class CustomModel(Classifier):
     """What the six files say."""
 
     name = "custom"
+    contract_version = 1
     title, summary, citation = says.TITLE, says.SUMMARY, says.CITATION
     limits, factors = says.LIMITS, says.FACTORS
     inputs, outputs, targets, features = says.INPUTS, says.OUTPUTS, says.TARGETS, says.ELEMENT_FEATURES

@@ -24,6 +24,7 @@ class GraphModel(GraphClassifier):
     """What the six files say."""
 
     name = "graph"
+    contract_version = 1
     title, summary, citation = says.TITLE, says.SUMMARY, says.CITATION
     limits, factors = says.LIMITS, says.FACTORS
     inputs, outputs, targets, features = says.INPUTS, says.OUTPUTS, says.TARGETS, says.NODE_FEATURES

@@ -35,7 +35,7 @@ def published(names: Sequence[str]) -> Mapping[str, Sequence[str]]:
     return {split: [name for name in names if name == f"{split}.h5"] for split in SPLITS}
 
 
-def convert(files: Sequence[Path], folder: Path, processes: int, **options: Any) -> Mapping[str, Any]:
+def convert(files: Sequence[Path], folder: Path, *, processes: int = 0, **options: Any) -> Mapping[str, Any]:
     """Convert files of one split into a store: constituents, axis and label."""
     from fair_hep.jets import reader
 
@@ -45,10 +45,11 @@ def convert(files: Sequence[Path], folder: Path, processes: int, **options: Any)
     )
 
 
-def read(file: Path, size: int) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
+def read(file: Path, size: int, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
     """Read the constituents of jets, all of them, hardest first."""
     from fair_hep.jets.reader import open_table
 
+    validate(Options, options, "data.options")
     with open_table(file) as table:
         for chunk in table.chunks(size, labels=False):
             yield {"particles": [chunk.particles[number] for number in range(len(chunk.particles))]}

@@ -1,8 +1,7 @@
-"""How the network is explained: where its edges are, what the study draws, and how its trust is measured.
+"""How the network is explained: which output, along which edges, what the study draws, and how trust is measured.
 
-The score is the difference of the logits (`Classifier.target`): a single logit is defined only up to a common shift.
-The default rules are epsilon, whose relevance is nearest to what the network computes; a study recommends others where
-they find better what matters (``explain.composite`` in a configuration).
+The rules are chosen in a configuration, by ``explain.composite``: epsilon, the plainest, unless it says otherwise. The
+study measures which rules find best what matters, and recommends them.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from fair_hep.jets.study import JetStudy
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["CAPTIONS", "Explanation", "edges"]
+__all__ = ["CAPTIONS", "Explanation", "edges", "target"]
 
 #: What the figures of the study show, by file name without suffix, for the model card.
 CAPTIONS = {
@@ -27,6 +26,11 @@ CAPTIONS = {
     "r_scores": "R-scores: each feature's signed share of a jet's absolute relevance, by class",
     "removal": "Score while constituents are removed or inserted by falling relevance, for every set of rules",
 }
+
+
+def target() -> Sequence[float]:
+    """Explain z_top - z_QCD: a single logit is defined only up to a common shift."""
+    return (-1.0, 1.0)
 
 
 def edges(network: nn.Module) -> Mapping[str, str]:
