@@ -15,7 +15,7 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ import torch
 
 from fair_hep.data.parallel import cores
 from fair_hep.data.store import Store
-from fair_hep.jets.relevances import JetRelevances, explain_jets, read_relevances, write_relevances
 from fair_hep.lrp import Explainer
 from fair_hep.lrp.edges import edge_sums
 from fair_hep.provenance.configuration import ExplainConfig
+from fair_hep.study.relevances import read_relevances
+from fair_hep.study.sets import Work, write_sets
 from support.recipes import model as get
 
 TARGET = [-1.0, 1.0]
@@ -169,18 +170,15 @@ def to_disk(
     network: Any, data: Any, jets: int, settings: ExplainConfig, folder: Path, *, processes: int
 ) -> dict[str, Any]:
     """Explain many jets, the sample's again and again, and write them to a file."""
+    model = get("particlenet")
+    asked = model.explanation()  # type: ignore[attr-defined]
     indices = [number % len(data) for number in range(jets)]
-
-    def blocks(done: int) -> Iterator[JetRelevances]:
-        return explain_jets(
-            network, data, indices, TARGET, settings, progress="explain", done=done, processes=processes
-        )
-
+    work = Work(model, network, data, indices, TARGET, settings, asked.layout, asked.columns)
     start = time.perf_counter()
-    path = write_relevances(folder, blocks, "benchmark", {})
+    path = write_sets(folder, work, {}, processes=processes)
     seconds = time.perf_counter() - start
     own, child = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    parts = [(part.values["ledger/error"], part.values["jet/constituents"]) for part in read_relevances(path)]
+    parts = [(part["ledger/error"], part["example/elements"]) for part in read_relevances(path)]
     return {
         "jets": jets,
         "constituents_per_jet": float(sum(counts.sum() for _, counts in parts) / jets),

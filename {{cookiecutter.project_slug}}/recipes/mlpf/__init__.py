@@ -29,6 +29,7 @@ class MLPF(ParticleFlowModel):
     """Every track and tower of an event becomes a class and a momentum."""
 
     name = "mlpf"
+    contract_version = 1
     title, summary, citation = TITLE, SUMMARY, CITATION
     inputs, outputs, targets, features = INPUTS, OUTPUTS, TARGETS, FEATURES
     limits, factors = LIMITS, FACTORS
