@@ -19,7 +19,7 @@ from ..models.contract import Evaluation, Model
 from ..pages.interactive import Part
 from .captions import CAPTIONS, HEADLINE, MEASURES
 from .labels import FeatureNames
-from .options import StudyOptions
+from .options import EventStudyOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +43,7 @@ class ParticleFlowModel(Model):
     #: Quantity and class of what an evaluation tells in a line, with its words.
     headline: Mapping[tuple[str, str], str] = HEADLINE
     #: What may be chosen about the study; a model may have more of its own.
-    study_options: type[StudyOptions] = StudyOptions
+    study_options: type[EventStudyOptions] = EventStudyOptions
     suffixes = (".bz2", ".bzip2")
 
     def __init_subclass__(cls, **options: Any) -> None:

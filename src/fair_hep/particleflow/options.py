@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..bundle.strict import Strict
 
-__all__ = ["DataOptions", "StudyOptions"]
+__all__ = ["DataOptions", "EventStudyOptions"]
 
 
 class DataOptions(Strict):
@@ -22,7 +22,7 @@ class DataOptions(Strict):
     )
 
 
-class StudyOptions(Strict):
+class EventStudyOptions(Strict):
     """What the study does: ``explain.options`` of the configuration."""
 
     elements: int = Field(

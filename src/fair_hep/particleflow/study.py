@@ -25,7 +25,7 @@ from .card_tables import study_tables
 from .choices import choose
 from .columns import CLASSES, MOMENTA
 from .labels import OUTPUT_LABELS, FeatureNames
-from .options import StudyOptions
+from .options import EventStudyOptions
 from .randomised import randomised
 from .relevances import EXPLAINED, explain_events, layout, read_maps, relevance_key
 from .removal import removal
@@ -66,7 +66,7 @@ def study(
     config: Config,
     folder: Path,
     *,
-    options: StudyOptions,
+    options: EventStudyOptions,
 ) -> dict[str, Any]:
     """Explain elements of events of the test split; write relevances, figures and event displays.
 
@@ -175,7 +175,7 @@ def _converted(network: nn.Module, precision: str) -> Any:
 
 
 def _removal(
-    network: Any, dataset: Dataset[Any], config: Config, options: StudyOptions, epsilon: float
+    network: Any, dataset: Dataset[Any], config: Config, options: EventStudyOptions, epsilon: float
 ) -> dict[str, Any]:
     order = np.random.default_rng([config.seed, 3]).permutation(len(dataset))[: config.explain.size]  # type: ignore[arg-type]
     choices = choose(network, dataset, [int(index) for index in np.sort(order)], options.removal, config.seed)
@@ -217,7 +217,7 @@ def _display(
     folder: Path,
     *,
     epsilon: float,
-    options: StudyOptions,
+    options: EventStudyOptions,
 ) -> None:
     from .display import draw_display, explain_event, packed_event, write_page
 

@@ -23,7 +23,7 @@ from fair_hep.particleflow.relevances import EXPLAINED, explain_events, layout, 
 from fair_hep.particleflow.rmap_figures import draw_r_map
 from fair_hep.particleflow.rmaps import RelevanceFlow, one_output
 from fair_hep.provenance.configuration import Config
-from fair_hep.study.relevances import describe, write_relevances
+from fair_hep.study.relevances import describe, read_relevances, write_relevances
 from support.events import Events, make_network
 
 LAYOUT = layout(ELEMENT)
@@ -89,6 +89,24 @@ def test_file_holds_the_maps_of_the_chosen_elements(tmp_path: Path) -> None:
         logits, momenta = network(data.__getitems__([index])["elements"])
         output = torch.cat([logits, momenta], -1)[0, row, (*CLASSES, *MOMENTA).index(name)]
         assert explained[place] == pytest.approx(float(output.detach()), rel=1e-5)
+
+
+def test_the_reader_of_all_models_reads_it_by_events_and_by_maps(tmp_path: Path) -> None:
+    network, data = make_network(), Events()
+    choices = choose(network, data, range(6), 4, seed=1)
+    path = write_relevances(
+        tmp_path, lambda done: explain_events(network, data, choices, 1e-6, done=done), "key", LAYOUT, {}
+    )
+    events = [event for part in read_relevances(path) for event in map(part.row, range(len(part["example/maps"])))]
+    assert [event["example/index"] for event in events] == [choice.index for choice in choices]
+    maps = [one for part in read_relevances(path, rows="example/maps") for one in part["seen/relevance"]]
+    assert len(maps) == sum(event["example/maps"] for event in events) == len(list(read_maps(path)))
+    for event in events:
+        relevance = event["seen/relevance"][: event["example/maps"]]
+        assert relevance.shape[2:] == (len(EXPLAINED), len(ELEMENT))
+        np.testing.assert_allclose(
+            relevance.sum((1, 3), dtype=float), event["ledger/inputs"][: len(relevance)], rtol=1e-4, atol=1e-5
+        )
 
 
 def test_a_killed_explanation_goes_on(tmp_path: Path) -> None:
