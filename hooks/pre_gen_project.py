@@ -43,6 +43,13 @@ def problems(answers: Mapping[str, str]) -> list[str]:
     ]
 
 
+def old_python(version: tuple[int, int]) -> list[str]:
+    """Return one line if the Python that runs cookiecutter is too old for what comes next."""
+    if version >= (3, 11):
+        return []
+    return [f"python: got {version[0]}.{version[1]}, wanted 3.11 or newer; for example python3.11 -m cookiecutter"]
+
+
 def _wanted(question: str, answer: str) -> Iterator[str]:
     """Say what is wanted instead of an answer; nothing if it is right."""
     if any(mark in answer for mark in MARKS):
@@ -135,7 +142,7 @@ def remove_parents(slug: str) -> None:
 def main() -> int:
     """Print every problem; return the exit code."""
     answers = json.loads(r"""{{ cookiecutter | tojson }}""")
-    found = problems(answers)
+    found = old_python(sys.version_info[:2]) or problems(answers)
     for line in found:
         print(f"ERROR: {line}", file=sys.stderr)
     if found:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 from support.installed import Environment
@@ -59,7 +60,7 @@ def script(text: str) -> str:
     return "".join(parts)
 
 
-def variables(environment: Environment) -> dict[str, str]:
+def variables(environment: Environment, repository: Path = ROOT) -> dict[str, str]:
     """Return the variables under which the commands run: no network but this machine's own, no answers of a user."""
     return {
         "HOME": str(environment.folder.parent),
@@ -68,9 +69,9 @@ def variables(environment: Environment) -> dict[str, str]:
         "PYTHONPATH": "src",
         "FAIR_HEP_PROJECT": ".",
         "MLFLOW_TRACKING_URI": "",
-        # The address of the repository leads to this checkout; every other one leads nowhere.
+        # The address of the repository leads to a copy of it here; every other one leads nowhere.
         "GIT_CONFIG_COUNT": "2",
-        "GIT_CONFIG_KEY_0": f"url.{ROOT}.insteadOf",
+        "GIT_CONFIG_KEY_0": f"url.{repository}.insteadOf",
         "GIT_CONFIG_VALUE_0": REPOSITORY,
         "GIT_CONFIG_KEY_1": "safe.directory",
         "GIT_CONFIG_VALUE_1": "*",

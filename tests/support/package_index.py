@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import threading
+import urllib.parse
 import zipfile
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -49,7 +50,7 @@ class PackageIndex:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 index.asked.append(self.path)
-                body = index.answer(self.path)
+                body = index.answer(urllib.parse.unquote(self.path))
                 self.send_response(200 if body is not None else 404)
                 self.send_header("Content-Type", "text/html" if self.path.endswith("/") else "application/zip")
                 self.send_header("Content-Length", str(len(body or b"")))

@@ -8,14 +8,12 @@ from pathlib import Path
 
 from fair_hep.models.contract import Model
 from fair_hep.models.recipe import load_recipe
+from support.template import ROOT, SLUGS
 
 __all__ = ["FOLDER", "LINKS", "ROOT", "SLUGS", "model", "sample"]
 
-ROOT = Path(__file__).resolve().parents[2]
 #: Where the template keeps the recipes, by model.
 FOLDER = ROOT / "{{cookiecutter.project_slug}}" / "recipes"
-#: Name of the package that each model gets, here as in the demo and in the tests of generated projects.
-SLUGS = {"particlenet": "top_tagger", "mlpf": "particle_flow", "custom": "my_tagger", "graph": "graph_tagger"}
 #: Where the packages are: ``FAIR_HEP_RECIPES`` may name a folder of generated ones.
 LINKS = Path(os.environ.get("FAIR_HEP_RECIPES", ROOT / "build" / "packages"))
 

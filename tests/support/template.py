@@ -13,6 +13,7 @@ __all__ = ["MODELS", "ROOT", "SLUGS", "TEMPLATE", "Bake", "attempt", "commit", "
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
+#: Name of the package that each model gets, here as in the demo and in the tests of generated projects.
 SLUGS = {"particlenet": "top_tagger", "mlpf": "particle_flow", "custom": "my_tagger", "graph": "graph_tagger"}
 MODELS = tuple(SLUGS)
 

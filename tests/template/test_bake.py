@@ -271,6 +271,13 @@ def test_make_lists_its_targets(project: Path) -> None:
     assert "make quick" in run("make", "help", cwd=project)
 
 
+def test_a_checkout_of_the_library_takes_the_place_of_the_wheel(project: Path) -> None:
+    told = run("make", "--dry-run", "install", "FAIR_HEP=../fair hep", cwd=project)
+    *_, last = (line for line in told.splitlines() if "pip install" in line)
+    assert last == '.venv/bin/python -m pip install --quiet --editable "../fair hep"'
+    assert "../fair hep" not in run("make", "--dry-run", "quick", cwd=project)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_the_projects_own_tests_and_linters_pass(bake: Bake, environment: Environment, model: str) -> None:

@@ -58,7 +58,7 @@ def test_the_network_is_the_one_that_the_projects_tests_explain() -> None:
 
 
 @pytest.mark.slow
-def test_every_command_of_the_guide(bake: Bake, environment: Environment, tmp_path: Path) -> None:
+def test_every_command_of_the_guide(bake: Bake, clone: Path, environment: Environment, tmp_path: Path) -> None:
     project = bake(**ANSWERS)
     assert project.name == SLUG
     environment.stamp(project)
@@ -73,7 +73,7 @@ def test_every_command_of_the_guide(bake: Bake, environment: Environment, tmp_pa
         text = text.replace(long, short)
     with zenodo.Zenodo(tmp_path) as standin:
         deposits.add_deposits(standin)
-        env = {**variables(environment), **standin.environment}
+        env = {**variables(environment, clone), **standin.environment}
         done = attempt("bash", "-c", script(text), cwd=tmp_path, env=env, stdin="y\n")
         said = f"{done.stdout}{done.stderr}"
         assert done.returncode == 0, said[-9000:]

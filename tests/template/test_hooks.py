@@ -132,6 +132,12 @@ def test_what_the_docstrings_show_is_true() -> None:
     assert tried and not failed
 
 
+def test_an_old_python_is_one_line() -> None:
+    assert PRE.old_python((3, 11)) == PRE.old_python((4, 0)) == []
+    (line,) = PRE.old_python((3, 10))
+    assert line.startswith("python: got 3.10, wanted 3.11 or newer; for example ")
+
+
 def test_every_dependency_of_the_project_is_a_taken_name() -> None:
     requirements: list[str] = []
     for settings in (ROOT / "pyproject.toml", TEMPLATE / "pyproject.toml"):

@@ -21,6 +21,8 @@ import pytest
 from support.package_index import PackageIndex, make_wheel
 from support.template import Bake, attempt, commit, run, the_wheel
 
+pytestmark = pytest.mark.slow
+
 #: What builds a project, linked into an environment without anything else.
 BACKEND = ("hatchling", "packaging", "pathspec", "pluggy", "trove_classifiers")
 EVIL = ("0.2.0", "0.2.0+evil", "99.0")

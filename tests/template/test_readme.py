@@ -101,9 +101,9 @@ def test_every_command_of_the_project(bake: Bake, environment: Environment, bare
 
 
 @pytest.mark.slow
-def test_every_command_of_the_template(tmp_path: Path, environment: Environment) -> None:
-    text = (ROOT / "README.md").read_text()
-    done = attempt("bash", "-c", script(text), cwd=tmp_path, env=variables(environment), stdin="\n" * 9)
+def test_every_command_of_the_template(tmp_path: Path, clone: Path, environment: Environment) -> None:
+    text, env = (ROOT / "README.md").read_text(), variables(environment, clone)
+    done = attempt("bash", "-c", script(text), cwd=tmp_path, env=env, stdin="\n" * 9)
     assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-6000:]}"
     demo = tmp_path / "cookiecutter-fair-hep" / "build" / "top_tagger"
     assert (tmp_path / "top_tagger" / "bundle" / "SHA256SUMS").is_file()
@@ -113,7 +113,7 @@ def test_every_command_of_the_template(tmp_path: Path, environment: Environment)
     assert found["metrics"][found["decisive"]] > 0.95
     for line in found["headline"]:
         assert line in done.stdout
-    again = attempt("make", "demo", cwd=demo.parents[1], env=variables(environment))
+    again = attempt("make", "demo", cwd=demo.parents[1], env=env)
     assert again.returncode == 0
     assert "make -C build/top_tagger serve" in again.stdout
     assert "pip" not in again.stdout, "a second run must reuse what is there"

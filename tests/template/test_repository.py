@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,14 @@ import yaml
 from support.needs import require
 from support.template import MODELS, ROOT, SLUGS, TEMPLATE, attempt, run, tracked
 
-FILES = [path for path in tracked(ROOT) if (ROOT / path).exists()]
+TRACKED = tracked(ROOT)
+#: Links lead to files that are looked at anyway.
+FILES = [path for path in TRACKED if not (ROOT / path).is_symlink()]
 PYTHON = [path for path in FILES if path.suffix == ".py"]
 INSIDE = [path for path in PYTHON if path.parts[0] == TEMPLATE.name]
 WORKFLOWS = [path for path in FILES if ".github" in path.parts and path.suffix == ".yml"]
 WRITERS = [
+    ("release.yml", {"actions": "read", "id-token": "write"}),
     ("release.yml", {"actions": "read", "contents": "write"}),
     ("release.yml", {"actions": "write"}),
     ("image.yml", {"id-token": "write"}),
@@ -41,7 +45,7 @@ def test_every_recipe_and_the_library_are_copied_as_they_are() -> None:
     context = json.loads((ROOT / "cookiecutter.json").read_text())
     assert {"recipes/*", "tests/*", "vendor/*", ".github/workflows/*"} <= set(context["_copy_without_render"])
     assert {path.parts[1] for path in INSIDE} == {"recipes", "tests"}
-    links = {path.name: (ROOT / path).readlink() for path in FILES if path.parts[:2] == (TEMPLATE.name, "vendor")}
+    links = {path.name: (ROOT / path).readlink() for path in TRACKED if path.parts[:2] == (TEMPLATE.name, "vendor")}
     up = Path("..", "..")
     wanted = {"fair_hep": up / "src" / "fair_hep", "pyproject.toml": up / "pyproject.toml", "LICENSE": up / "LICENSE"}
     assert links == wanted
@@ -130,10 +134,21 @@ def test_citation_of_the_template_is_valid_and_stays_here() -> None:
     run(validator, "--validate", cwd=ROOT)
 
 
-def test_version_of_the_template_is_the_newest_of_its_changelog() -> None:
+def test_library_citation_and_changelog_have_one_version() -> None:
     headings = re.findall(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"]
     assert len(set(headings)) == len(headings)
+    # Between releases the library's ends with "+g": the wheel of a project names its contents behind it.
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert declared.removesuffix("+g") == headings[0]
+
+
+def test_the_library_is_published_before_what_is_made_with_it() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    assert (jobs["model"]["needs"], jobs["library"]["needs"], jobs["release"]["needs"]) == ("library", "build", "model")
+    assert any("gh-action-pypi-publish" in step.get("uses", "") for step in jobs["library"]["steps"])
+    # Trusted publishing: no password, no token.
+    assert "secrets." not in str(jobs["library"])
 
 
 def test_release_of_the_template_makes_every_model_with_data_of_its_own() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from cookiecutter.main import cookiecutter
 
 from fair_hep import bundle
 from fair_hep.bundle.errors import BundleError
@@ -30,8 +31,8 @@ from support.needs import require
 from support.published import copy
 from support.serving import post
 from support.small import PACKAGE, SOURCE, environment
+from support.template import ROOT, commit
 
-ROOT = SOURCE.parent
 Bundled = tuple[Project, Config]
 
 
@@ -41,27 +42,25 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield made
 
 
-FILES = ("pyproject.toml", "README.md", "LICENSE", "Dockerfile", ".dockerignore", "Makefile")
 TITLE = """A "tagger", $HOME's `best`: 100 %"""
 DOI, REPOSITORY = "10.5072/zenodo.1", "https://example.org/tagger"
 
 
 def make_context(folder: Path, project: Project) -> Path:
-    """Make a folder that has what a project has after `export`, and something that is nobody's business."""
-    folder.mkdir(exist_ok=True)
-    for name in FILES:
-        shutil.copy(ROOT / name, folder / name)
-    shutil.copytree(SOURCE, folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(project.bundle, folder / "bundle")
+    """Generate a project, with what it has after `export`, and with things that are nobody's business."""
+    answers = {"model": project.model, "project_slug": PACKAGE}
+    made = Path(
+        cookiecutter(str(ROOT), no_input=True, default_config=True, extra_context=answers, output_dir=str(folder))
+    )
+    shutil.copytree(project.bundle, made / "bundle")
     identity = yaml.safe_load((project.root / "project.yaml").read_text(encoding="utf-8"))
     identity |= {"title": TITLE, "doi": DOI, "repository": REPOSITORY}
-    (folder / "project.yaml").write_text(yaml.safe_dump(identity), encoding="utf-8")
-    for place in (".", "src", f"src/{PACKAGE}", "data", ".venv"):
-        (folder / place).mkdir(exist_ok=True)
-        (folder / place / ".env").write_text("TOKEN=not-for-everybody")
-        (folder / place / "secret.env").write_text("TOKEN=not-for-everybody")
-    (folder / "src" / PACKAGE / "secret.env").unlink()
-    return folder
+    (made / "project.yaml").write_text(yaml.safe_dump(identity), encoding="utf-8")
+    for place in (".", "src", f"src/{PACKAGE}", "data", "vendor", ".venv"):
+        (made / place).mkdir(exist_ok=True)
+        (made / place / ".env").write_text("TOKEN=not-for-everybody")
+        (made / place / "secret.env").write_text("TOKEN=not-for-everybody")
+    return made
 
 
 def make_image(containers: Engine, folder: Path, base: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -83,10 +82,8 @@ def base(containers: Engine) -> str:
 @pytest.fixture(scope="module")
 def image(containers: Engine, base: str, bundled: Bundled, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Build the image as a user does: `make image`, in a git repository."""
-    folder = make_context(tmp_path_factory.mktemp("context") / "project", bundled[0])
-    identity = ("-c", "user.name=Ada Lovelace", "-c", "user.email=ada@example.org")
-    for words in (("init", "-q"), ("add", "LICENSE"), (*identity, "commit", "-q", "-m", "one")):
-        subprocess.run(["git", *words], cwd=folder, check=True)
+    folder = make_context(tmp_path_factory.mktemp("context"), bundled[0])
+    commit(folder, "one", initial=True)
     done = make_image(containers, folder, base)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return f"localhost/{PACKAGE}:0.1.0"
@@ -168,7 +165,7 @@ def test_the_image_is_small_labelled_and_holds_no_secret(containers: Engine, ima
     listed = containers(
         "run", "--rm", image, "python3", "-c",
         "import importlib.util, pathlib; print([n for n in ('torch', 'mlflow', 'pandas', 'pip') "
-        "if importlib.util.find_spec(n)], [p for n in ('secret.env', '.env', 'tests/test_image.py', 'sample', '.git') "
+        "if importlib.util.find_spec(n)], [p for n in ('secret.env', '.env', 'sample', 'src', '.git', '*.whl') "
         "for p in pathlib.Path('/srv').rglob(n)])",
     )  # fmt: skip
     assert listed.splitlines()[-1] == "[] []"
@@ -190,7 +187,7 @@ def test_what_is_pushed_comes_back_and_gives_the_same(containers: Engine, image:
 def test_the_image_for_gpus_answers_without_one_too(
     containers: Engine, base: str, bundled: Bundled, tmp_path: Path
 ) -> None:
-    folder = make_context(tmp_path / "project", bundled[0])
+    folder = make_context(tmp_path, bundled[0])
     done = make_image(containers, folder, base, "--build-arg ONNXRUNTIME=onnxruntime-gpu", "--tag localhost/gpu")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     asked = "import onnxruntime; print(*onnxruntime.get_available_providers())"
@@ -205,7 +202,7 @@ def test_the_image_for_gpus_answers_without_one_too(
 
 @pytest.mark.slow
 def test_a_damaged_bundle_becomes_no_image(containers: Engine, base: str, bundled: Bundled, tmp_path: Path) -> None:
-    folder = make_context(tmp_path / "project", bundled[0])
+    folder = make_context(tmp_path, bundled[0])
     (folder / "bundle" / "README.md").write_text("changed")
     done = make_image(containers, folder, base)
     assert done.returncode != 0
@@ -221,14 +218,14 @@ def test_a_damaged_bundle_becomes_no_image(containers: Engine, base: str, bundle
     ],
 )
 def test_what_becomes_no_image_is_one_line(bundled: Bundled, tmp_path: Path, change: str, says: str) -> None:
-    folder = make_context(tmp_path / "project", bundled[0])
+    folder = make_context(tmp_path, bundled[0])
     if change == "version":
         text = (folder / "project.yaml").read_text().replace("0.1.0", "9.9.9")
         (folder / "project.yaml").write_text(text)
     elif change == "bundle":
         shutil.rmtree(folder / "bundle")
     done = subprocess.run(
-        [sys.executable, "-m", f"{PACKAGE}.image", "no-such-engine", "build", "."],
+        [sys.executable, "-m", "fair_hep.publish.image", "no-such-engine", "build", "."],
         cwd=folder, env={**environment(bundled[0]), "FAIR_HEP_PROJECT": "."}, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
@@ -237,15 +234,25 @@ def test_what_becomes_no_image_is_one_line(bundled: Bundled, tmp_path: Path, cha
     assert says in done.stderr
 
 
-def test_the_workflow_takes_what_publish_made(bundled: Bundled, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_image_holds_the_library_of_the_wheel_and_not_the_project(containers: Engine, image: str) -> None:
+    asked = (
+        "import importlib.util; from fair_hep.provenance.library import installed; "
+        f"print(installed().sha256, importlib.util.find_spec('{PACKAGE}'))"
+    )
+    told = containers("run", "--rm", image, "python3", "-c", asked)
+    assert re.fullmatch(r"[0-9a-f]{64} None", told.splitlines()[-1]), told
+
+
+def test_the_workflow_takes_what_publish_made(bundled: Bundled, project: Path, tmp_path: Path) -> None:
     """The archive in ``dist/`` becomes the bundle that the workflow builds from; only the download itself isn't run."""
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "image.yml").read_text())
+    workflow = yaml.safe_load((project / ".github" / "workflows" / "image.yml").read_text())
     (script,) = (
         s["run"] for s in workflow["jobs"]["image"]["steps"] if s.get("name", "").startswith("Fetch the bundle")
     )
     lines = [line for line in script.splitlines() if not line.startswith("gh release download ")]
     assert len(lines) == len(script.splitlines()) - 1
-    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copy(project / "Makefile", tmp_path)
     archive = tmp_path / "dist" / f"{PACKAGE}-0.1.0.zip"
     archive.parent.mkdir()
     write_archive(bundled[0].bundle, archive)
@@ -257,9 +264,8 @@ def test_the_workflow_takes_what_publish_made(bundled: Bundled, tmp_path: Path) 
     assert bundle.check_files(tmp_path / "bundle") == bundle.check_files(bundled[0].bundle)
 
 
-def test_the_dockerfile_is_clean() -> None:
-    # In the template the name of the project is still to be filled in.
-    text = re.sub(r"\{\{.*?\}\}", PACKAGE, (ROOT / "Dockerfile").read_text())
+def test_the_dockerfile_is_clean(project: Path) -> None:
+    text = (project / "Dockerfile").read_text()
     hadolint = Path(sys.executable).parent / "hadolint"
     require(hadolint.is_file(), "hadolint is not installed")
     done = subprocess.run([str(hadolint), "-"], input=text, capture_output=True, text=True, check=False)
