@@ -42,7 +42,7 @@ def test_every_file_bears_the_name_of_the_verb_that_reads_it() -> None:
     # Each says first what it is for, and what it offers is put together in one place.
     for path in FOLDER.glob("*.py"):
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path.name
-    for name, function in {"dataset": "data", "loss": "train", "metrics": "evaluate", "study": "explain"}.items():
+    for name, function in {"dataset": "data", "loss": "train", "metrics": "evaluate", "target": "explain"}.items():
         assert getattr(MODEL, name).__module__ == f"my_tagger.{function}"
 
 
