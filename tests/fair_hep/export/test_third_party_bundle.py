@@ -297,7 +297,7 @@ def test_files_of_arrays_are_scored_and_others_say_why_not(third_party: Made, tm
         register(*third_party)
     with pytest.raises(DataError, match=r"got suffix '\.h5', expected one of \.parquet, \.root, \.npz"):
         predict(*third_party, file=tmp_path / "some.h5", output=tmp_path / "scores.csv")
-    np.savez(tmp_path / "some.npz", **values())
+    np.savez(tmp_path / "some.npz", **values())  # type: ignore[arg-type]
     with pytest.raises(ExplainError, match="without its source"):
         predict(*third_party, file=tmp_path / "some.npz", output=tmp_path / "scores.csv", explain=True)
     assert predict(*third_party, file=tmp_path / "some.npz", output=tmp_path / "scores.csv")["examples"] == 5
