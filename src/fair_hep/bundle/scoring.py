@@ -14,13 +14,13 @@ from .extras import need
 from .readers import OwnFiles, read_examples
 from .runtime import LoadedModel
 from .signature import UNEXPLAINED, TensorSpec
+from .stored import RELEVANCE
 from .writers import check_suffix, writer
 
-__all__ = ["RELEVANCE", "score_file"]
+__all__ = ["score_file"]
 
 #: Examples in memory at a time.
 CHUNK = 1024
-RELEVANCE = "relevance"
 #: Axes of what a cell of a table can hold: the example, its elements, its columns.
 _AXES = 3
 

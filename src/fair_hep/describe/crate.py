@@ -11,6 +11,7 @@ from .crate_runs import Runs
 from .facts import Facts, File
 from .media import media_type
 from .people import authors, doi_url, known, names, orcid_url, refs, spdx_url
+from .software import LICENCE, SOFTWARE, carried
 
 __all__ = ["CRATE", "ro_crate"]
 
@@ -94,8 +95,10 @@ def _root(facts: Facts, files: Iterable[File], people: list[str], runs: list[str
 
 
 def _file(file: File, facts: Facts) -> dict[str, Any]:
-    """Describe a file; the code's licence lies in the bundle too, and isn't that of the weights."""
+    """Describe a file; the code's licence lies in the bundle too, and isn't that of the weights or of the library."""
     licence = facts.project.licenses.code if file.name == "LICENSE" else facts.project.licenses.weights
+    if file.name.startswith(f"{SOFTWARE}/"):
+        licence = LICENCE
     return known({
         "@id": file.name,
         "@type": "File",
@@ -110,6 +113,8 @@ def _file(file: File, facts: Facts) -> dict[str, Any]:
 
 def _about(name: str) -> str:
     folder, _, rest = name.partition("/")
+    if folder == SOFTWARE:
+        return "The library that loads, runs and explains the model"
     step, _, figure = rest.partition("/")
     if folder == "figures":
         return f"Figure of the step {step}: {PurePosixPath(figure).stem.replace('_', ' ')}"
@@ -134,7 +139,13 @@ def _person(author: Any) -> dict[str, Any]:
 def _licences(facts: Facts) -> list[dict[str, Any]]:
     licences = facts.project.licenses
     named: dict[str, str] = {}
-    for name, what in ((licences.code, "code"), (licences.weights, "weights"), (facts.data.license, "data")):
+    library = LICENCE if carried(facts.folder) else None
+    for name, what in (
+        (licences.code, "code"),
+        (licences.weights, "weights"),
+        (facts.data.license, "data"),
+        (library, "library"),
+    ):
         if name:
             named[name] = f"{named[name]} and the {what}" if name in named else what
     return [

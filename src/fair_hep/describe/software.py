@@ -12,9 +12,11 @@ from pathlib import Path
 
 from ..bundle.errors import ConfigError
 
-__all__ = ["SOFTWARE", "carried", "carry"]
+__all__ = ["LICENCE", "SOFTWARE", "carried", "carry"]
 
 SOFTWARE = "software"
+#: Licence of the library itself, whatever that of the model is.
+LICENCE = "MIT"
 _VENDOR = "vendor"
 _WHEEL = "fair_hep-*.whl"
 

@@ -14,8 +14,8 @@ import pytest
 
 from fair_hep import bundle
 from fair_hep.bundle.errors import ConfigError
-from fair_hep.bundle.files import sha256
-from fair_hep.describe.software import SOFTWARE, carry
+from fair_hep.bundle.files import read_json, sha256
+from fair_hep.describe.software import LICENCE, SOFTWARE, carry
 from fair_hep.project import publish
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project, load_project
@@ -137,6 +137,12 @@ def test_the_archive_holds_the_wheel_of_the_project_and_its_sums_say_so(project:
         assert archive.read(name) == wheel.read_bytes()
     listed = (project.bundle / bundle.SUMS).read_text()
     assert f"{sha256(wheel)}  {SOFTWARE}/{wheel.name}\n" in listed
+    with zipfile.ZipFile(wheel) as opened:
+        (about,) = [name for name in opened.namelist() if name.endswith(".dist-info/METADATA")]
+        assert f"License-Expression: {LICENCE}\n" in opened.read(about).decode()
+    crate = {entity["@id"]: entity for entity in read_json(project.bundle / "ro-crate-metadata.json")["@graph"]}
+    assert crate[f"{SOFTWARE}/{wheel.name}"]["license"]["@id"] == f"https://spdx.org/licenses/{LICENCE}"
+    assert crate[f"https://spdx.org/licenses/{LICENCE}"]["description"].endswith("library")
     assert bundle.check_files(project.bundle)
 
 
