@@ -28,7 +28,7 @@ def test_edges_of_every_block_are_the_engines(bundled: tuple[Project, Config]) -
     how = model.signature.explained.how
     particles = bundle.read_arrays(bundled[0].bundle / "examples/inputs.npz")["particles"]
     weights = default_target(MODEL, how.target, particles)
-    network = load_network(bundled[0].bundle, model.signature)
+    network = load_network(bundled[0].bundle, model.signature, MODEL)
     with Explained(MODEL, network, how) as explained:
         values = explained(torch.from_numpy(particles), torch.from_numpy(weights))
     ours = dict(zip([spec.name for spec in model.signature.explained.outputs], values, strict=True))

@@ -37,7 +37,8 @@ TOLERANCE = 1e-4
 @pytest.fixture(scope="module")
 def published(bundled: Bundled) -> Published:
     folder = bundled[0].bundle
-    return Published(model_named("particlenet"), load_network(folder, bundle.read_signature(folder))).eval()
+    model = model_named("particlenet")
+    return Published(model, load_network(folder, bundle.read_signature(folder), model)).eval()
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +252,7 @@ def test_signature_names_axes_units_and_columns(bundled: Bundled) -> None:
     assert [spec.name for spec in signature.inputs] == [spec.name for spec in graph_inputs(model_named("particlenet"))]
     (particles,) = signature.inputs
     assert (particles.axes, particles.columns, particles.unit) == (
-        ["jets", "constituents", "component"], ["E", "px", "py", "pz"], "GeV",
+        ("jets", "constituents", "component"), ("E", "px", "py", "pz"), "GeV",
     )  # fmt: skip
     assert [spec.name for spec in signature.outputs] == ["logits", "probabilities"]
     assert signature.target == [-1.0, 1.0]

@@ -67,8 +67,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
 
 def test_the_signature_tells_of_three_inputs(exported: Exported) -> None:
     found = read_signature(exported.project.bundle)
-    assert [spec.axes for spec in found.inputs] == [["jets", axis, "constituents"] for axis in AXES.values()]
-    assert [spec.dynamic for spec in found.inputs] == [["jets", "constituents"]] * 3
+    assert [spec.axes for spec in found.inputs] == [("jets", axis, "constituents") for axis in AXES.values()]
+    assert [spec.dynamic for spec in found.inputs] == [("jets", "constituents")] * 3
     assert found.inputs[1].sizes == {"feature": 7}
     assert (found.outputs[0].axes[0], list(found.outputs[0].sizes.values())) == ("jets", [2])
 
