@@ -29,6 +29,7 @@ from fair_hep.provenance.configuration import ExplainConfig
 from fair_hep.study.relevances import read_relevances
 from fair_hep.study.sets import Work, write_sets
 from support.recipes import model as get
+from support.recipes import sample
 
 TARGET = [-1.0, 1.0]
 CONSTITUENTS = 50
@@ -51,7 +52,7 @@ def build(preset: str, weights: Path | None) -> Any:
 def dataset(folder: Path, constituents: int) -> Any:
     """Return the sample's test jets, cut to the hardest constituents."""
     model = get("particlenet")
-    model.convert(model.sample()["test"], folder / "test")
+    model.convert(sample("particlenet")["test"], folder / "test")
     return model.dataset(Store(folder / "test"), max_constituents=constituents)
 
 

@@ -24,24 +24,24 @@ from fair_hep.data.store import Store
 from fair_hep.data.toptag import CONSTITUENTS, Block, write_table
 from fair_hep.jets.dataset import JetDataset
 from fair_hep.jets.reader import convert, open_table
-from support.recipes import model as get
+from support.recipes import sample
 
 GOAL_JETS, GOAL_MEMORY = 20_000, 2 * 2**30
 
 
 def blocks(jets: int) -> Iterator[Block]:
     """Yield the sample's training jets, slightly changed, until there are enough."""
-    with open_table(next(iter(get("particlenet").sample()["train"]))) as table:
-        (sample,) = table.chunks(table.jets)
-    indices = np.arange(len(sample.label))
+    with open_table(next(iter(sample("particlenet")["train"]))) as table:
+        (chunk,) = table.chunks(table.jets)
+    indices = np.arange(len(chunk.label))
     padded = np.zeros((len(indices), CONSTITUENTS, 4), np.float32)
-    hardest = sample.particles.padded(indices, CONSTITUENTS)
+    hardest = chunk.particles.padded(indices, CONSTITUENTS)
     padded[:, : hardest.shape[1]] = hardest
     random = np.random.default_rng(0)
     while jets > 0:
         count = min(jets, len(indices))
         scale = 1 + 1e-4 * random.random((count, 1, 1), np.float32)
-        yield Block(padded[:count] * scale, np.zeros((count, 4), np.float32), sample.label[:count], 0)
+        yield Block(padded[:count] * scale, np.zeros((count, 4), np.float32), chunk.label[:count], 0)
         jets -= count
 
 

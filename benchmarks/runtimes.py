@@ -35,6 +35,7 @@ from fair_hep.export.explained import Explained, export_explained
 from fair_hep.export.graph import Published, export_graph
 from fair_hep.jets.network import PRESETS
 from support.recipes import model as get
+from support.recipes import sample
 
 BATCHES = (1, 32, 512)
 #: Jets in one pass that are tried for every runtime, as far as the batch goes.
@@ -57,7 +58,7 @@ Runner = Callable[[torch.Tensor], Callable[[], object]]
 def jets(folder: Path) -> list[torch.Tensor]:
     """Return the four-momenta of the sample's first test jets that are large enough, each with its own length."""
     model = get("particlenet")
-    model.convert(model.sample()["test"], folder / "test")
+    model.convert(sample("particlenet")["test"], folder / "test")
     dataset: Any = model.dataset(Store(folder / "test"), max_constituents=128)
     particles = dataset.__getitems__(list(range(2 * max(BATCHES))))["particles"]
     cut = [jet[: int((jet[:, 0] > 0).sum())] for jet in particles]

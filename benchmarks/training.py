@@ -20,6 +20,7 @@ from weaver.nn.model.ParticleNet import ParticleNet as WeaverParticleNet
 from fair_hep.data.store import Store
 from fair_hep.jets.network import PRESETS
 from support.recipes import model as get
+from support.recipes import sample
 
 BATCH, CONSTITUENTS = 64, 100
 
@@ -28,7 +29,7 @@ def sample_batch() -> dict[str, torch.Tensor]:
     """Return the first jets of the sample's training split, padded to 100 constituents."""
     model = get("particlenet")
     with tempfile.TemporaryDirectory() as folder:
-        model.convert(model.sample()["train"], Path(folder) / "train", max_constituents=CONSTITUENTS)
+        model.convert(sample("particlenet")["train"], Path(folder) / "train", max_constituents=CONSTITUENTS)
         batch = model.dataset(Store(Path(folder) / "train"), max_constituents=CONSTITUENTS).__getitems__(range(BATCH))
         particles = batch["particles"]
         padded = torch.zeros(BATCH, CONSTITUENTS, 4)
