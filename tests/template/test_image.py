@@ -165,7 +165,7 @@ def test_the_image_is_small_labelled_and_holds_no_secret(containers: Engine, ima
     listed = containers(
         "run", "--rm", image, "python3", "-c",
         "import importlib.util, pathlib; print([n for n in ('torch', 'mlflow', 'pandas', 'pip') "
-        "if importlib.util.find_spec(n)], [p for n in ('secret.env', '.env', 'sample', 'src', '.git', '*.whl') "
+        f"if importlib.util.find_spec(n)], [p for n in ('secret.env', '.env', 'sample', '.git', '*.whl', '{PACKAGE}') "
         "for p in pathlib.Path('/srv').rglob(n)])",
     )  # fmt: skip
     assert listed.splitlines()[-1] == "[] []"
