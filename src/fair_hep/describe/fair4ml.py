@@ -57,7 +57,7 @@ def fair4ml(facts: Facts) -> dict[str, Any]:
         "fair4ml:modelCategory": [signature.title, *(["supervised"] if signature.trainable else [])],
         "fair4ml:modelRisksBiasLimitations": list(facts.limits),
         "fair4ml:usageInstructions": "See README.md; inputs and outputs are described in signature.json.",
-        "fair4ml:codeSampleSnippet": f'from {project.slug}.runtime import load; load("bundle").predict(examples)',
+        "fair4ml:codeSampleSnippet": 'from fair_hep import load; load(".").predict(examples)',
         "fair4ml:trainedOn": trained if facts.elsewhere is None else _elsewhere(facts.elsewhere),
         "fair4ml:validatedOn": validated if facts.elsewhere is None else None,
         "fair4ml:testedOn": tested,

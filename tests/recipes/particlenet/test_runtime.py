@@ -21,7 +21,7 @@ from fair_hep.bundle.errors import BundleError, DataError, MissingStepError
 from fair_hep.bundle.runtime import LoadedModel, load
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
-from support.small import PACKAGE, SOURCE
+from support.small import SOURCE
 
 Bundled = tuple[Project, Config]
 
@@ -53,7 +53,7 @@ def test_importing_and_predicting_import_no_training_framework(bundled: Bundled)
     code = f"""
 import sys
 import numpy as np
-from {PACKAGE}.runtime import load
+from fair_hep import load
 model = load({str(bundled[0].bundle)!r})
 outputs = model.predict(np.load({str(bundled[0].bundle / "examples/inputs.npz")!r})["particles"])
 assert outputs["logits"].shape[1] == 2
