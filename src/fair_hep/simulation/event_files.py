@@ -200,7 +200,7 @@ def make_sample(folder: Path, *, processes: int = 0) -> None:
 
 def _require() -> None:
     if importlib.util.find_spec("pythia8mc") is None:
-        raise DataError("simulate: pythia8mc isn't installed: pip install '.[simulate]'")
+        raise DataError("simulate: pythia8mc isn't installed: install fair-hep with its extra [simulate]")
 
 
 def _units(split: str, process: str, count: int, seed: int, pileup: float) -> list[_Unit]:

@@ -4,7 +4,7 @@ The processes and the tune are those of the MLPF data set: Pythia's A14 paramete
 NNPDF2.3 LO, particles with c tau above 10 mm stable (K0S and Lambda reach the detector), minimum bias of
 non-diffractive, single- and double-diffractive interactions. Pile-up vertices lie along the beam as in Delphes' cards.
 
-Pythia 8 (``pip install '.[simulate]'``) is licensed under the GPL; it is imported here, when events are made, and by
+Pythia 8 (the extra ``simulate``) is licensed under the GPL; it is imported here, when events are made, and by
 nothing that uses a model.
 """
 

@@ -162,7 +162,7 @@ def make_sample(folder: Path, *, processes: int = 0) -> None:
         provenance = {
             "title": "Simulated top and QCD jets: a small sample",
             "license": "CC0-1.0",
-            "command": "python -m <package>.models.particlenet.simulate",
+            "command": "python -m fair_hep.simulation.jet_files FOLDER",
             "rounding": {
                 "momentum_mantissa_bits": _MOMENTUM_BITS,
                 "energy_mantissa_bits": _ENERGY_BITS,
@@ -188,7 +188,7 @@ def _effect(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
 def _require() -> None:
     for module, extra in (("pythia8mc", "simulate"), ("fastjet", "train")):
         if importlib.util.find_spec(module) is None:
-            raise DataError(f"simulate: {module} isn't installed: pip install '.[{extra}]'")
+            raise DataError(f"simulate: {module} isn't installed: install fair-hep with its extra [{extra}]")
 
 
 def _units(split: str, count: int, seed: int) -> list[_Unit]:
@@ -236,4 +236,6 @@ def _details(counts: Mapping[str, int], seed: int, events: Mapping[str, int]) ->
 
 
 if __name__ == "__main__":
-    make_sample(Path(sys.argv[1]) if sys.argv[1:] else Path(__file__).parent / "sample")
+    if len(sys.argv) != 2:
+        raise SystemExit("usage: python -m fair_hep.simulation.jet_files FOLDER")
+    make_sample(Path(sys.argv[1]))

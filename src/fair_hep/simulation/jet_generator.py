@@ -5,7 +5,7 @@ The definition is that of the reference set (doi:10.5281/zenodo.2603256, arXiv:1
 a top jet holds the top quark and its three decay quarks within 0.8 of its axis. Clustered are the visible particles
 with |eta| < 5.
 
-Pythia 8 (``pip install '.[simulate]'``) and FastJet are licensed under the GPL; they are imported here, when jets are
+Pythia 8 (the extra ``simulate``) and FastJet are licensed under the GPL; they are imported here, when jets are
 made, and by nothing that uses a model.
 """
 

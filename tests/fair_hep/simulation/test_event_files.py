@@ -23,7 +23,7 @@ SAMPLE = recipes.FOLDER / "mlpf" / "sample"
 
 @pytest.fixture
 def pythia() -> None:
-    require(importlib.util.find_spec("pythia8mc"), "pythia8mc isn't installed: pip install '.[simulate]'")
+    require(importlib.util.find_spec("pythia8mc"), "pythia8mc isn't installed: make environment")
 
 
 def bytes_of(files: dict[str, list[Path]]) -> list[bytes]:
@@ -83,7 +83,7 @@ def test_too_few_events_are_one_line(tmp_path: Path) -> None:
 
 def test_without_pythia_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(DataError, match=r"pip install '.\[simulate\]'"):
+    with pytest.raises(DataError, match=r"install fair-hep with its extra \[simulate\]"):
         simulate(tmp_path / "out", size=10, seed=0)
     assert not list(tmp_path.iterdir())
 
