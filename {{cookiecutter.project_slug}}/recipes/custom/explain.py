@@ -52,8 +52,8 @@ class Explanation(Study):
 def mean_maps(path: Path) -> np.ndarray:
     """Return the mean relevance of a jet around its axis ``[classes, 20, 20]``, from a file of relevances."""
     import torch
+    from fair_hep import read_relevances
     from fair_hep.nets.kinematics import from_axis
-    from fair_hep.study.relevances import read_relevances
 
     momenta = [COMPONENTS.index(name) for name in ("E", "px", "py", "pz")]
     maps, counts = np.zeros((len(CLASSES), 20, 20)), np.zeros(len(CLASSES))

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fair_hep.bundle.strict import validate
+from fair_hep import validate
 from fair_hep.particleflow.model import ParticleFlowModel
 
 from .evaluate import FACTORS, HEADLINE

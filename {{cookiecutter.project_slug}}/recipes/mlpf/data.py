@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fair_hep.bundle.strict import Strict
+from fair_hep import Strict
 from fair_hep.simulation import event_files
 from pydantic import Field
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fair_hep.bundle import TensorSpec
+from fair_hep import TensorSpec
 from fair_hep.particleflow.columns import CLASSES, MOMENTA, PARTICLE
 
 __all__ = ["CITATION", "FEATURES", "INPUTS", "LIMITS", "OUTPUTS", "SUMMARY", "TARGETS", "TITLE"]

@@ -37,7 +37,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from fair_hep.bundle.strict import Strict
+from fair_hep import Strict
 from fair_hep.data.delphes import TOWER, TRACK
 from fair_hep.nets.gravnet import GravNet
 from fair_hep.nets.layers import Rows

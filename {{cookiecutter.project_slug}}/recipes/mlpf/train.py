@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import torch
-from fair_hep.bundle.strict import Strict
+from fair_hep import Strict
 from fair_hep.particleflow.candidates import momenta_of
 from fair_hep.particleflow.columns import CLASSES
 from pydantic import Field

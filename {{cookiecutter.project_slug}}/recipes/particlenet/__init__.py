@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fair_hep.bundle.strict import validate
-from fair_hep.tagging.classifier import Classifier
+from fair_hep import Classifier, validate
 
 from . import data, evaluate, explain, train
 from . import inputs as says
 
 if TYPE_CHECKING:
-    from fair_hep.pages.interactive import Part
+    from fair_hep import Part
     from torch import Tensor, nn
 
 __all__ = ["MODEL", "ParticleNetModel"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fair_hep.bundle.strict import Strict, validate
+from fair_hep import Strict, validate
 from fair_hep.models.contract import SPLITS
 from pydantic import Field
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from fair_hep.bundle import TensorSpec
-from fair_hep.models.specs import class_label, class_logits, element_features, particle_set
+from fair_hep import TensorSpec, class_label, class_logits, element_features, particle_set
 
 TITLE = "ParticleNet"
 SUMMARY = "Tags boosted top jets among QCD jets from the four-momenta of a jet's constituents."

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from fair_hep.bundle.strict import Strict
+from fair_hep import Strict
 from fair_hep.nets.kinematics import from_axis
 from fair_hep.nets.layers import EdgeConv, MaskedBatchNorm, Neighbours, Rows
 from pydantic import Field

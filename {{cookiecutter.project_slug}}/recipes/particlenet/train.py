@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fair_hep.bundle.strict import Strict, validate
+from fair_hep import Strict, validate
 
 if TYPE_CHECKING:
     from fair_hep.models.contract import Batch
