@@ -70,7 +70,7 @@ $(FIGURES): | $(PROJECT)/configs/quick.yaml
 
 $(PROJECT)/configs/quick.yaml: | $(VENV)/.cookiecutter
 	rm -rf $(PROJECT)
-	$(BIN)/cookiecutter . --no-input --default-config --output-dir build model=$(MODEL) project_slug=$(SLUG_$(MODEL))
+	$(BIN)/cookiecutter "$(CURDIR)" --no-input --default-config --output-dir build model=$(MODEL) project_slug=$(SLUG_$(MODEL))
 
 $(VENV)/.cookiecutter:
 	@$(PYTHON) -c "import sys; sys.exit(None if sys.version_info >= (3, 11) else 'Python 3.11 or newer is needed: make demo PYTHON=python3.11')"
@@ -95,7 +95,7 @@ $(ENVIRONMENT): $(VENV)/.cookiecutter
 # Every model's project, as it is generated; its package is installed beside the library that is tested, for its command.
 bakes: $(ENVIRONMENT)
 	@rm -rf $(TESTED) $(GENERATED) && mkdir -p $(IN_PLACE) $(GENERATED) && ln -sfn ../../tests/support $(IN_PLACE)/support
-	@$(foreach model,$(MODELS),$(BIN)/cookiecutter . --no-input --default-config --output-dir $(TESTED)/$(model) \
+	@$(foreach model,$(MODELS),$(BIN)/cookiecutter "$(CURDIR)" --no-input --default-config --output-dir $(TESTED)/$(model) \
 	  model=$(model) project_slug=$(SLUG_$(model)) > /dev/null \
 	  && ln -sfn ../../{{cookiecutter.project_slug}}/recipes/$(model) $(IN_PLACE)/$(SLUG_$(model)) \
 	  && ln -sfn ../test/$(model)/$(SLUG_$(model))/src/$(SLUG_$(model)) $(GENERATED)/$(SLUG_$(model)) &&) true
@@ -110,7 +110,7 @@ lint: environment
 	$(BIN)/mypy hooks/pre_gen_project.py
 	$(BIN)/mypy hooks/post_gen_project.py
 	$(BIN)/mypy $(IN_PLACE)/support tests/conftest.py tests/fair_hep tests/recipes
-	cd tests/template && MYPYPATH=. $(BIN)/mypy --config-file ../../pyproject.toml --disable-error-code import-untyped .
+	$(BIN)/mypy --disable-error-code import-untyped tests/template
 
 test-library: export FAIR_HEP_RECIPES = $(abspath $(GENERATED))
 test-library: environment

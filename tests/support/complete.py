@@ -30,6 +30,6 @@ def complete(project: Project) -> Project:
     for name in ("README.md", "CONTRIBUTING.md"):
         write_text(root / name, f"# {project.title}\n\n" + "What it is, how it is used, and how to take part.\n" * 8)
     write_text(root / "pyproject.toml", PYPROJECT + "# Longer than a stub.\n" * 5)
-    write_text(root / "tests" / "test_it.py", "def test_it():\n    assert 1 + 1 == 2\n")
+    write_text(root / "tests" / "test_recipe.py", "def test_it():\n    assert 1 + 1 == 2\n")
     write_text(root / ".github" / "workflows" / "ci.yml", WORKFLOW)
     return project

@@ -34,7 +34,9 @@ def checksums(case: Case) -> str:
 def formats(case: Case) -> str:
     """Open what can be opened: no file of an unknown format, and no pickle in any of them."""
     files = _files(case.bundle)
-    unknown = [_name(case, path) for path in files if path.suffix and path.suffix not in OPEN]
+    unknown = [
+        _name(case, path) for path in files if path.suffix and path.suffix not in OPEN and not _is_wheel(case, path)
+    ]
     pickles = [_name(case, path) for path in files if _holds_pickle(path)]
     if unknown or pickles:
         wrong = [f"{name} has no known open format" for name in unknown] + [f"{name} is a pickle" for name in pickles]
@@ -167,6 +169,11 @@ def examples(case: Case) -> str:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _is_wheel(case: Case, path: Path) -> bool:
+    """Say whether a file is the library in ``software/``: an open format (PEP 427), and meant to be code."""
+    return path.suffix == ".whl" and path.parent == case.bundle / "software"
 
 
 def _name(case: Case, path: Path) -> str:

@@ -15,11 +15,11 @@ _SHORTEST = 200
 
 
 def practice(case: Case) -> str:
-    """Look for a manual, tests of its own, and a workflow that runs them."""
+    """Look for a manual, tests of the recipe, and a workflow that runs them."""
     missing = [f"{name} ({why})" for name, why in _FILES.items() if not _holds_text(case, name)]
     tests = sorted((case.root / "tests").glob("test_*.py"))
     if not tests:
-        missing.append("tests in tests/")
+        missing.append("tests (tests/test_*.py)")
     workflows = sorted((case.root / ".github" / "workflows").glob("*.yml"))
     run = [path.name for path in workflows if "make test" in path.read_text(encoding="utf-8")]
     if not run:
