@@ -13,9 +13,8 @@ from .programs import needs
 __all__ = ["checksums", "examples", "formats", "graph", "graph_metadata", "paths", "signature"]
 
 TEXT = frozenset((".json", ".jsonld", ".yaml", ".cff", ".csv", ".md", ".txt", ".html", ".svg"))
-#: Formats that are documented openly and hold no code to run; files without a suffix are text. A wheel is a zip file of
-#: source: the software that the bundle is read with, which nothing runs unasked.
-OPEN = TEXT | {".onnx", ".safetensors", ".npz", ".parquet", ".h5", ".png", ".pdf", ".whl"}
+#: Formats that are documented openly and hold no code to run; files without a suffix are text.
+OPEN = TEXT | {".onnx", ".safetensors", ".npz", ".parquet", ".h5", ".png", ".pdf"}
 _PICKLE = re.compile(rb"^\x80[\x02-\x05]")
 #: A path of somebody's machine: a home, a scratch or a system folder, a drive with two folders (weights hold the bytes
 #: of a shorter one by chance), or an address of a file.
