@@ -31,6 +31,7 @@ ON_EVERY_MODEL = $(addprefix tests/fair_hep/,bundle/test_plot.py bundle/test_run
   project/test_report.py publish/test_mlflow_model.py)
 # One room's tests, or one model's: make test ROOM=lrp, make test ROOM=recipes/mlpf
 ROOM ?=
+# Examples in docstrings run with the tests of what they belong to: what nobody runs goes wrong unseen.
 # Side by side: a process for each core, of one thread each, as threads of several processes wait for each other.
 WORKERS ?= --numprocesses logical --maxprocesses 4
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS) --durations=10 $(if $(FAST),-m "not slow")
@@ -114,18 +115,18 @@ lint: environment
 
 test-library: export FAIR_HEP_RECIPES = $(abspath $(GENERATED))
 test-library: environment
-	$(PYTEST) --dist worksteal tests/fair_hep tests/recipes/particlenet
+	$(PYTEST) --dist worksteal --doctest-modules src/fair_hep tests/fair_hep tests/recipes/particlenet
 
 $(filter-out particlenet,$(MODELS:%=test-%)): export FAIR_HEP_RECIPES = $(abspath $(GENERATED))
 $(filter-out particlenet,$(MODELS:%=test-%)): test-%: environment
-	TEST_MODEL=$* $(PYTEST) --dist worksteal tests/recipes/$* $(ON_EVERY_MODEL)
+	TEST_MODEL=$* $(PYTEST) --dist worksteal --doctest-modules $(GENERATED)/$(SLUG_$*) tests/recipes/$* $(ON_EVERY_MODEL)
 
 test-template: environment
 	$(PYTEST) --maxschedchunk 1 tests/template
 
 room: environment
 	TEST_MODEL=$(or $(patsubst recipes/%,%,$(filter recipes/%,$(ROOM))),particlenet) \
-	  $(PYTEST) --dist worksteal $(if $(filter recipes/% template,$(ROOM)),tests/$(ROOM),tests/fair_hep/$(ROOM))
+	  $(PYTEST) --dist worksteal $(if $(filter recipes/% template,$(ROOM)),tests/$(ROOM),--doctest-modules src/fair_hep/$(ROOM) tests/fair_hep/$(ROOM))
 
 ifneq ($(ROOM),)
 test: room
