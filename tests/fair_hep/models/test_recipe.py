@@ -10,7 +10,7 @@ import yaml
 from fair_hep.bundle.errors import ConfigError
 from fair_hep.models.recipe import folder_of, load_recipe, recipe
 from fair_hep.provenance.project import Project, load_project
-from support.recipes import FOLDER, SLUGS
+from support.recipes import LINKS, SLUGS
 from support.small import NAME, PACKAGE, make_project
 
 
@@ -25,7 +25,7 @@ def changed(root: Path, **entries: str) -> Project:
 def test_every_recipe_of_the_template_is_one(name: str) -> None:
     model = load_recipe(SLUGS[name])
     assert model.name == name
-    assert folder_of(model).samefile(FOLDER / name)
+    assert folder_of(model).samefile(LINKS / SLUGS[name])
 
 
 def test_a_project_has_the_model_of_its_package(tmp_path: Path) -> None:
