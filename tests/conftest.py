@@ -10,14 +10,13 @@ import support.recipes  # noqa: F401 - makes the recipes importable, before a te
 from fair_hep.bundle.privacy import report_nothing
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project, load_project
-from support import needs, recipes
+from support import needs
 from support.archives import Archives
 from support.standin import StandIn
 from support.zenodo import Zenodo
 
-# Some tests import ONNX Runtime or MLflow themselves, some the recipes.
+# Some tests import ONNX Runtime or MLflow themselves.
 report_nothing()
-recipes.link()
 
 _PROXY = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 _TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -23,12 +24,15 @@ def link() -> None:
     if "FAIR_HEP_RECIPES" not in os.environ:
         LINKS.mkdir(parents=True, exist_ok=True)
         for name, slug in SLUGS.items():
-            if not (LINKS / slug).exists():
-                (LINKS / slug).symlink_to(FOLDER / name)
+            _point(LINKS / slug, FOLDER / name)
         # mypy finds what tests share there too: `tests` itself holds a folder of the library's name.
-        if not (LINKS / "support").exists():
-            (LINKS / "support").symlink_to(Path(__file__).parent)
+        _point(LINKS / "support", Path(__file__).parent)
     sys.path.insert(0, str(LINKS))
+
+
+def _point(link: Path, target: Path) -> None:
+    with contextlib.suppress(FileExistsError):  # several processes of the tests do this at once
+        link.symlink_to(target)
 
 
 def model(name: str) -> Model:

@@ -24,7 +24,7 @@ from fair_hep.nets.kinematics import from_axis
 from fair_hep.nets.layers import EdgeConv, Neighbours, Rows
 from fair_hep.provenance.configuration import Config
 from fair_hep.study.relevances import FILE, read_relevances
-from fair_hep.tagging import many_classes
+from fair_hep.tagging import many_classes, two_classes
 from fair_hep.tagging.classifier import Classifier
 
 CLASSES = ("QCD", "W", "top")
@@ -134,6 +134,19 @@ def test_every_promise_holds(model: Tagger) -> None:
     names = [name for name in CHECKS if "onnx" not in name and name != "dataset_fits"]
     outcomes = check_model(model, Config(name="tried"), names=names)
     assert [(one.name, one.reason) for one in outcomes if one.verdict != "passed"] == []
+
+
+def test_a_model_made_of_another_says_only_what_differs() -> None:
+    class Two(Tagger):
+        outputs = (class_logits(("QCD", "top")),)
+        measures: Mapping[str, str] = {"calibration": "how far probabilities can be taken at their word"}
+
+    class Mine(Two):
+        captions: Mapping[str, str] = {"margins": "Difference of the two logits"}
+
+    assert {"calibration", *two_classes.MEASURES} == set(Two.measures) == set(Mine.measures)
+    assert {"margins", "removal", *two_classes.CAPTIONS} <= set(Mine.captions)
+    assert "margins" not in Two.captions
 
 
 def test_the_explained_combination_ignores_a_common_shift(model: Tagger) -> None:
