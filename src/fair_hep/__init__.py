@@ -11,7 +11,7 @@ These names keep their meaning between minor versions; everything else in the ro
 - Its explanation: `explain` or an `Explainer` gives an `Explanation` by a `Composite` of `COMPOSITES`; `register` and
   `register_linear` add rules for modules of one's own; `read_relevances` reads what a study wrote.
 
-Nothing is imported before it is asked for: ``import fair_hep`` takes a millisecond, and `load` needs no more than
+Nothing is imported before it is asked for: ``import fair_hep`` loads no other module of it, and `load` no more than
 NumPy, ONNX Runtime, pydantic and PyYAML.
 """
 
