@@ -42,7 +42,7 @@ def free_port() -> int:
 def test_few_blocks_are_left_out(project: Path) -> None:
     for text, notes in (
         ((ROOT / "README.md").read_text(), ["needs-network"]),
-        ((project / "README.md").read_text(), ["needs-network"] * 6),
+        ((project / "README.md").read_text(), ["needs-network"] * 5),
     ):
         found = blocks(text)
         assert {block.language for block in found} <= {"bash", "python"}
