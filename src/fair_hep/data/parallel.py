@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ..bundle.errors import DataError
 
-__all__ = ["cores", "in_processes", "keep_freed_memory"]
+__all__ = ["cores", "in_processes", "keep_freed_memory", "print_to_standard_error"]
 
 #: Parameters of ``mallopt``, from malloc.h; larger blocks than these bytes still go back to the system at once.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -31,6 +31,11 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def print_to_standard_error() -> None:
+    """Send what C++ libraries print in this process to standard error: standard output belongs to the result."""
+    os.dup2(2, 1)
 
 
 def keep_freed_memory() -> None:

@@ -7,7 +7,6 @@ Unless asked for otherwise, training and validation get ttbar events, testing ge
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,9 +20,10 @@ import numpy as np
 from ..bundle.errors import DataError
 from ..bundle.files import new_folder, sha256, write_json
 from ..data.delphes import EVENTS_PER_FILE, NONE, Event, write_events
-from ..data.parallel import cores, in_processes
+from ..data.parallel import cores, in_processes, print_to_standard_error
 from .detector import detect
 from .event_generator import VERTEX, Collider, settings
+from .rounding import to_mantissa_bits
 
 __all__ = ["PROCESS", "SAMPLE", "SHARES", "make_sample", "rounded", "simulate", "simulate_splits"]
 
@@ -137,7 +137,7 @@ def simulate_splits(
     found = dict.fromkeys(counts, 0)
     # Events are always made in other processes: there, what Pythia prints can be kept off standard output.
     with (
-        in_processes(_make, units, min(processes or cores(), len(units)), _print_to_standard_error) as results,
+        in_processes(_make, units, min(processes or cores(), len(units)), print_to_standard_error) as results,
         tqdm(total=sum(counts.values()), unit="event", desc="simulate", file=sys.stderr, disable=None) as progress,
     ):
         for split, count in counts.items():
@@ -159,16 +159,16 @@ def rounded(event: Event) -> Event:
     and charges stay.
     """
     elements = event.elements.copy()
-    elements[:, _ELEMENT_ENERGIES] = _round(elements[:, _ELEMENT_ENERGIES])
+    elements[:, _ELEMENT_ENERGIES] = to_mantissa_bits(elements[:, _ELEMENT_ENERGIES], _MANTISSA_BITS)
     elements[:, _ELEMENT_ANGLES] = _steps(elements[:, _ELEMENT_ANGLES])
     shared = elements[:, _SHARED]
-    elements[:, _SHARED] = np.where(elements[:, 9:10] != 0, _steps(shared), _round(shared))
+    elements[:, _SHARED] = np.where(elements[:, 9:10] != 0, _steps(shared), to_mantissa_bits(shared, _MANTISSA_BITS))
     return Event(elements, _rounded_particles(event.gen), _rounded_particles(event.cand))
 
 
 def _rounded_particles(particles: np.ndarray) -> np.ndarray:
     result = particles.copy()
-    result[:, _PARTICLE_ENERGIES] = _round(particles[:, _PARTICLE_ENERGIES])
+    result[:, _PARTICLE_ENERGIES] = to_mantissa_bits(particles[:, _PARTICLE_ENERGIES], _MANTISSA_BITS)
     # No particle stays no particle: a row of zeros.
     result[:, _PARTICLE_ANGLES] = _steps(particles[:, _PARTICLE_ANGLES]) * (particles[:, :1] != NONE)
     return result
@@ -218,17 +218,6 @@ def _make(unit: _Unit) -> list[Event]:
     collider, random = Collider(unit.process, unit.pileup), np.random.default_rng(rest)
     collider.seed(hard, soft)
     return [detect(collider.event(random), random) for _ in range(unit.events)]
-
-
-def _print_to_standard_error() -> None:
-    """Send what C++ libraries print in this process to standard error."""
-    os.dup2(2, 1)
-
-
-def _round(values: np.ndarray) -> np.ndarray:
-    mantissa, exponent = np.frexp(values)
-    result: np.ndarray = np.ldexp(np.rint(np.ldexp(mantissa, _MANTISSA_BITS + 1)), exponent - _MANTISSA_BITS - 1)
-    return result
 
 
 def _steps(values: np.ndarray) -> np.ndarray:

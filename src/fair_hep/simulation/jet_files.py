@@ -7,7 +7,6 @@ depend on the seed and the size only, not on the number of processes.
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,9 +18,10 @@ import numpy as np
 
 from ..bundle.errors import DataError
 from ..bundle.files import new_folder, sha256, write_json
-from ..data.parallel import cores, in_processes
+from ..data.parallel import cores, in_processes, print_to_standard_error
 from ..data.toptag import TTV, Block, write_table
 from .jet_generator import SELECTION, generate, settings
+from .rounding import to_mantissa_bits
 
 __all__ = ["FRACTIONS", "SAMPLE", "make_sample", "rounded", "simulate", "simulate_splits"]
 
@@ -109,7 +109,7 @@ def simulate_splits(
     events = {"top": 0, "qcd": 0}
     # Jets are always made in other processes: there, what Pythia and FastJet print can be kept off standard output.
     with (
-        in_processes(_make, units, min(processes or cores(), len(units)), _print_to_standard_error) as results,
+        in_processes(_make, units, min(processes or cores(), len(units)), print_to_standard_error) as results,
         tqdm(total=sum(counts.values()), unit="jet", desc="simulate", file=sys.stderr, disable=None) as progress,
     ):
 
@@ -134,12 +134,12 @@ def rounded(block: Block) -> Block:
     """
     momenta = block.particles.astype(np.float64)
     squared_mass = np.maximum(momenta[..., 0] ** 2 - (momenta[..., 1:] ** 2).sum(-1), 0.0)
-    vectors = _round(momenta[..., 1:], _MOMENTUM_BITS)
+    vectors = to_mantissa_bits(momenta[..., 1:], _MOMENTUM_BITS)
     energy = np.sqrt((vectors**2).sum(-1) + squared_mass) * (momenta[..., 0] > 0)
-    particles = np.concatenate([_round(energy, _ENERGY_BITS)[..., None], vectors], -1)
+    particles = np.concatenate([to_mantissa_bits(energy, _ENERGY_BITS)[..., None], vectors], -1)
     order = np.argsort(-np.hypot(particles[..., 1], particles[..., 2]), axis=1, kind="stable")
     particles = np.take_along_axis(particles, order[..., None], 1).astype(np.float32)
-    return Block(particles, _round(block.truth, _ENERGY_BITS).astype(np.float32), block.label, block.ttv)
+    return Block(particles, to_mantissa_bits(block.truth, _ENERGY_BITS).astype(np.float32), block.label, block.ttv)
 
 
 def make_sample(folder: Path, *, processes: int = 0) -> None:
@@ -209,18 +209,6 @@ def _make(unit: _Unit) -> tuple[Block, dict[str, int]]:
     particles, truth = np.concatenate([top.particles, qcd.particles]), np.concatenate([top.truth, qcd.truth])
     block = Block(particles[order], truth[order], label[order], TTV[unit.split])
     return block, {"top": top.events, "qcd": qcd.events}
-
-
-def _print_to_standard_error() -> None:
-    """Send what C++ libraries print in this process to standard error."""
-    os.dup2(2, 1)
-
-
-def _round(values: np.ndarray, bits: int) -> np.ndarray:
-    """Round to a number of explicit bits of mantissa."""
-    mantissa, exponent = np.frexp(values)
-    result: np.ndarray = np.ldexp(np.rint(np.ldexp(mantissa, bits + 1)), exponent - bits - 1)
-    return result
 
 
 def _details(counts: Mapping[str, int], seed: int, events: Mapping[str, int]) -> dict[str, Any]:
