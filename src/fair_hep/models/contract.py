@@ -90,6 +90,13 @@ class Model(ABC):
     #: What the figures of evaluation and study show, by file name without suffix; ``*`` stands for anything.
     captions: Mapping[str, str] = {}
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let a model that is made of another one say only what differs: measures and captions of that one stay."""
+        super().__init_subclass__(**options)
+        inherited: Any = super(cls, cls)
+        cls.measures = {**inherited.measures, **vars(cls).get("measures", {})}
+        cls.captions = {**inherited.captions, **vars(cls).get("captions", {})}
+
     # -- the network ---------------------------------------------------------------------------------------------------
     @abstractmethod
     def build(self, **hyperparameters: Any) -> nn.Module:

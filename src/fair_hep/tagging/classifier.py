@@ -70,18 +70,12 @@ class Classifier(Model):
     suffixes = SUFFIXES
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Add what is usually measured and drawn, by the number of classes, to what a model says itself.
-
-        A model made of another one says what differs, and keeps the rest of that.
-        """
+        """Add what is usually measured and drawn, by the number of classes, to what a model says itself."""
         super().__init_subclass__(**options)
-        measures, captions = dict(super(cls, cls).measures), dict(super(cls, cls).captions)
         if "outputs" in vars(cls):
             usual = two_classes if len(cls.outputs[0].columns) == 2 else many_classes
-            measures |= usual.MEASURES
-            captions |= {**usual.CAPTIONS, **EXPLANATION_CAPTIONS}
-        cls.measures = measures | dict(vars(cls).get("measures", {}))
-        cls.captions = captions | dict(vars(cls).get("captions", {}))
+            cls.measures = {**usual.MEASURES, **cls.measures}
+            cls.captions = {**usual.CAPTIONS, **EXPLANATION_CAPTIONS, **cls.captions}
 
     @property
     def classes(self) -> tuple[str, ...]:
