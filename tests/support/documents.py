@@ -27,9 +27,21 @@ cd() {
   builtin cd "$@"
   if [ -f project.yaml ] && [ ! -e .venv ]; then
     ln -s "$VENV" .venv
-    sed -E -i -e 's/epochs: .*/epochs: 1/' -e 's/  size: [0-9]{3,}/  size: 40/' configs/quick.yaml
-    sed -i 's/    trust: .*/    trust: 6/' configs/quick.yaml
-    grep -q 'trust:' configs/quick.yaml || sed -i 's/^explain:$/explain:\\n  options: {trust: 6}/' configs/quick.yaml
+    python - <<'END'
+import pathlib, yaml
+path = pathlib.Path("configs/quick.yaml")
+values = yaml.safe_load(path.read_text())
+# A collision is an example of a hundred times the size of a jet.
+few = 300 if values["explain"]["size"] > 10 else 30
+values["train"] |= {"epochs": 1, "limit": few}
+values["evaluate"] = {**values.get("evaluate", {}), "limit": few}
+explain = values["explain"]
+explain["size"] = min(explain["size"], few // 7)
+explain["options"] = {**explain.get("options", {}), "trust": 6}
+if values["model"].get("preset") == "lite":
+    explain["options"]["controls"] = 1
+path.write_text(yaml.safe_dump(values))
+END
   fi
 }
 cd .
