@@ -50,6 +50,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
             "decisive": found.decisive,
             "headline": list(found.headline),
             "tables": [table.as_dict() for table in found.tables],
+            "factors": list(found.factors),
             "examples": len(dataset),  # type: ignore[arg-type]
             "source": config.data.source,
         }

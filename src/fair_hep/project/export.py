@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
+    from ..bundle.domain import Trained
     from ..models.contract import Model
 
 __all__ = ["run"]
@@ -250,7 +251,23 @@ def _signature(source: _Source) -> bundle.Signature:
         features=model.features,
         target=list(source.config.explain.target or model.target()),
         opset=source.config.export.opset,
+        domain=_domain(source),
     )
+
+
+def _domain(source: _Source) -> list[Trained]:
+    """Return where the network was trained; of imported weights that isn't known."""
+    from ..data.batches import first
+    from ..data.store import Store
+    from ..export.domain import training_domain
+
+    if source.imported:
+        return []
+    config = source.config
+    folder = store_folder(source.project, config) / "train"
+    provenance.require(folder, "data", source.project.root)
+    dataset = first(source.model.dataset(Store(folder), **config.data.options), config.train.limit)
+    return training_domain(source.model, dataset)
 
 
 def _examples(project: Project, config: Config) -> dict[str, np.ndarray]:

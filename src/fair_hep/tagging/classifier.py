@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.utils.data import Dataset
 
+    from ..bundle.domain import Quantity
     from ..data.store import Store
     from ..models.contract import Arrays, Batch
     from ..provenance.configuration import Config
@@ -139,6 +140,14 @@ class Classifier(Model):
 
         chosen = validate(self.options, options, "data.options")
         return SetDataset(store, max_constituents=chosen.max_constituents, name=self.inputs[0].name)
+
+    def domain(self) -> Sequence[Quantity]:
+        """Return pT, |eta|, mass, number and reach of the elements, where the first input tells them."""
+        from ..bundle.derived import derivable
+        from ..bundle.domain import jet_quantities
+
+        spec = self.inputs[0]
+        return tuple(q for q in jet_quantities(spec.name, spec.axes[1]) if derivable(q, spec))
 
     # -- training and evaluation ---------------------------------------------------------------------------------------
     def loss(self, outputs: Sequence[Tensor], batch: Batch, **options: Any) -> Tensor:
