@@ -94,6 +94,7 @@ class Relevance(Strict):
     epsilon: float
     target: list[float]
     tolerance: float = Field(gt=0, description="largest difference, as a fraction of an example's largest relevance")
+    temperature: float = Field(1.0, gt=0, description="what is explained are the network's logits divided by this")
 
 
 class Explained(Strict):

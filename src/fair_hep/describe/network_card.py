@@ -167,11 +167,37 @@ def _analyses(facts: Facts, model: Model) -> tuple[Section, ...]:
         (
             Paragraph(f"On {tests}"),
             Items(tuple(metrics["headline"])),
+            *_temperature(metrics),
             *(Table.of(table) for table in metrics.get("tables", [])),
             *_pictures(folder, model, "evaluate"),
         ),
     )
     return (performance, *([_explanation(folder, explained, model)] if explained else []), _checked(folder))
+
+
+def _temperature(metrics: Mapping[str, Any]) -> tuple[Block, ...]:
+    """Say what the published logits were divided by, if they were."""
+    found = metrics.get("temperature")
+    if not found:
+        return ()
+    fitted = (
+        f" ± {found['error']:.3f}, fitted on {found['validation_examples']} validation examples"
+        if "error" in found
+        else ", chosen by the authors"
+    )
+    errors = [
+        f"{found[when]['calibration_error']:.4f} ± {found[when]['calibration_error_error']:.4f} {when} it"
+        for when in ("before", "after")
+    ]
+    return (
+        Paragraph(
+            f"The graphs divide the network's logits by the temperature {found['value']:.4g}{fitted}. The expected "
+            f"calibration error of the test split is {' and '.join(errors)}. Figures above and pictures are of the "
+            "logits as trained; with two classes the order of the scores, and so areas and rejections, is the same. "
+            "Cuts on the score have to be divided by it. What is explained are the divided logits: relevances and "
+            "their account are smaller by the same factor, and their shares are the same."
+        ),
+    )
 
 
 def _explanation(folder: Path, explained: Mapping[str, Any], model: Model) -> Section:

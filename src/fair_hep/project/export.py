@@ -25,6 +25,7 @@ from ..provenance.about import VERB as IMPORT
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 from .data import store_folder
+from .temperature import Temperature, find_temperature
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +53,7 @@ class _Source:
     network: nn.Module
     arrays: Mapping[str, np.ndarray]
     metrics: Mapping[str, Any]
+    temperature: Temperature
 
     def folder(self, verb: str) -> Path:
         return self.project.run(self.config.name, verb)
@@ -96,7 +98,12 @@ def run(project: Project, config: Config) -> dict[str, Any]:
             "export with explain.bias=absorb"
         )
     network = load_network(project, config)
-    source = _Source(project, config, recipe(project), network, _examples(project, config), _metrics(project, config))
+    model = recipe(project)
+    temperature = find_temperature(project, config, model, network)
+    metrics = _metrics(project, config)
+    if temperature.record:
+        metrics["temperature"] = dict(temperature.record)
+    source = _Source(project, config, model, network, _examples(project, config), metrics, temperature)
     if not (project.root / "LICENSE").is_file():
         raise MissingStepError(project.root / "LICENSE", "git checkout LICENSE")
     with new_folder(project.bundle) as temporary:
@@ -112,6 +119,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
             f"{_flipped(plain)} answers hang on another choice of neighbours",
             f"relevances agree within {_largest(explained):.1g} of the largest at {len(explained)} shapes; "
             f"{_flipped(explained)} examples hang on rounding",
+            *temperature.lines,
         ],
         "folder": folder,
         "bytes": size,
@@ -137,6 +145,8 @@ def _fill(source: _Source, folder: Path) -> list[dict[str, Any]]:
     signature, explained = _explained_graph(source, signature, folder)
     parity += explained
     write_json(folder / bundle.SIGNATURE, signature.model_dump(mode="json"))
+    # Both sides of every row divide by it.
+    parity = [{**row, "temperature": source.temperature.value} for row in parity]
     write_json(folder / "parity.json", parity)
     write_json(folder / "metrics.json", source.metrics)
     shutil.copyfile(project.root / "LICENSE", folder / "LICENSE")
@@ -164,8 +174,9 @@ def _graph_and_examples(source: _Source, signature: bundle.Signature, folder: Pa
     trace = source.model.example(4, source.config.seed)
     how = _relevance(source, signature)
     metadata = _metadata(source, how)
-    export_graph(source.model, source.network, trace, path, opset=config.opset, metadata=metadata)
-    published = Published(source.model, source.network).eval()
+    warm = source.temperature.value
+    export_graph(source.model, source.network, trace, path, opset=config.opset, metadata=metadata, temperature=warm)
+    published = Published(source.model, source.network, warm).eval()
     found = compare_shapes(published, path, signature.inputs, source.arrays, config.tolerance)
     outputs, _ = forward(published, source.arrays)
     names = [spec.name for spec in signature.outputs]
@@ -233,6 +244,7 @@ def _relevance(source: _Source, signature: bundle.Signature) -> bundle.Relevance
         epsilon=config.epsilon,
         target=signature.target,
         tolerance=RELEVANCE_TOLERANCE,
+        temperature=source.temperature.value,
     )
 
 
@@ -252,6 +264,7 @@ def _signature(source: _Source) -> bundle.Signature:
         target=list(source.config.explain.target or model.target()),
         opset=source.config.export.opset,
         domain=_domain(source),
+        temperature=source.temperature.value,
     )
 
 

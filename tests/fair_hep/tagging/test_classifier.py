@@ -25,7 +25,7 @@ from fair_hep.nets.layers import EdgeConv, Neighbours, Rows
 from fair_hep.provenance.configuration import Config
 from fair_hep.study.relevances import FILE, read_relevances
 from fair_hep.tagging import many_classes, two_classes
-from fair_hep.tagging.classifier import Classifier
+from fair_hep.tagging.classifier import EVERY_MEASURE, Classifier
 
 CLASSES = ("QCD", "W", "top")
 
@@ -144,7 +144,7 @@ def test_a_model_made_of_another_says_only_what_differs() -> None:
     class Mine(Two):
         captions: Mapping[str, str] = {"margins": "Difference of the two logits"}
 
-    assert {"calibration", *two_classes.MEASURES} == set(Two.measures) == set(Mine.measures)
+    assert {"calibration", *two_classes.MEASURES, *EVERY_MEASURE} == set(Two.measures) == set(Mine.measures)
     assert {"margins", "removal", *two_classes.CAPTIONS} <= set(Mine.captions)
     assert "margins" not in Two.captions
 
