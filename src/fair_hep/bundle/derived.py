@@ -86,12 +86,21 @@ class Elements:
         return np.maximum.reduceat(values, self.starts) if len(self.starts) else values[:0]
 
     def reach(self) -> Floats:
-        """Return the largest Delta R of an element from the axis of its example; 0 where there is none."""
-        eta = derive("eta", self.momenta) - derive("eta", self.sums)[self.example]
+        """Return the largest Delta R of an element from the axis of its example; 0 where there is none.
+
+        In rapidity, as jets are clustered: the pseudorapidity of a slow proton may be far from its jet's.
+        """
+        away = _rapidity(self.momenta) - _rapidity(self.sums)[self.example]
         phi = derive("phi", self.momenta) - derive("phi", self.sums)[self.example]
         found = np.zeros(len(self.counts))
-        found[self.filled] = self.highest(np.hypot(eta, (phi + np.pi) % (2 * np.pi) - np.pi))
+        found[self.filled] = self.highest(np.hypot(away, (phi + np.pi) % (2 * np.pi) - np.pi))
         return found
+
+
+def _rapidity(momenta: Mapping[str, Floats]) -> Floats:
+    """Return rapidities; those of what is no particle (E below its pz) end at 8."""
+    slope = momenta["pz"] / np.maximum(momenta["E"], 1e-30)
+    return np.asarray(np.arctanh(np.clip(slope, -np.tanh(8.0), np.tanh(8.0))))
 
 
 def derivable(quantity: Quantity, spec: TensorSpec) -> bool:

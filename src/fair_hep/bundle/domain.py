@@ -30,8 +30,9 @@ class Quantity(Strict):
     """What is derived of an example.
 
     ``of: sum`` adds the four-momenta of all elements; its values are ``pt``, ``abs_eta``, ``mass``, ``energy`` and
-    ``reach``, the largest Delta R of an element from the axis. ``of: length`` counts the elements. ``of: each`` has a
-    value for each element: a column, or ``pt``, ``abs_eta`` and the like where the columns are four-momenta.
+    ``reach``, the largest Delta R (in rapidity) of an element from the axis. ``of: length`` counts the elements. ``of:
+    each`` has a value for each element: a column, or ``pt``, ``abs_eta`` and the like where the columns are
+    four-momenta.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="in names of metrics and columns")
