@@ -30,6 +30,8 @@ ROWS = 2**15
 _NAMED = 5
 #: Rounding of files: parts of |p|, and GeV.
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-2
+#: Least momentum of elements together, as a part of their energy.
+_LIGHT = 0.9
 #: Largest pseudorapidity of a detector, and half a turn.
 _ETA, _HALF_TURN = 6.5, np.pi + 1e-3
 
@@ -246,7 +248,10 @@ def _impossible_momenta(elements: Elements) -> Iterator[_Finding]:
         if name == "E" or not left.any():
             continue
         others = np.sqrt(np.maximum(whole - squares[:, number], 0.0))
-        fits = elements.lowest(elements.rows[:, number] - others * (1 - _RELATIVE) + _ABSOLUTE) >= 0
+        column = elements.rows[:, number]
+        fits = elements.lowest(column - others * (1 - _RELATIVE) + _ABSOLUTE) >= 0
+        # An energy is no more than bounds the momentum: elements of jets are light.
+        fits &= np.add.reduceat(others, elements.starts) > _LIGHT * np.add.reduceat(column, elements.starts)
         if (fits & left).any():
             what = f"columns in another order (number {number + 1} is an energy)"
             yield _Finding(what, places[fits & left], expected)
