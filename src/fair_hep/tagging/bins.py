@@ -157,9 +157,10 @@ def _factor(quantity: Quantity, bins: Sequence[_Bin], main: str) -> str:
         value, error = one.found[main]
         return f"{value:.4f} ± {error:.4f} ({one.low:.4g} to {one.high:.4g}{_unit(quantity)})"
 
-    return (
-        f"{quantity.title[0].upper()}{quantity.title[1:]}: measured apart; {name} from {told(worst)} to {told(best)}."
-    )
+    title = quantity.title[0].upper() + quantity.title[1:]
+    if len(measured) == 1:
+        return f"{title}: measured apart where both classes are; {name} {told(best)}."
+    return f"{title}: measured apart; {name} from {told(worst)} to {told(best)}."
 
 
 def _draw(found: Sequence[tuple[Quantity, Sequence[_Bin]]], main: str, path: Path) -> None:
