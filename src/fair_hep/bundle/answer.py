@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 
 from .errors import DataError, ProjectError
-from .runtime import LoadedModel
+from .runtime import Answer, Judge, LoadedModel
 from .signature import Signature
 
-__all__ = ["PARAMETERS", "LoadedModel", "ProjectError", "answer"]
+__all__ = ["OUTSIDE", "PARAMETERS", "LoadedModel", "ProjectError", "answer"]
 
+#: The field of an answer that says what of its example the model wasn't made for.
+OUTSIDE = "outside"
 #: What a request may ask for, and its default: relevances too, of how many elements (0: all), and of edges.
 PARAMETERS: Mapping[str, bool | int] = {"explain": False, "top": 0, "edges": False}
 
 
-def answer(model: LoadedModel, examples: Any, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+def answer(
+    model: LoadedModel, examples: Any, parameters: Mapping[str, Any] | None = None, *, judge: Judge | None = None
+) -> list[dict[str, Any]]:
     """Score examples, and explain them if that is asked for.
 
     Parameters
@@ -29,11 +33,14 @@ def answer(model: LoadedModel, examples: Any, parameters: Mapping[str, Any] | No
         input. Lengths may differ.
     parameters
         Some of `PARAMETERS`.
+    judge
+        Takes what is outside of what the model knows, for a line about all examples.
 
     Returns
     -------
     answers
-        For each example its outputs by name, as nested lists. With ``explain`` also ``explained``, ``ledger`` and
+        For each example its outputs by name, as nested lists, and ``outside``: a text for each thing of the example
+        that the model wasn't made for, none if it lies inside. With ``explain`` also ``explained``, ``ledger`` and
         ``relevance``: of all ``elements`` in order, or of the ``top`` ones with the largest sum of absolute relevances,
         the most relevant first; with ``edges`` also what belongs to the edges of these elements.
 
@@ -46,14 +53,16 @@ def answer(model: LoadedModel, examples: Any, parameters: Mapping[str, Any] | No
     """
     wanted = _parameters({} if parameters is None else parameters)
     columns = _columns(model.signature, examples)
-    found = model.explain(columns) if wanted["explain"] else model.predict_each(columns)
+    # The field of each answer says what is outside: whoever asks over HTTP sees no warning.
+    asked = judge or Judge(model.signature)
+    found = model.explain(columns, judge=asked) if wanted["explain"] else model.predict_each(columns, judge=asked)
     for number, one in enumerate(found):
         bad = [name for name, values in one.items() if not np.isfinite(values).all()]
         if bad:
             raise DataError(f"inputs[{number}]: the model's {', '.join(bad)} isn't finite; JSON has no word for it")
     if wanted["explain"]:
         return [_told(one, int(wanted["top"]), edges=bool(wanted["edges"])) for one in found]
-    return [{name: values.tolist() for name, values in one.items()} for one in found]
+    return [{**{name: values.tolist() for name, values in one.items()}, OUTSIDE: one.outside} for one in found]
 
 
 def _parameters(given: Any) -> dict[str, bool | int]:
@@ -89,14 +98,14 @@ def _columns(signature: Signature, examples: Any) -> dict[str, list[Any]]:
     return columns
 
 
-def _told(explanation: Mapping[str, np.ndarray], top: int, *, edges: bool) -> dict[str, Any]:
+def _told(explanation: Answer, top: int, *, edges: bool) -> dict[str, Any]:
     """Return an explanation as plain lists."""
     relevance = explanation["relevance"]
     order = np.argsort(-np.abs(relevance).reshape(len(relevance), -1).sum(1), kind="stable")
     elements = order[:top] if top else np.arange(len(relevance))
     whole = {name: values for name, values in explanation.items() if not name.startswith("edge")}
     told: dict[str, Any] = {name: values.tolist() for name, values in whole.items()}
-    told |= {"elements": elements.tolist(), "relevance": relevance[elements].tolist()}
+    told |= {"elements": elements.tolist(), "relevance": relevance[elements].tolist(), OUTSIDE: explanation.outside}
     if edges:
         told |= {name: values[elements].tolist() for name, values in explanation.items() if name not in whole}
     return told

@@ -10,7 +10,7 @@ import numpy as np
 from .errors import DataError
 from .signature import TensorSpec
 
-__all__ = ["ELEMENTS", "Weights", "cut", "cuts", "examples", "outside", "pad"]
+__all__ = ["ELEMENTS", "Weights", "cut", "cuts", "examples", "pad"]
 
 #: Elements in one pass, if it has more than one example: the values of a layer stay in the caches, and the pairs that a
 #: graph network compares stay few. ParticleNet's passes of 400 elements take 0.7 of the time of those of 800.
@@ -94,25 +94,6 @@ def _four_momenta(records: Any, fields: Sequence[str]) -> dict[str, Any]:
     if energy is None and mass is not None and len(known) == len(found):
         energy = np.sqrt(mass**2 + sum(momentum**2 for momentum in found.values()))
     return {**known, **({"E": energy} if energy is not None else {})}
-
-
-def outside(spec: TensorSpec, values: np.ndarray) -> str:
-    """Say in one line if values lie outside what the signature expects, a sign of other units; else nothing."""
-    if not values.size:
-        return ""
-    ranges: Sequence[tuple[float | None, float | None]] = spec.ranges or [spec.range]
-    columns = spec.columns if spec.ranges else [""]
-    flat = values.reshape(-1, len(ranges))
-    for column, bounds, least, most in zip(columns, ranges, flat.min(0), flat.max(0), strict=True):
-        low, high = (end if end is not None else free for end, free in zip(bounds, (-np.inf, np.inf), strict=True))
-        # Angles that were rounded are no other unit.
-        if least < low - 1e-3 or most > high + 1e-3:
-            name = f"{spec.name} ({column})" if column else spec.name
-            unit = spec.unit_of(column)
-            return (
-                f"{name}: values from {least:g} to {most:g}, expected {low:g} to {high:g} (unit {unit}): another unit?"
-            )
-    return ""
 
 
 def pad(spec: TensorSpec, values: Sequence[Any], numbers: Sequence[int] | None = None) -> np.ndarray:

@@ -64,10 +64,13 @@ def plot(signature: Signature, example: Any, explanation: Mapping[str, np.ndarra
     if where is not None:
         _draw_elements(axes[0], spec, values, where=where, sums=sums, named={numbers[row]: row for row in most[:5]})
     _draw_features(axes[-1], signature, relevance, most, numbers[most])
+    outside = getattr(explanation, "outside", [])
     ledger = float(explanation["ledger"][:3].sum())
     picture.suptitle(
         f"{signature.title}: explained {float(explanation['explained']):+.3g} "
         f"= relevance {sums.sum():+.3g} + bias, stabiliser and empty denominators {ledger:+.3g}"
+        + "".join(f"\noutside of what the model knows: {text}" for text in outside),
+        fontsize=10 if outside else None,
     )
     return picture
 

@@ -20,22 +20,47 @@ import numpy as np
 
 from .errors import BundleError, DataError, MissingStepError, ProjectError
 from .folder import EXPLAINED, MODEL, check_files
-from .inputs import Weights, cuts, examples, outside, pad
+from .inputs import Weights, cuts, examples, pad
 from .session import compute, session
 from .signature import UNEXPLAINED, Signature, TensorSpec, read_signature
 from .stored import OWN, RELEVANCE, Comparison, Stored, compare, complaint
+from .validity import Judge
 
 if TYPE_CHECKING:
     import onnxruntime
 
     from .cite import Citation
 
-__all__ = ["DataError", "LoadedModel", "ProjectError", "find_bundle", "load", "session"]
+__all__ = ["Answer", "Answers", "DataError", "Judge", "LoadedModel", "ProjectError", "find_bundle", "load", "session"]
 
 #: Examples in one pass through the graph: memory stays bounded, whatever is asked.
 BATCH = 128
 #: Relevance propagation keeps every layer's values: fewer examples in one pass are as fast.
 EXPLAINED_BATCH = 16
+
+
+class Answers(dict[str, np.ndarray]):
+    """Outputs of some examples by name.
+
+    Attributes
+    ----------
+    outside
+        For each example a list of what lies outside of what the model knows, one text for each thing; empty: nothing.
+    """
+
+    outside: list[list[str]]
+
+
+class Answer(dict[str, np.ndarray]):
+    """Outputs of one example by name.
+
+    Attributes
+    ----------
+    outside
+        What of the example lies outside of what the model knows, one text for each thing; empty: nothing.
+    """
+
+    outside: list[str]
 
 
 def load(place: str | Path, *, threads: int = 0) -> LoadedModel:
@@ -95,10 +120,9 @@ class LoadedModel:
             raise BundleError(f"{folder.name}/{MODEL}: inputs and outputs are {names}, but its signature says {wanted}")
         self._explained: onnxruntime.InferenceSession | None = None
         self._threads = threads
-        self._warned = False
 
-    def predict(self, inputs: Any, *, batch: int = BATCH) -> dict[str, np.ndarray]:
-        """Score examples.
+    def predict(self, inputs: Any, *, batch: int = BATCH) -> Answers:
+        """Score examples; a warning says in one line which of them lie outside of what the model knows.
 
         Parameters
         ----------
@@ -112,43 +136,71 @@ class LoadedModel:
         Returns
         -------
         outputs
-            Arrays by the names of the signature's outputs, the examples along the first axis.
+            Arrays by the names of the signature's outputs, the examples along the first axis. Their attribute
+            ``outside`` says for each example what of it the model wasn't made for.
 
         Raises
         ------
         DataError
             If the values don't fit the signature; the line says where.
         """
+        judge = Judge(self.signature)
+        found = self._whole(inputs, judge, batch)
+        if judge.line:
+            warnings.warn(judge.line, stacklevel=2)
+        return found
+
+    def _whole(self, inputs: Any, judge: Judge, batch: int) -> Answers:
+        """Score examples; the judge takes what is outside."""
         pieces: dict[str, list[np.ndarray]] = {spec.name: [] for spec in self.signature.outputs}
         numbers: list[int] = []
-        for piece, _, some in self._pieces(inputs, batch, 0):
+        for piece, _, some in self._pieces(inputs, batch, 0, judge):
             numbers += some
             for name, values in self.run(piece).items():
                 pieces[name].append(values)
         back = np.argsort(numbers)
-        return {spec.name: _joined(spec, pieces[spec.name])[back] for spec in self.signature.outputs}
+        found = Answers({spec.name: _joined(spec, pieces[spec.name])[back] for spec in self.signature.outputs})
+        found.outside = [judge.of(number) for number in sorted(numbers)]
+        return found
 
-    def predict_each(self, inputs: Any, *, batch: int = BATCH, first: int = 0) -> list[dict[str, np.ndarray]]:
+    def predict_each(
+        self, inputs: Any, *, batch: int = BATCH, first: int = 0, judge: Judge | None = None
+    ) -> list[Answer]:
         """Score examples; return the outputs of each one by itself, cut to its own length where an output has one.
 
-        The parameters are those of `predict`; ``first`` is the number of the first example in messages.
+        The parameters are those of `predict`; ``first`` is the number of the first example in messages. Whoever brings
+        a ``judge``, for several calls, says itself what is outside; else a warning does.
         """
-        results: dict[int, dict[str, np.ndarray]] = {}
+        results: dict[int, Answer] = {}
+        asked = judge or Judge(self.signature)
         spec = self.signature.inputs[0]
         element = next((axis for axis in spec.axes[1:] if axis in spec.dynamic and self.signature.padded), None)
-        for piece, lengths, numbers in self._pieces(inputs, batch, first):
+        for piece, lengths, numbers in self._pieces(inputs, batch, first, asked):
             outputs = self.run(piece)
             for row, (number, length) in enumerate(zip(numbers, lengths, strict=True)):
-                results[number] = {
-                    spec.name: outputs[spec.name][row][:length] if element in spec.axes else outputs[spec.name][row]
-                    for spec in self.signature.outputs
-                }
-        return [results[number] for number in sorted(results)]
+                results[number] = Answer(
+                    {
+                        spec.name: outputs[spec.name][row][:length] if element in spec.axes else outputs[spec.name][row]
+                        for spec in self.signature.outputs
+                    }
+                )
+        found = _in_order(results, asked)
+        if judge is None and asked.line:
+            warnings.warn(asked.line, stacklevel=2)
+        return found
 
     def explain(
-        self, inputs: Any, target: Any = None, *, batch: int = EXPLAINED_BATCH, first: int = 0
-    ) -> list[dict[str, np.ndarray]]:
+        self,
+        inputs: Any,
+        target: Any = None,
+        *,
+        batch: int = EXPLAINED_BATCH,
+        first: int = 0,
+        judge: Judge | None = None,
+    ) -> list[Answer]:
         """Score examples and explain each: one mapping for an example, cut to its own length.
+
+        A warning says in one line which of them lie outside of what the model knows.
 
         Parameters
         ----------
@@ -162,13 +214,15 @@ class LoadedModel:
             Examples in one pass.
         first
             Number of the first example, for messages.
+        judge
+            Takes what is outside, for several calls; whoever brings one says it itself. None: a warning says it.
 
         Returns
         -------
         explanations
             For each example the outputs, ``relevance`` of every feature, the ``ledger``, ``explained`` (what is
             explained: relevances and ledger sum to it), and where the network has edges ``edge<block>_index`` and what
-            belongs to it.
+            belongs to it. The attribute ``outside`` says what of the example the model wasn't made for.
 
         Raises
         ------
@@ -186,28 +240,40 @@ class LoadedModel:
             self._explained = session(self.folder / EXPLAINED, threads=self._threads)
         names = [spec.name for spec in known.outputs]
         weigh = Weights(known.inputs[-1], known.how.target, target)
-        results: dict[int, dict[str, np.ndarray]] = {}
-        for piece, lengths, numbers in self._pieces(inputs, batch, first):
+        results: dict[int, Answer] = {}
+        asked = judge or Judge(self.signature)
+        for piece, lengths, numbers in self._pieces(inputs, batch, first, asked):
             shape = next(iter(piece.values())).shape
             weights = weigh([number - first for number in numbers], lengths, shape)
             values = compute(self._explained, names, {**piece, known.inputs[-1].name: weights})
             for row, (number, length) in enumerate(zip(numbers, lengths, strict=True)):
-                one = {
-                    spec.name: values[spec.name][row][:length] if spec.set_axis else values[spec.name][row]
-                    for spec in known.outputs
-                }
+                one = Answer(
+                    {
+                        spec.name: values[spec.name][row][:length] if spec.set_axis else values[spec.name][row]
+                        for spec in known.outputs
+                    }
+                )
                 raw = np.concatenate([values[spec.name][row] for spec in self.signature.outputs if spec.raw], -1)
                 one["explained"] = np.asarray((raw.astype(np.float64) * weights[row]).sum())
                 results[number] = one
-        return [results[number] for number in sorted(results)]
+        found = _in_order(results, asked)
+        if judge is None and asked.line:
+            warnings.warn(asked.line, stacklevel=2)
+        return found
 
     def answers(self, stored: Stored) -> dict[str, np.ndarray]:
         """Return the outputs of the stored inputs, and their relevances where these are stored, as they are stored."""
         # A third-party graph may have room for one example at a time.
-        given = self.run(stored.inputs) if self.signature.padded else self.predict(stored.inputs)
+        given = (
+            self.run(stored.inputs)
+            if self.signature.padded
+            else dict(self._whole(stored.inputs, Judge(self.signature), BATCH))
+        )
         if stored.explains:
             rows = next(iter(stored.inputs.values())).shape[1]
-            given[RELEVANCE] = np.stack([_lengthened(one[RELEVANCE], rows) for one in self.explain(stored.inputs)])
+            # Nobody asks here whether the stored examples lie inside.
+            whys = self.explain(stored.inputs, judge=Judge(self.signature))
+            given[RELEVANCE] = np.stack([_lengthened(one[RELEVANCE], rows) for one in whys])
         return given
 
     def verify(self) -> list[Comparison]:
@@ -256,7 +322,7 @@ class LoadedModel:
             raise DataError(f"inputs: {error}") from error
 
     def _pieces(
-        self, inputs: Any, batch: int, first: int
+        self, inputs: Any, batch: int, first: int, judge: Judge
     ) -> Iterator[tuple[dict[str, np.ndarray], list[int], list[int]]]:
         """Give padded batches with lengths and numbers of their examples, those of like length together."""
         specs = self.signature.inputs
@@ -270,7 +336,7 @@ class LoadedModel:
         if len(set(counts.values())) != 1:
             raise DataError(f"inputs: got different numbers of {specs[0].axes[0]}: {counts}")
         if not self.signature.padded:
-            yield from self._alike(columns, batch, first)
+            yield from self._alike(columns, batch, first, judge)
             return
         sizes = [len(example) if hasattr(example, "__len__") else 1 for example in columns[specs[0].name]]
         order = np.argsort(sizes, kind="stable").tolist()
@@ -279,11 +345,11 @@ class LoadedModel:
             places = order[start:stop]
             numbers = [first + place for place in places]
             piece = {spec.name: pad(spec, [columns[spec.name][p] for p in places], numbers) for spec in specs}
-            self._check_ranges(piece)
+            judge.add(piece, numbers)
             yield piece, lengths[start:stop], numbers
 
     def _alike(
-        self, columns: Mapping[str, Sequence[Any]], batch: int, first: int
+        self, columns: Mapping[str, Sequence[Any]], batch: int, first: int, judge: Judge
     ) -> Iterator[tuple[dict[str, np.ndarray], list[int], list[int]]]:
         """Give batches of examples of the same shape: what padding does to this graph isn't known."""
         specs = self.signature.inputs
@@ -297,18 +363,16 @@ class LoadedModel:
             for start in range(0, len(places), batch):
                 some = places[start : start + batch]
                 piece = {spec.name: np.stack([rows[spec.name][place] for place in some]) for spec in specs}
-                self._check_ranges(piece)
-                yield piece, [0] * len(some), [first + place for place in some]
+                numbers = [first + place for place in some]
+                judge.add(piece, numbers)
+                yield piece, [0] * len(some), numbers
 
-    def _check_ranges(self, piece: Mapping[str, np.ndarray]) -> None:
-        """Warn once if values lie outside the range that the model was made for."""
-        if self._warned:
-            return
-        for spec in self.signature.inputs:
-            if line := outside(spec, piece[spec.name]):
-                self._warned = True
-                warnings.warn(line, stacklevel=4)
-                return
+
+def _in_order(results: Mapping[int, Answer], judge: Judge) -> list[Answer]:
+    """Return the answers in the order of their examples, each with what is outside."""
+    for number, answer in results.items():
+        answer.outside = judge.of(number)
+    return [results[number] for number in sorted(results)]
 
 
 def _joined(spec: TensorSpec, pieces: list[np.ndarray]) -> np.ndarray:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from .answer import OUTSIDE
 from .errors import DataError, ExplainError
 from .extras import need
 from .readers import OwnFiles, read_examples
-from .runtime import LoadedModel
+from .runtime import Judge, LoadedModel
 from .signature import UNEXPLAINED, TensorSpec
 from .stored import RELEVANCE
 from .writers import check_suffix, writer
@@ -39,7 +40,8 @@ def score_file(
     """Score the examples of a file; write CSV, Parquet or HDF5, by the suffix of ``output``.
 
     One row for each example, in the order of the file: every output by its column; with ``explain`` also what is
-    explained, and the relevance of every feature as a list over the elements of the example.
+    explained, and the relevance of every feature as a list over the elements of the example. The last column,
+    ``outside``, says what of the example the model wasn't made for; one line of the log says it of the whole file.
 
     Parameters
     ----------
@@ -57,7 +59,7 @@ def score_file(
     Returns
     -------
     result
-        ``headline``, ``examples`` (how many), ``output`` and ``explained``.
+        ``headline``, ``examples`` (how many), ``outside`` (how many of them), ``output`` and ``explained``.
 
     Raises
     ------
@@ -77,26 +79,36 @@ def score_file(
         if len(spec.axes) > _AXES:
             raise DataError(f"{spec.name} has {len(spec.axes)} axes, a table has room for {_AXES}: use load().predict")
     count, counted = 0, signature.inputs[0].axes[0]
+    judge = Judge(signature)
     with writer(output) as write:
         for examples in read_examples(file, signature, CHUNK, own=own, options=options):
-            write(_columns(model, {name: list(values) for name, values in examples.items()}, count, explain=explain))
+            write(
+                _columns(
+                    model, {name: list(values) for name, values in examples.items()}, count, judge, explain=explain
+                )
+            )
             count += len(examples[signature.inputs[0].name])
             log.info("%d %s scored", count, counted)
     line = f"{count} {counted} scored with {signature.title} {signature.version}: {output}"
-    return {"headline": [line], "examples": count, "output": str(output), "explained": explain}
+    if judge.line:
+        log.warning("%s", judge.line)
+    told = {"examples": count, "outside": judge.bad, "output": str(output), "explained": explain}
+    return {"headline": [line], **told}
 
 
 def _columns(
-    model: LoadedModel, examples: dict[str, Sequence[np.ndarray]], first: int, *, explain: bool
+    model: LoadedModel, examples: dict[str, Sequence[np.ndarray]], first: int, judge: Judge, *, explain: bool
 ) -> dict[str, Any]:
     """Return the columns of some rows."""
-    scored = (model.explain if explain else model.predict_each)(examples, first=first)
+    scored = (model.explain if explain else model.predict_each)(examples, first=first, judge=judge)
     columns: dict[str, Any] = {"index": np.arange(first, first + len(scored))}
     for spec in model.signature.outputs:
         columns |= _cells(spec, spec.name, [outputs[spec.name] for outputs in scored])
     if explain:
         columns["explained"] = np.array([outputs["explained"] for outputs in scored])
         columns |= _cells(model.signature.relevant, RELEVANCE, [outputs[RELEVANCE] for outputs in scored])
+    columns[OUTSIDE] = ["; ".join(outputs.outside) for outputs in scored]
+    judge.forget()
     return columns
 
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .answer import answer
+from .answer import OUTSIDE, answer
 from .errors import DataError, ProjectError
 from .extras import need
 from .folder import check_files
@@ -100,12 +100,12 @@ def application(model: LoadedModel, limits: Limits) -> Starlette:
         work.cancelled() or work.exception()
 
     async def invocations(request: Request) -> Response:
-        started, count = time.perf_counter(), 0
+        started, count, outside = time.perf_counter(), 0, 0
         try:
             body = _parsed(await _body(request, limits.megabytes))
             async with asyncio.timeout(limits.seconds):
                 found = await computed(body)
-            count = len(found)
+            count, outside = len(found), sum(bool(one[OUTSIDE]) for one in found)
             response = JSONResponse({"predictions": found})
         except TimeoutError:
             response = _refusal(503, f"no answer within {limits.seconds:g} s: send fewer examples in one request")
@@ -113,7 +113,7 @@ def application(model: LoadedModel, limits: Limits) -> Starlette:
             response = _refusal(error.status, str(error))
         except ProjectError as error:
             response = _refusal(400, str(error))
-        _log(request, response.status_code, started, count)
+        _log(request, response.status_code, started, {"examples": count, "outside": outside})
         return response
 
     def _refusal(status: int, line: str) -> JSONResponse:
@@ -153,9 +153,9 @@ def _parsed(body: bytes) -> dict[str, Any]:
     return values
 
 
-def _log(request: Request, status: int, started: float, count: int) -> None:
+def _log(request: Request, status: int, started: float, counts: dict[str, int]) -> None:
     milliseconds = round(1e3 * (time.perf_counter() - started), 1)
-    line = {"path": request.url.path, "status": status, "ms": milliseconds, "examples": count}
+    line = {"path": request.url.path, "status": status, "ms": milliseconds, **counts}
     print(json.dumps({"time": round(time.time(), 3), **line}), flush=True)
 
 

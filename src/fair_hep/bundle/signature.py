@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, Field
 
+from .domain import Trained
 from .errors import BundleError, ConfigError, MissingStepError
 from .strict import Strict, validate
 
@@ -93,6 +94,7 @@ class Relevance(Strict):
     epsilon: float
     target: list[float]
     tolerance: float = Field(gt=0, description="largest difference, as a fraction of an example's largest relevance")
+    temperature: float = Field(1.0, gt=0, description="what is explained are the network's logits divided by this")
 
 
 class Explained(Strict):
@@ -126,6 +128,12 @@ class Signature(Strict):
         description="a third-party graph without its source: no weights apart from it, no explanation, no padding",
     )
     explained: Explained | None = Field(None, description="of model_explained.onnx; null: there is no such graph")
+    domain: list[Trained] = Field(
+        [], description="where it was trained: quantities of an example with their ranges; empty: not known"
+    )
+    temperature: float = Field(
+        1.0, gt=0, description="what the network's logits are divided by, in both graphs: 1 leaves them as trained"
+    )
 
     @property
     def third_party(self) -> bool:

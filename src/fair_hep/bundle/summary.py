@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .domain import Trained
 from .errors import BundleError
 from .signature import UNEXPLAINED, TensorSpec, read_signature
 from .strict import load_yaml
@@ -42,6 +43,7 @@ def summary(folder: Path) -> dict[str, Any]:
         "features": signature.features.model_dump(mode="json") if signature.features else None,
         "rules": signature.explained.how.model_dump(mode="json") if signature.explained else None,
         "limits": list(_limits(folder)),
+        "domain": [known.model_dump(mode="json") for known in signature.domain],
     }
 
 
@@ -85,6 +87,8 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield "explains nothing: it was published without an explained graph"
     yield from (f"limit: {line}" for line in told["limits"])
+    for known in told["domain"]:
+        yield f"trained on {known['title']} {Trained.model_validate(known).range_text()}"
     if told["authors"]:
         yield f"authors: {'; '.join(told['authors'])}"
     yield from (f"licence of the {what}: {licence}" for what, licence in told["licenses"].items() if licence)

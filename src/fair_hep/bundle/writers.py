@@ -93,6 +93,7 @@ def _hdf5(path: Path) -> Iterator[Write]:
                 ragged = bool(len(values)) and bool(np.ndim(values[0]))
                 if name not in file:
                     kind = h5py.vlen_dtype(np.float32) if ragged else np.asarray(values).dtype
+                    kind = h5py.string_dtype() if kind.kind == "U" else kind
                     file.create_dataset(name, shape=(0,), maxshape=(None,), dtype=kind, chunks=True)
                 dataset = file[name]
                 start = len(dataset)

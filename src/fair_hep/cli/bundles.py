@@ -6,6 +6,7 @@ files that aren't ``.npz`` and tables that aren't CSV.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,10 +18,11 @@ from ..bundle.errors import DataError
 from .common import output_is_log, show, start
 
 if TYPE_CHECKING:
-    from ..bundle.runtime import LoadedModel
+    from ..bundle.runtime import Judge, LoadedModel
 
 __all__ = ["command", "index", "main"]
 
+log = logging.getLogger(__name__)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 #: Features that a line about an element names.
@@ -115,13 +117,16 @@ def predict(bundle: str, file: Path, output: Path) -> dict[str, Any]:
 def explain(bundle: str, file: Path | None, output: Path | None, count: int, top: int) -> dict[str, Any]:
     """Write or show relevances."""
     from ..bundle.answer import answer
+    from ..bundle.runtime import Judge
     from ..bundle.scoring import score_file
 
     model = _model(bundle)
     if output is not None:
         return score_file(model, file or _stored(model), output, explain=True)
     given = list(islice(_examples(model, file), count))
-    found = answer(model, given, {"explain": True, "top": top})
+    judge = Judge(model.signature)
+    found = answer(model, given, {"explain": True, "top": top}, judge=judge)
+    _say(judge)
     told = [line for number, one in enumerate(found) for line in _explained(model, number, one)]
     return {"headline": told, "explanations": found}
 
@@ -135,12 +140,15 @@ def plot_(bundle: str, file: Path | None, output: Path, example: int) -> dict[st
     """Write a picture of one explanation."""
     from ..bundle.files import new_file
     from ..bundle.plot import plot
+    from ..bundle.runtime import Judge
 
     model = _model(bundle)
     chosen = next(islice(_examples(model, file), example, None), None)
     if chosen is None:
         raise DataError(f"--example {example}: there aren't that many; they count from 0")
-    (why,) = model.explain({name: [values] for name, values in chosen.items()})
+    judge = Judge(model.signature)
+    (why,) = model.explain({name: [values] for name, values in chosen.items()}, first=example, judge=judge)
+    _say(judge)
     picture = plot(model.signature, chosen, why)
     try:
         with new_file(output) as temporary:
@@ -199,6 +207,12 @@ def _model(place: str) -> LoadedModel:
     from ..bundle.runtime import load
 
     return load(_folder(place))
+
+
+def _say(judge: Judge) -> None:
+    """Say on standard error, in one line, what is outside of what the model knows."""
+    if judge.line:
+        log.warning("%s", judge.line)
 
 
 def _stored(model: LoadedModel) -> Path:

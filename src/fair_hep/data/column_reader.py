@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..bundle.errors import ConfigError, DataError
+from ..bundle.quantities import ENERGIES, derive, needed
 from .columnar import SUFFIXES, Column, Lists, Source, open_columns
 from .columns import Columns
 from .labels import labels_of
-from .quantities import ENERGIES, derive, needed
 from .ragged import Ragged, falling
 from .store import write_store
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import bundle
+from ..bundle.domain import Trained
 from ..bundle.files import read_json
 from ..models.contract import Model
 from ..pages.document import Block, Code, Items, Paragraph, Picture, Section, Table
@@ -30,7 +31,7 @@ def network_sections(facts: Facts, model: Model) -> list[Section]:
     return [
         Section("Model details", (_details(facts, model), _files(facts.folder))),
         Section("Intended use", _use(facts, model)),
-        Section("Factors", _factors(model)),
+        Section("Factors", _factors(facts, model)),
         Section("Metrics", _metrics(facts.metrics, model)),
         Section("Evaluation data", evaluation_data(facts)),
         Section("Training data", training_data(facts)),
@@ -116,8 +117,30 @@ def _shape(spec: bundle.TensorSpec) -> str:
     return "[" + ", ".join(axis if axis in spec.dynamic else str(spec.sizes[axis]) for axis in spec.axes) + "]"
 
 
-def _factors(model: Model) -> tuple[Block, ...]:
-    return (Paragraph("What the answers depend on, and whether it was measured apart:"), Items(model.factors))
+def _factors(facts: Facts, model: Model) -> tuple[Block, ...]:
+    lines = (*model.factors, *facts.metrics.get("factors", ()))
+    told = (Paragraph("What the answers depend on, and whether it was measured apart:"), Items(lines))
+    domain = facts.signature.domain
+    if not domain:
+        return (*told, Paragraph("Where it was trained isn't known: no answer says whether an example lies outside."))
+    return (
+        *told,
+        Paragraph(
+            "The bundle knows where it was trained: `predict`, `explain` and the server say of every example whether "
+            "it lies beyond these edges (`outside`), and answer all the same. Beyond them nothing was measured."
+        ),
+        Table(
+            "Where it was trained, in the training data as the network saw them",
+            ("quantity", "unit", "lower edge", "1 %", "median", "99 %", "upper edge", "values"),
+            tuple(_domain_row(known) for known in domain),
+        ),
+    )
+
+
+def _domain_row(known: Trained) -> tuple[str, ...]:
+    quantiles = dict(known.quantiles)
+    cells = (known.edges[0], quantiles.get(0.01), quantiles.get(0.5), quantiles.get(0.99), known.edges[1])
+    return (known.title, known.unit, *("" if cell is None else f"{cell:.4g}" for cell in cells), f"{known.count:,}")
 
 
 def _metrics(metrics: Mapping[str, Any], model: Model) -> tuple[Block, ...]:
@@ -144,11 +167,37 @@ def _analyses(facts: Facts, model: Model) -> tuple[Section, ...]:
         (
             Paragraph(f"On {tests}"),
             Items(tuple(metrics["headline"])),
+            *_temperature(metrics),
             *(Table.of(table) for table in metrics.get("tables", [])),
             *_pictures(folder, model, "evaluate"),
         ),
     )
     return (performance, *([_explanation(folder, explained, model)] if explained else []), _checked(folder))
+
+
+def _temperature(metrics: Mapping[str, Any]) -> tuple[Block, ...]:
+    """Say what the published logits were divided by, if they were."""
+    found = metrics.get("temperature")
+    if not found:
+        return ()
+    fitted = (
+        f" ± {found['error']:.3f}, fitted on {found['validation_examples']} validation examples"
+        if "error" in found
+        else ", chosen by the authors"
+    )
+    errors = [
+        f"{found[when]['calibration_error']:.4f} ± {found[when]['calibration_error_error']:.4f} {when} it"
+        for when in ("before", "after")
+    ]
+    return (
+        Paragraph(
+            f"The graphs divide the network's logits by the temperature {found['value']:.4g}{fitted}. The expected "
+            f"calibration error of the test split is {' and '.join(errors)}. Figures above and pictures are of the "
+            "logits as trained; with two classes the order of the scores, and so areas and rejections, is the same. "
+            "Cuts on the score have to be divided by it. What is explained are the divided logits: relevances and "
+            "their account are smaller by the same factor, and their shares are the same."
+        ),
+    )
 
 
 def _explanation(folder: Path, explained: Mapping[str, Any], model: Model) -> Section:

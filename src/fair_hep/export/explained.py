@@ -119,7 +119,7 @@ class Explained:
     def __init__(self, model: Model, network: nn.Module, how: Relevance) -> None:
         from ..lrp import Explainer
 
-        self.model, self.network = model, network
+        self.model, self.network, self.temperature = model, network, how.temperature
         self.names = [spec.name for spec in graph_inputs(model)]
         self.edges = dict(model.edges(network))
         self.body = network.get_submodule("body")
@@ -155,10 +155,13 @@ class Explained:
         with torch.no_grad():
             values = features(**dict(zip(self.names, inputs, strict=True)))
         values = values if isinstance(values, tuple) else (values,)
+        # Logits over T, weighed by w, are the logits weighed by w / T: rules, relevances and ledger hold as they are.
+        warm = self.temperature != 1.0
         with graphs_found(self.body, self.edges) as graphs:
-            found = explain(values, target)
+            found = explain(values, target / self.temperature if warm else target)
         sizes = [spec.sizes[spec.axes[-1]] for spec in self.model.outputs]
-        outputs = list(torch.split(found.outputs, sizes, -1))
+        raw = found.outputs / self.temperature if warm else found.outputs
+        outputs = list(torch.split(raw, sizes, -1))
         logits = [number for number, spec in enumerate(self.model.outputs) if spec.name.endswith("logits")]
         book = found.ledger
         ledger = torch.stack([book.bias, book.epsilon, book.lost, book.scale], 1)

@@ -94,7 +94,7 @@ def _pytorch(model: Model | None, stored: Stored) -> Arrays:
 
     assert model is not None  # else this face is absent
     network = load_network(stored.folder, stored.signature, model)
-    outputs, _ = forward(Published(model, network).eval(), stored.inputs)
+    outputs, _ = forward(Published(model, network, stored.signature.temperature).eval(), stored.inputs)
     given = {spec.name: value for spec, value in zip(stored.signature.outputs, outputs, strict=True)}
     if stored.examples.relevance is not None:
         given[RELEVANCE], _ = relevances(network, stored.signature, stored.inputs, stored.examples.relevance)

@@ -66,10 +66,13 @@ class Published(nn.Module):
         What the network is.
     network
         The network in evaluation mode.
+    temperature
+        What the logits are divided by.
     """
 
-    def __init__(self, model: Model, network: nn.Module) -> None:
+    def __init__(self, model: Model, network: nn.Module, temperature: float = 1.0) -> None:
         super().__init__()
+        self.temperature = temperature
         self.network = network
         self.names = [spec.name for spec in graph_inputs(model)]
         self.for_elements = all(spec.set_axis for spec in model.outputs)
@@ -79,6 +82,8 @@ class Published(nn.Module):
         """Return the outputs in the order of `graph_outputs`."""
         outputs = self.network(**dict(zip(self.names, inputs, strict=True)))
         raw = outputs if isinstance(outputs, tuple) else (outputs,)
+        if self.temperature != 1.0:
+            raw = tuple(v / self.temperature if n in self.logits else v for n, v in enumerate(raw))
         return (*raw, *(torch.softmax(raw[number], -1) for number in self.logits))
 
     def answers(self, output: np.ndarray) -> tuple[int, ...]:
@@ -94,6 +99,7 @@ def export_graph(
     *,
     opset: int,
     metadata: Mapping[str, str],
+    temperature: float = 1.0,
 ) -> None:
     """Write the network as one ONNX graph with every dynamic axis free.
 
@@ -109,13 +115,15 @@ def export_graph(
         Version of the ONNX operators.
     metadata
         What the graph says about itself (``metadata_props``).
+    temperature
+        What the logits are divided by.
 
     Raises
     ------
     ModelError
         If the network doesn't export, or the graph doesn't pass the full check of ONNX.
     """
-    published = Published(model, network).eval()
+    published = Published(model, network, temperature).eval()
     inputs = graph_inputs(model)
     arguments = tuple(batch[spec.name] for spec in inputs)
     with frozen(network), _folded(network, dict(zip((spec.name for spec in inputs), arguments, strict=True))):

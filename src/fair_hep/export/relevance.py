@@ -56,7 +56,7 @@ def relevances(
         explanation = explain(
             parts.body,
             features,
-            torch.tensor(how.target, dtype=features[0].dtype),
+            torch.tensor(how.target, dtype=features[0].dtype) / how.temperature,
             composite=how.composite,
             bias="exclude" if how.bias == "exclude" else "absorb",
             epsilon=how.epsilon,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..data.quantities import derive
+from ..bundle.quantities import derive
 
 __all__ = ["COMPONENTS", "four_momenta"]
 

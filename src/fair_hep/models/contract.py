@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from ..bundle import TensorSpec
+    from ..bundle.domain import Quantity
     from ..data.store import Store
     from ..pages.document import Table
     from ..pages.interactive import Part
@@ -50,6 +51,8 @@ class Evaluation:
     tables
         For the model card: what the headline is drawn from. A study may have such tables too, as JSON values under
         ``tables``.
+    factors
+        What answers depend on, as it was measured here, one sentence each: for the model card.
     """
 
     metrics: Mapping[str, float]
@@ -57,6 +60,7 @@ class Evaluation:
     files: tuple[str, ...] = ()
     headline: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
+    factors: tuple[str, ...] = ()
 
 
 class Model(ABC):
@@ -144,6 +148,13 @@ class Model(ABC):
     @abstractmethod
     def dataset(self, store: Store, **options: Any) -> Dataset[Any]:
         """Return a dataset whose ``__getitems__(indices)`` gives a whole batch: inputs and targets by name."""
+
+    def domain(self) -> Sequence[Quantity]:
+        """Return what is derived of an example: the signature tells its range in training, evaluations have bins of it.
+
+        The words of a `Quantity` are few, so that any user of the bundle can derive it without this recipe.
+        """
+        return ()
 
     # -- training and evaluation ---------------------------------------------------------------------------------------
     @abstractmethod

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..bundle.errors import ModelError
-from ..data.quantities import derive, needed
+from ..bundle.quantities import derive, needed
 
 if TYPE_CHECKING:
     from ..bundle import TensorSpec

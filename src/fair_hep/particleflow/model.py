@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.utils.data import Dataset
 
+    from ..bundle.domain import Quantity
     from ..data.store import Store
     from ..models.contract import Arrays
     from ..provenance.configuration import Config
@@ -90,6 +91,21 @@ class ParticleFlowModel(Model):
         from .dataset import EventDataset
 
         return EventDataset(store, **options)
+
+    def domain(self) -> Sequence[Quantity]:
+        """Return the number of elements of an event, and pseudorapidity and energy of each."""
+        from ..bundle.domain import Quantity
+
+        name = self.inputs[0].name
+        described = (
+            ("elements", "number of elements", "1", "length", ""),
+            ("eta", "eta of an element", "1", "each", "eta"),
+            ("energy", "p (track) or energy (tower) of an element", "GeV", "each", "p_or_energy"),
+        )
+        return tuple(
+            Quantity(name=key, title=title, unit=unit, input=name, of=of, value=value)
+            for key, title, unit, of, value in described
+        )
 
     # -- evaluation ----------------------------------------------------------------------------------------------------
     def evaluate(self, outputs: Arrays, targets: Arrays, folder: Path) -> Evaluation:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..models.contract import Model
 
-__all__ = ["apply", "run"]
+__all__ = ["apply", "derived", "run"]
 
 
 def run(project: Project, config: Config) -> dict[str, Any]:
@@ -44,12 +44,13 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     outputs, targets = apply(model, network, dataset, config.evaluate.batch_size)
     folder = project.run(config.name, "evaluate")
     with new_folder(folder) as temporary:
-        found = model.evaluate(outputs, targets, temporary)
+        found = model.evaluate(outputs, {**targets, **derived(model, dataset, config.evaluate.batch_size)}, temporary)
         result = {
             "metrics": dict(found.metrics),
             "decisive": found.decisive,
             "headline": list(found.headline),
             "tables": [table.as_dict() for table in found.tables],
+            "factors": list(found.factors),
             "examples": len(dataset),  # type: ignore[arg-type]
             "source": config.data.source,
         }
@@ -60,6 +61,27 @@ def run(project: Project, config: Config) -> dict[str, Any]:
         inputs = provenance.checksums(project.root, weights, stores / "test" / "store.json")
         provenance.record(temporary, project, config, "evaluate", inputs=inputs, result=result)
     return {**result, "folder": str(folder.relative_to(project.root)), "files": list(found.files)}
+
+
+def derived(model: Model, dataset: Dataset[Any], batch_size: int) -> dict[str, np.ndarray]:
+    """Return what the model's domain derives of every example, by the names of the quantities behind `DERIVED`.
+
+    They aren't stored with the outputs: versions of a model are compared by the same targets as ever.
+    """
+    import numpy as np
+
+    from ..bundle.derived import Elements, derived_values
+    from ..data.batches import ordered_loader
+    from ..tagging.bins import DERIVED
+
+    quantities = [quantity for quantity in model.domain() if quantity.single]
+    specs = {spec.name: spec for spec in model.inputs}
+    found: dict[str, list[np.ndarray]] = {DERIVED + quantity.name: [] for quantity in quantities}
+    for batch in ordered_loader(dataset, batch_size) if quantities else ():
+        elements = {q.input: Elements(specs[q.input], batch[q.input].numpy()) for q in quantities}
+        for quantity in quantities:
+            found[DERIVED + quantity.name].append(derived_values(quantity, elements[quantity.input]))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def apply(

@@ -25,11 +25,13 @@ from ..provenance.about import VERB as IMPORT
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 from .data import store_folder
+from .temperature import Temperature, find_temperature
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
+    from ..bundle.domain import Trained
     from ..models.contract import Model
 
 __all__ = ["run"]
@@ -51,6 +53,7 @@ class _Source:
     network: nn.Module
     arrays: Mapping[str, np.ndarray]
     metrics: Mapping[str, Any]
+    temperature: Temperature
 
     def folder(self, verb: str) -> Path:
         return self.project.run(self.config.name, verb)
@@ -95,7 +98,12 @@ def run(project: Project, config: Config) -> dict[str, Any]:
             "export with explain.bias=absorb"
         )
     network = load_network(project, config)
-    source = _Source(project, config, recipe(project), network, _examples(project, config), _metrics(project, config))
+    model = recipe(project)
+    temperature = find_temperature(project, config, model, network)
+    metrics = _metrics(project, config)
+    if temperature.record:
+        metrics["temperature"] = dict(temperature.record)
+    source = _Source(project, config, model, network, _examples(project, config), metrics, temperature)
     if not (project.root / "LICENSE").is_file():
         raise MissingStepError(project.root / "LICENSE", "git checkout LICENSE")
     with new_folder(project.bundle) as temporary:
@@ -111,6 +119,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
             f"{_flipped(plain)} answers hang on another choice of neighbours",
             f"relevances agree within {_largest(explained):.1g} of the largest at {len(explained)} shapes; "
             f"{_flipped(explained)} examples hang on rounding",
+            *temperature.lines,
         ],
         "folder": folder,
         "bytes": size,
@@ -136,6 +145,8 @@ def _fill(source: _Source, folder: Path) -> list[dict[str, Any]]:
     signature, explained = _explained_graph(source, signature, folder)
     parity += explained
     write_json(folder / bundle.SIGNATURE, signature.model_dump(mode="json"))
+    # Both sides of every row divide by it.
+    parity = [{**row, "temperature": source.temperature.value} for row in parity]
     write_json(folder / "parity.json", parity)
     write_json(folder / "metrics.json", source.metrics)
     shutil.copyfile(project.root / "LICENSE", folder / "LICENSE")
@@ -163,8 +174,9 @@ def _graph_and_examples(source: _Source, signature: bundle.Signature, folder: Pa
     trace = source.model.example(4, source.config.seed)
     how = _relevance(source, signature)
     metadata = _metadata(source, how)
-    export_graph(source.model, source.network, trace, path, opset=config.opset, metadata=metadata)
-    published = Published(source.model, source.network).eval()
+    warm = source.temperature.value
+    export_graph(source.model, source.network, trace, path, opset=config.opset, metadata=metadata, temperature=warm)
+    published = Published(source.model, source.network, warm).eval()
     found = compare_shapes(published, path, signature.inputs, source.arrays, config.tolerance)
     outputs, _ = forward(published, source.arrays)
     names = [spec.name for spec in signature.outputs]
@@ -232,6 +244,7 @@ def _relevance(source: _Source, signature: bundle.Signature) -> bundle.Relevance
         epsilon=config.epsilon,
         target=signature.target,
         tolerance=RELEVANCE_TOLERANCE,
+        temperature=source.temperature.value,
     )
 
 
@@ -250,7 +263,24 @@ def _signature(source: _Source) -> bundle.Signature:
         features=model.features,
         target=list(source.config.explain.target or model.target()),
         opset=source.config.export.opset,
+        domain=_domain(source),
+        temperature=source.temperature.value,
     )
+
+
+def _domain(source: _Source) -> list[Trained]:
+    """Return where the network was trained; of imported weights that isn't known."""
+    from ..data.batches import first
+    from ..data.store import Store
+    from ..export.domain import training_domain
+
+    if source.imported:
+        return []
+    config = source.config
+    folder = store_folder(source.project, config) / "train"
+    provenance.require(folder, "data", source.project.root)
+    dataset = first(source.model.dataset(Store(folder), **config.data.options), config.train.limit)
+    return training_domain(source.model, dataset)
 
 
 def _examples(project: Project, config: Config) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, model_validator
@@ -103,6 +103,9 @@ class ExportConfig(Strict):
         1e-4, gt=0, description="largest difference of a raw output between two runtimes; relative for values above 1"
     )
     opset: int = Field(20, ge=18)
+    temperature: Literal["none", "fit"] | Annotated[float, Field(gt=0)] = Field(
+        "none", description="what a tagger's logits are divided by; fit: what makes the validation labels most likely"
+    )
 
 
 class RegisterConfig(Strict):

@@ -18,7 +18,7 @@ import yaml
 
 from .. import bundle
 from ..bundle import Signature, TensorSpec
-from ..bundle.answer import PARAMETERS
+from ..bundle.answer import OUTSIDE, PARAMETERS
 from ..bundle.files import read_json
 
 __all__ = ["requirements", "save_model"]
@@ -64,7 +64,7 @@ def requirements(libraries: Sequence[str]) -> list[str]:
 
 def _describe(path: Path, signature: Signature) -> None:
     """Say in ``MLmodel`` what goes in and out, and take the paths of this machine out of it."""
-    from mlflow.types.schema import ColSpec, Object, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import Array, ColSpec, DataType, Object, ParamSchema, ParamSpec, Property, Schema
 
     file = path / "MLmodel"
     described = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -74,10 +74,15 @@ def _describe(path: Path, signature: Signature) -> None:
         artifact["uri"] = name
     described.pop("artifact_path", None)
 
-    def schema(specs: Sequence[TensorSpec]) -> str:
-        return json.dumps(Schema([ColSpec(Object([_property(spec) for spec in specs]))]).to_dict())
+    def columns(properties: list[Property]) -> str:
+        return json.dumps(Schema([ColSpec(Object(properties))]).to_dict())
 
-    described["signature"] |= {"inputs": schema(signature.inputs), "outputs": schema(signature.outputs)}
+    outputs = [_property(spec) for spec in signature.outputs]
+    outputs.append(Property(OUTSIDE, Array(DataType.string), required=False))
+    described["signature"] |= {
+        "inputs": columns([_property(spec) for spec in signature.inputs]),
+        "outputs": columns(outputs),
+    }
     if signature.explained is not None:
         kinds = {bool: "boolean", int: "long"}
         params = [ParamSpec(name, kinds[type(default)], default) for name, default in PARAMETERS.items()]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..bundle.files import new_file
-from ..data.quantities import derive
+from ..bundle.quantities import derive
 from ..pages.figures import COLOURS, figure
 from .edge_figure import draw_edges
 from .relevances import ELEMENTS, Relevances, read_relevances

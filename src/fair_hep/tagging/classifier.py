@@ -22,19 +22,33 @@ from ..data.columns import Columns
 from ..models.contract import SPLITS, Evaluation, Model
 from ..pages.interactive import Part
 from . import many_classes, two_classes
+from .bins import in_bins
+from .calibration import calibration, draw_reliability, stated
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
     from torch.utils.data import Dataset
 
+    from ..bundle.domain import Quantity
     from ..data.store import Store
     from ..models.contract import Arrays, Batch
     from ..provenance.configuration import Config
     from ..study.study import Study
 
-__all__ = ["Classifier", "DataOptions", "LossOptions"]
+__all__ = ["EVERY_MEASURE", "Classifier", "DataOptions", "LossOptions"]
 
+#: What is measured whatever the number of classes.
+EVERY_MEASURE: Mapping[str, str] = {
+    "calibration_error": "expected calibration error: mean distance between the probability that is stated and the "
+    "share for which it came true, over ten bins of equally many examples",
+    "calibration_error_by_chance": "what a perfectly calibrated network would show on as many examples",
+    "*_bin*": "the measure in a quarter of the test split by a quantity; the table gives the ranges",
+}
+EVERY_CAPTION: Mapping[str, str] = {
+    "reliability": "Share that came true against the probability that was stated, in bins of as many test examples",
+    "bins": "The main measure in quarters of the test split by each quantity that is derived of an example",
+}
 #: What the figures of the study show, by file name without suffix.
 EXPLANATION_CAPTIONS: Mapping[str, str] = {
     "relevance_shares": "Share of the absolute relevance by feature and by rank in pT, for every class",
@@ -74,8 +88,8 @@ class Classifier(Model):
         super().__init_subclass__(**options)
         if "outputs" in vars(cls):
             usual = two_classes if len(cls.outputs[0].columns) == 2 else many_classes
-            cls.measures = {**usual.MEASURES, **cls.measures}
-            cls.captions = {**usual.CAPTIONS, **EXPLANATION_CAPTIONS, **cls.captions}
+            cls.measures = {**usual.MEASURES, **EVERY_MEASURE, **cls.measures}
+            cls.captions = {**usual.CAPTIONS, **EVERY_CAPTION, **EXPLANATION_CAPTIONS, **cls.captions}
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -140,6 +154,14 @@ class Classifier(Model):
         chosen = validate(self.options, options, "data.options")
         return SetDataset(store, max_constituents=chosen.max_constituents, name=self.inputs[0].name)
 
+    def domain(self) -> Sequence[Quantity]:
+        """Return pT, |eta|, mass, number and reach of the elements, where the first input tells them."""
+        from ..bundle.derived import derivable
+        from ..bundle.domain import jet_quantities
+
+        spec = self.inputs[0]
+        return tuple(q for q in jet_quantities(spec.name, spec.axes[1]) if derivable(q, spec))
+
     # -- training and evaluation ---------------------------------------------------------------------------------------
     def loss(self, outputs: Sequence[Tensor], batch: Batch, **options: Any) -> Tensor:
         """Return the mean cross-entropy."""
@@ -149,14 +171,32 @@ class Classifier(Model):
         return functional.cross_entropy(outputs[0], batch["label"], label_smoothing=chosen.label_smoothing)
 
     def evaluate(self, outputs: Arrays, targets: Arrays, folder: Path) -> Evaluation:
-        """Measure area, accuracy and rejections of two classes; accuracy, efficiencies and confusions of more."""
+        """Measure area, accuracy and rejections of two classes; accuracy, efficiencies and confusions of more.
+
+        Probabilities are compared with what came true, and all is measured in bins of what the `domain` derives.
+        """
         if len(self.classes) == 2:
             background, signal = self.classes
             found = two_classes.evaluate(outputs, targets, folder, (background, signal), efficiencies=self.efficiencies)
         else:
             found = many_classes.evaluate(outputs, targets, folder, self.classes)
-        metrics = {**found.metrics, **self.metrics(outputs, targets)}
-        return replace(found, metrics=metrics, files=(*found.files, *self.figures(outputs, targets, folder)))
+        logits, labels = outputs[self.outputs[0].name], targets["label"]
+        known = calibration(*stated(logits, labels))
+        draw_reliability(known, folder / "reliability.png", self.classes[1] if len(self.classes) == 2 else "the choice")
+        bins = in_bins(logits, targets, self.domain(), folder)
+        drawn = ("reliability.png", *bins.files, *self.figures(outputs, targets, folder))
+        told = (
+            f"expected calibration error {known.error:.4f} +- {known.spread:.4f} "
+            f"({known.chance:.4f} by chance if calibrated)"
+        )
+        return replace(
+            found,
+            metrics={**found.metrics, **known.metrics(), **bins.metrics, **self.metrics(outputs, targets)},
+            files=(*found.files, *drawn),
+            headline=(*found.headline, told),
+            tables=(*found.tables, *bins.tables),
+            factors=(*found.factors, *bins.factors),
+        )
 
     def metrics(self, outputs: Arrays, targets: Arrays) -> Mapping[str, float]:
         """Return further metrics by name, each with its error under ``NAME_error``; `measures` says what they are."""

@@ -9,7 +9,7 @@ import pytest
 
 from fair_hep.bundle import TensorSpec
 from fair_hep.bundle.errors import DataError
-from fair_hep.bundle.inputs import ELEMENTS, cut, cuts, outside, pad
+from fair_hep.bundle.inputs import ELEMENTS, cut, cuts, pad
 
 SPEC = TensorSpec(
     name="elements",
@@ -69,16 +69,3 @@ def test_no_examples_are_no_pass() -> None:
 def test_only_padding_at_the_end_is_cut() -> None:
     assert cut(SPEC, np.array([[0, 0], [1, 5], [0, 0], [2, 1], [0, 0]])).tolist() == [[0, 0], [1, 5], [0, 0], [2, 1]]
     assert cut(SPEC, np.zeros((3, 2))).shape == (0, 2)
-
-
-def test_values_outside_the_ranges_are_named_by_their_column() -> None:
-    values = np.array([[[1.0, 5.0], [2.0, 7.0]]])
-    bounded = SPEC.model_copy(update={"ranges": [(0.0, 2.0), (0.0, 6.0)]})
-    assert (
-        outside(bounded, values) == "elements (energy): values from 5 to 7, expected 0 to 6 (unit GeV): another unit?"
-    )
-    assert outside(bounded, values / 2) == ""
-    assert outside(bounded, values[:0]) == ""
-    assert outside(SPEC, values) == ""
-    above = SPEC.model_copy(update={"range": (None, 6.0)})
-    assert outside(above, values) == "elements: values from 1 to 7, expected -inf to 6 (unit GeV): another unit?"

@@ -24,8 +24,8 @@ from fair_hep.nets.kinematics import from_axis
 from fair_hep.nets.layers import EdgeConv, Neighbours, Rows
 from fair_hep.provenance.configuration import Config
 from fair_hep.study.relevances import FILE, read_relevances
-from fair_hep.tagging import many_classes, two_classes
-from fair_hep.tagging.classifier import Classifier
+from fair_hep.tagging import classifier, many_classes, two_classes
+from fair_hep.tagging.classifier import EVERY_MEASURE, Classifier
 
 CLASSES = ("QCD", "W", "top")
 
@@ -144,7 +144,7 @@ def test_a_model_made_of_another_says_only_what_differs() -> None:
     class Mine(Two):
         captions: Mapping[str, str] = {"margins": "Difference of the two logits"}
 
-    assert {"calibration", *two_classes.MEASURES} == set(Two.measures) == set(Mine.measures)
+    assert {"calibration", *two_classes.MEASURES, *EVERY_MEASURE} == set(Two.measures) == set(Mine.measures)
     assert {"margins", "removal", *two_classes.CAPTIONS} <= set(Mine.captions)
     assert "margins" not in Two.captions
 
@@ -197,6 +197,7 @@ def test_three_classes_agree_with_scikit_learn(tmp_path: Path) -> None:
 
 def test_errors_of_three_classes_are_the_spread_of_repetitions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(many_classes, "_draw", lambda *_: None)
+    monkeypatch.setattr(classifier, "draw_reliability", lambda *_: None)
     found = [MODELS["three"].evaluate(*outputs(400, seed), tmp_path).metrics for seed in range(0, 120, 2)]
     for name in ("accuracy", "mean_efficiency", "efficiency_W"):
         spread = np.std([metrics[name] for metrics in found], ddof=1)

@@ -51,18 +51,20 @@ def test_no_events_are_no_answers(model: LoadedModel) -> None:
     assert model.predict_each([]) == []
 
 
-def test_mev_in_the_place_of_gev_are_warned_about_once(bundled: Bundled, events: list[np.ndarray]) -> None:
+def test_mev_in_the_place_of_gev_are_warned_about_at_every_call(bundled: Bundled, events: list[np.ndarray]) -> None:
     model = load(bundled[0].bundle, threads=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.predict_each(events)
     wrong = events[0].copy()
     wrong[:, [1, 5]] *= 1000
-    with pytest.warns(UserWarning, match=r"elements \(p\w+\): .*expected 0 to 14000 \(unit GeV\): another unit\?"):
-        model.predict_each([wrong])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model.predict_each([wrong])
+    words = r"elements \(p\w+\): .*expected 0 to 14000 \(unit GeV\): another unit\?"
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=words) as caught:
+            found = model.predict_each([wrong])
+        assert len(caught) == 1
+        assert "\n" not in str(caught[0].message)
+        assert "another unit?" in str(found[0].outside)
 
 
 def _changed(column: int, value: float) -> Any:

@@ -193,18 +193,18 @@ def test_what_does_not_fit_is_one_line_that_says_where(model: LoadedModel, value
     assert "\n" not in str(caught.value)
 
 
-def test_mev_in_the_place_of_gev_are_warned_about_once(bundled: Bundled, particles: np.ndarray) -> None:
+def test_mev_in_the_place_of_gev_are_warned_about_at_every_call(bundled: Bundled, particles: np.ndarray) -> None:
     model = load(bundled[0].bundle, threads=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.predict(particles)
-    with pytest.warns(
-        UserWarning, match=r"particles: values from .* expected -14000 to 14000 \(unit GeV\): another unit\?"
-    ):
-        model.predict(particles * 1000)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model.predict(particles * 1000)
+    words = r"particles: values from .* expected -14000 to 14000 \(unit GeV\): another unit\?"
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=words) as caught:
+            found = model.predict(particles * 1000)
+        assert len(caught) == 1
+        assert "\n" not in str(caught[0].message)
+        assert "another unit?" in str(found.outside)
 
 
 @pytest.mark.parametrize("names", [("px", "py", "pz", "E"), ("pt", "eta", "phi", "mass"), ("pt", "eta", "phi", "E")])

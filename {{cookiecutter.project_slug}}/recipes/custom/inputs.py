@@ -27,7 +27,7 @@ CITATION = {
 }
 LIMITS = ("Made for anti-kT jets (R = 0.8) with pT from 550 to 650 GeV and |eta| below 2.",)
 FACTORS = (
-    "The kinematic range: all figures are of the whole range together; none was measured apart in pT, eta or mass.",
+    "The kinematic range: the headline's figures are of the whole range together.",
     "The event generator and the detector: the sample is Pythia 8 at particle level, without pile-up. Not measured.",
 )
 

@@ -31,8 +31,8 @@ CITATION = {
 }
 LIMITS = ("Made for anti-kT jets (R = 0.8) with pT from 550 to 650 GeV and |eta| below 2.",)
 FACTORS = (
-    "The kinematic range: anti-kT jets (R = 0.8) with pT from 550 to 650 GeV and |eta| below 2. All figures are of the "
-    "whole range together; none was measured apart in pT, eta or mass.",
+    "The kinematic range: anti-kT jets (R = 0.8) with pT from 550 to 650 GeV and |eta| below 2. The headline's "
+    "figures are of the whole range together.",
     "The event generator and its parton shower: one was used, and another one gives other jets. Not measured.",
     "The detector: the reference set is simulated by Delphes (ATLAS card); the project's sample and generator stop at "
     "particle level. Neither has pile-up. Not measured.",
