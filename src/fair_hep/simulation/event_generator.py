@@ -3,21 +3,18 @@
 The processes and the tune are those of the MLPF data set: Pythia's A14 parameters with the parton densities
 NNPDF2.3 LO, particles with c tau above 10 mm stable (K0S and Lambda reach the detector), minimum bias of
 non-diffractive, single- and double-diffractive interactions. Pile-up vertices lie along the beam as in Delphes' cards.
-
-Pythia 8 (the extra ``simulate``) is licensed under the GPL; it is imported here, when events are made, and by
-nothing that uses a model.
 """
 
 from __future__ import annotations
 
 import functools
-from importlib import metadata
 from typing import Any
 
 import numpy as np
 
 from ..bundle.errors import DataError
 from ..detector.particles import Particles
+from .pythia import Charges, start
 
 __all__ = ["PROCESSES", "VERTEX", "Collider", "settings"]
 
@@ -79,7 +76,7 @@ class Collider:
         self.pileup = pileup
         self._hard = _pythia(process)
         self._soft = _pythia("minimum_bias") if pileup else None
-        self._charges: dict[int, float] = {}
+        self._charge = Charges(self._hard)
 
     def seed(self, hard: int, soft: int) -> None:
         """Start again: what is made from here on follows from the two seeds (0 to 2^32 - 1) alone."""
@@ -129,13 +126,6 @@ class Collider:
         energy = ak.to_numpy(momentum.e)[keep]
         return Particles(pdg, self._charge(pdg), np.stack(columns, 1), energy, np.stack(vertex, 1))
 
-    def _charge(self, pdg: np.ndarray) -> np.ndarray:
-        codes, inverse = np.unique(pdg, return_inverse=True)
-        for code in codes.tolist():
-            if code not in self._charges:
-                self._charges[code] = float(self._hard.particleData.charge(code))
-        return np.array([self._charges[code] for code in codes.tolist()])[inverse]
-
 
 def _along_beam(count: int, random: np.random.Generator) -> np.ndarray:
     """Return positions of vertices ``[count]`` in metres."""
@@ -147,14 +137,5 @@ def _along_beam(count: int, random: np.random.Generator) -> np.ndarray:
 @functools.cache
 def _pythia(process: str) -> Any:
     """Set up Pythia, once in a program: minimum bias takes seconds."""
-    import pythia8mc
-
-    pythia = pythia8mc.Pythia("", False)
     # A fixed seed, so that its preparations are the same in every process.
-    for line in [*settings(process), "Random:setSeed = on", "Random:seed = 1"]:
-        if not pythia.readString(line):
-            version = metadata.version("pythia8mc")
-            raise DataError(f"Pythia 8 refuses the setting {line!r}: got version {version}, expected 8.3")
-    if not pythia.init():
-        raise DataError("Pythia 8 doesn't start: see its messages above")
-    return pythia
+    return start(settings(process), 1)
