@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fair_hep.simulation.event_generator import Particles
+from fair_hep.detector.particles import Particles
 
 PION, KLONG, PHOTON, ELECTRON, MUON, KSHORT, NEUTRINO = 211, 130, 22, 11, 13, 310, 12
 

@@ -198,6 +198,10 @@ class Store:
         """Where the data come from."""
         return dict(self.description["source"])
 
+    def has(self, name: str) -> bool:
+        """Return whether there is an array or a ragged array of this name."""
+        return name in self._arrays or name in self._ragged
+
     def array(self, name: str) -> np.ndarray:
         """Return an array with one entry per example, ``[n, ...]``."""
         return self._arrays[self._known(name, self._arrays)]

@@ -21,11 +21,12 @@ from ..data.frames import Frame, open_frame
 from ..data.parallel import cores, in_processes
 from ..data.ragged import Ragged, falling
 from ..data.store import write_store
-from ..data.toptag import KEY, LABEL, momentum_columns
+from ..data.toptag import KEY, LABEL, ORIGINS, momentum_columns, origin_columns
 
 __all__ = ["Chunk", "JetTable", "convert", "open_table"]
 
 _MOMENTUM = re.compile("(?:E|PX|PY|PZ)_([0-9]{1,6})")
+_ORIGIN = re.compile("ORIGIN_([0-9]{1,6})")
 # Files of so few chunks are read faster by this process than others start.
 _FEW = 6
 
@@ -44,18 +45,23 @@ class Chunk:
         ``[jets]`` int8, 1 for top and 0 for QCD; -1 where it wasn't asked for.
     resorted
         Number of jets whose constituents weren't sorted.
+    origin
+        Where every constituent comes from: one column int8, of `ORIGINS`; None if the file doesn't say.
     """
 
     particles: Ragged
     axis: np.ndarray
     label: np.ndarray
     resorted: int
+    origin: Ragged | None = None
 
 
 def convert(
     files: Sequence[Path], folder: Path, *, max_constituents: int = 128, chunk: int = 8192, processes: int = 0
 ) -> dict[str, Any]:
     """Convert the files of one split into a store: ``particles`` (ragged), ``axis`` and ``label``.
+
+    If every file says where its constituents come from, the store has ``origin`` (ragged) too.
 
     Every jet is kept, also one with few constituents or none, and every constituent: loaders cut, the store doesn't.
 
@@ -89,6 +95,7 @@ def convert(
     source: dict[str, Any] = {"files": [], "counts": counts, "above_maximum": above}
     if not files:
         raise DataError(f"{folder.name}: got no files to convert, expected at least one")
+    origins = all(_has_origins(path) for path in files)
     with write_store(folder, source) as writer:
         for path in files:
             with open_table(path) as table:
@@ -101,7 +108,8 @@ def convert(
                 tqdm(total=jets, unit="jet", desc=f"convert {path.name}", file=sys.stderr, disable=None) as bar,
             ):
                 for part in parts:
-                    writer.append(particles=part.particles, axis=part.axis, label=part.label)
+                    more = {"origin": part.origin} if origins and part.origin is not None else {}
+                    writer.append(particles=part.particles, axis=part.axis, label=part.label, **more)
                     _count(part, counts, above)
                     bar.update(len(part.label))
     return {**counts, "above_maximum": above}
@@ -125,6 +133,11 @@ def _parts(ranges: Sequence[_Range], processes: int) -> Iterator[Iterator[Chunk]
         yield parts
 
 
+def _has_origins(path: Path) -> bool:
+    with open_table(path) as table:
+        return table.origins
+
+
 def _read_range(part: _Range) -> Chunk:
     with open_table(part.path) as table:
         return table.chunk(part.start, part.stop)
@@ -146,7 +159,17 @@ def _count(part: Chunk, counts: dict[str, int], above: dict[str, int]) -> None:
 
 
 class JetTable:
-    """One open file. Made by `open_table`."""
+    """One open file. Made by `open_table`.
+
+    Attributes
+    ----------
+    name
+        Name of the file, for messages.
+    jets
+        Number of jets.
+    origins
+        Whether the file says where constituents come from.
+    """
 
     def __init__(self, frame: Frame) -> None:
         self.name = frame.name
@@ -156,6 +179,9 @@ class JetTable:
         # A file can't have more constituents than columns, whatever a column's name says.
         self._columns = momentum_columns(1 + min(max(numbers, default=0), len(frame.columns)))
         self._require(self._columns)
+        self.origins = any(map(_ORIGIN.fullmatch, frame.columns))
+        self._origins = origin_columns(len(self._columns) // 4) if self.origins else []
+        self._require(self._origins)
         if self.jets == 0:
             raise DataError(f"{self.name}: got 0 jets, expected at least 1")
 
@@ -210,9 +236,27 @@ class JetTable:
         stray = ~real & ((px != 0) | (py != 0) | (pz != 0))
         self._check_particles(stray, particles, start, "an energy above 0 where there is a momentum")
         axis = particles.sum(1, dtype=np.float64).astype(np.float32)
-        found = Ragged.from_counts(particles[real], real.sum(1))
+        label = self._labels(rows, start) if labels else np.full(len(rows), -1, np.int8)
+        columns = [particles[real]]
+        if self.origins:
+            columns.append(self._origin(rows, real, start)[real][:, None])
+        # Small whole numbers are exact in single precision: origins are sorted along with their constituents.
+        found = Ragged.from_counts(np.concatenate(columns, 1, dtype=np.float32), real.sum(1))
         ragged, resorted = falling(found, np.hypot(found.values[:, 1], found.values[:, 2]))
-        return Chunk(ragged, axis, self._labels(rows, start) if labels else np.full(len(rows), -1, np.int8), resorted)
+        origin = Ragged(ragged.values[:, 4:].astype(np.int8), ragged.offsets) if self.origins else None
+        momenta = np.ascontiguousarray(ragged.values[:, :4])
+        return Chunk(Ragged(momenta, ragged.offsets), axis, label, resorted, origin)
+
+    def _origin(self, rows: np.ndarray, real: np.ndarray, start: int) -> np.ndarray:
+        """Return origins ``[jets, constituents]``, 0 where there is no constituent."""
+        values = self._frame.matrix(rows, self._origins)
+        wrong = real & ~np.isin(values, list(ORIGINS.values()))
+        if wrong.any():
+            row, column = (int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
+            place = f"row {start + row}, column {self._origins[column]}"
+            expected = ", ".join(f"{code} ({name})" for name, code in ORIGINS.items())
+            raise DataError(f"{self.name}: {place}: got {values[row, column]}, expected one of {expected}")
+        return np.where(real, values, 0)
 
     def _labels(self, rows: np.ndarray, start: int) -> np.ndarray:
         values = self._frame.column(rows, LABEL)

@@ -1,1 +1,1 @@
-"""Generators of jets and events, and a parametrised detector."""
+"""Generators of jets and events, seen by a parametrised detector."""

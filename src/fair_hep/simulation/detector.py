@@ -1,15 +1,17 @@
-"""A parametrised detector: from generated particles to one event of the data set's layout."""
+"""From generated particles through the detector (CMS' card) to one event of the data set's layout."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..data.delphes import ELEMENT_WIDTH, TOWER, TRACK, Event
-from .baseline import scaled_and_excess, tower_candidates, track_candidates
-from .calorimeter import ECAL, HCAL, Cells, deposit
-from .event_generator import Particles
-from .propagation import Exit, leave
-from .tracks import Tracks, measure
+from ..detector.calorimeter import Cells, deposit
+from ..detector.cards import CMS
+from ..detector.energy_flow import scaled_and_excess
+from ..detector.particles import Particles
+from ..detector.propagation import Exit, leave
+from ..detector.tracks import Tracks, measure
+from .baseline import tower_candidates, track_candidates
 from .truth import tower_targets, track_targets
 
 __all__ = ["detect"]
@@ -32,11 +34,11 @@ def detect(particles: Particles, random: np.random.Generator) -> Event:
     event
         Tracks first, then towers of the ECAL, then of the HCAL.
     """
-    exit_ = leave(particles)
-    tracks = measure(particles, exit_, random)
-    ecal, hcal = (deposit(calorimeter, particles, exit_, random) for calorimeter in (ECAL, HCAL))
-    pt, photons = scaled_and_excess(ECAL, ecal, particles, tracks, tracks.pt)
-    pt, neutral_hadrons = scaled_and_excess(HCAL, hcal, particles, tracks, pt)
+    exit_ = leave(particles, CMS.solenoid)
+    tracks = measure(CMS.tracking, particles, exit_, random)
+    ecal, hcal = (deposit(calorimeter, particles, exit_, random) for calorimeter in (CMS.ecal, CMS.hcal))
+    pt, photons = scaled_and_excess(CMS.ecal, ecal, particles, tracks, tracks.pt)
+    pt, neutral_hadrons = scaled_and_excess(CMS.hcal, hcal, particles, tracks, pt)
     elements = [_track_elements(particles, tracks, exit_), _tower_elements(ecal, 6), _tower_elements(hcal, 7)]
     gen = [track_targets(particles, tracks), *(tower_targets(particles, tracks, cells) for cells in (ecal, hcal))]
     cand = [

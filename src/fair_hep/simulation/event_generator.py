@@ -3,24 +3,20 @@
 The processes and the tune are those of the MLPF data set: Pythia's A14 parameters with the parton densities
 NNPDF2.3 LO, particles with c tau above 10 mm stable (K0S and Lambda reach the detector), minimum bias of
 non-diffractive, single- and double-diffractive interactions. Pile-up vertices lie along the beam as in Delphes' cards.
-
-Pythia 8 (the extra ``simulate``) is licensed under the GPL; it is imported here, when events are made, and by
-nothing that uses a model.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from importlib import metadata
 from typing import Any
 
 import numpy as np
 
 from ..bundle.errors import DataError
+from ..detector.particles import Particles
+from .pythia import Charges, start
 
-__all__ = ["PROCESSES", "VERTEX", "Collider", "Particles", "settings"]
+__all__ = ["PROCESSES", "VERTEX", "Collider", "settings"]
 
 _COMMON = (
     "Print:quiet = on",
@@ -54,43 +50,6 @@ VERTEX = {"sigma": 0.053, "limit": 0.25}
 _BATCH = 100
 
 
-@dataclass(frozen=True)
-class Particles:
-    """Stable particles of an event.
-
-    Parameters
-    ----------
-    pdg
-        PDG codes ``[n]`` int64.
-    charge
-        In units of the positron's, ``[n]`` float64.
-    momentum
-        px, py, pz in GeV, ``[n, 3]`` float64.
-    energy
-        In GeV, ``[n]`` float64.
-    vertex
-        Where they are made: x, y, z in metres, ``[n, 3]`` float64.
-    """
-
-    pdg: np.ndarray
-    charge: np.ndarray
-    momentum: np.ndarray
-    energy: np.ndarray
-    vertex: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.pdg)
-
-    def __getitem__(self, chosen: np.ndarray) -> Particles:
-        """Return some of the particles, by positions or by a mask."""
-        return Particles(*(getattr(self, field.name)[chosen] for field in fields(self)))
-
-    @classmethod
-    def joined(cls, parts: Sequence[Particles]) -> Particles:
-        """Return the particles of several interactions."""
-        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
-
-
 def settings(process: str) -> list[str]:
     """Return what Pythia is told for a process, apart from the seed."""
     return [*_COMMON, *PROCESSES[process]]
@@ -117,7 +76,7 @@ class Collider:
         self.pileup = pileup
         self._hard = _pythia(process)
         self._soft = _pythia("minimum_bias") if pileup else None
-        self._charges: dict[int, float] = {}
+        self._charge = Charges(self._hard)
 
     def seed(self, hard: int, soft: int) -> None:
         """Start again: what is made from here on follows from the two seeds (0 to 2^32 - 1) alone."""
@@ -167,13 +126,6 @@ class Collider:
         energy = ak.to_numpy(momentum.e)[keep]
         return Particles(pdg, self._charge(pdg), np.stack(columns, 1), energy, np.stack(vertex, 1))
 
-    def _charge(self, pdg: np.ndarray) -> np.ndarray:
-        codes, inverse = np.unique(pdg, return_inverse=True)
-        for code in codes.tolist():
-            if code not in self._charges:
-                self._charges[code] = float(self._hard.particleData.charge(code))
-        return np.array([self._charges[code] for code in codes.tolist()])[inverse]
-
 
 def _along_beam(count: int, random: np.random.Generator) -> np.ndarray:
     """Return positions of vertices ``[count]`` in metres."""
@@ -185,14 +137,5 @@ def _along_beam(count: int, random: np.random.Generator) -> np.ndarray:
 @functools.cache
 def _pythia(process: str) -> Any:
     """Set up Pythia, once in a program: minimum bias takes seconds."""
-    import pythia8mc
-
-    pythia = pythia8mc.Pythia("", False)
     # A fixed seed, so that its preparations are the same in every process.
-    for line in [*settings(process), "Random:setSeed = on", "Random:seed = 1"]:
-        if not pythia.readString(line):
-            version = metadata.version("pythia8mc")
-            raise DataError(f"Pythia 8 refuses the setting {line!r}: got version {version}, expected 8.3")
-    if not pythia.init():
-        raise DataError("Pythia 8 doesn't start: see its messages above")
-    return pythia
+    return start(settings(process), 1)

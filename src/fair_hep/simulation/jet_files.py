@@ -1,7 +1,7 @@
 """Simulated jets in files of the reference set's own layout, and the sample that ships with the model.
 
 Work is cut into units of 500 jets, half top and half QCD in mixed order, each with a seed of its own: the files
-depend on the seed and the size only, not on the number of processes.
+depend on what is asked for only, not on the number of processes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import numpy as np
 from ..bundle.errors import DataError
 from ..bundle.files import new_folder, sha256, write_json
 from ..data.parallel import cores, in_processes, print_to_standard_error
-from ..data.toptag import TTV, Block, write_table
+from ..data.toptag import ORIGINS, TTV, Block, write_table
+from .ancestry import RULES
 from .jet_generator import SELECTION, generate, settings
+from .jet_options import JetOptions
 from .rounding import to_mantissa_bits
 
 __all__ = ["FRACTIONS", "SAMPLE", "make_sample", "rounded", "simulate", "simulate_splits"]
@@ -28,7 +30,7 @@ __all__ = ["FRACTIONS", "SAMPLE", "make_sample", "rounded", "simulate", "simulat
 #: Shares of the splits, as in the reference set.
 FRACTIONS = {"train": 0.6, "val": 0.2, "test": 0.2}
 #: Jets of the sample that ships with the model: as many as fit into 4 MiB, with a test set that can measure.
-SAMPLE = {"train": 3000, "val": 750, "test": 3350}
+SAMPLE = {"train": 3600, "val": 750, "test": 2900}
 SAMPLE_SEED = 20190222
 _UNIT = 500
 # Bits of mantissa that the sample keeps. Energies are computed anew from the rounded momenta and get more bits,
@@ -42,9 +44,12 @@ class _Unit:
     number: int
     jets: int
     seed: int
+    options: JetOptions
 
 
-def simulate(folder: Path, *, size: int, seed: int, processes: int = 0) -> dict[str, list[Path]]:
+def simulate(
+    folder: Path, *, size: int, seed: int, processes: int = 0, options: JetOptions | None = None
+) -> dict[str, list[Path]]:
     """Simulate top and QCD jets into ``train.h5``, ``val.h5`` and ``test.h5``, 60, 20 and 20 % of them.
 
     Parameters
@@ -54,9 +59,11 @@ def simulate(folder: Path, *, size: int, seed: int, processes: int = 0) -> dict[
     size
         Number of jets in all, at least 10; half of every split are top jets.
     seed
-        The same seed and size give the same files, whatever ``processes``.
+        The same seed, size and options give the same files, whatever ``processes``.
     processes
         Number of processes; 0: one per core.
+    options
+        Level, detector and shower.
 
     Returns
     -------
@@ -73,7 +80,7 @@ def simulate(folder: Path, *, size: int, seed: int, processes: int = 0) -> dict[
     counts = {"train": round(size * FRACTIONS["train"]), "val": round(size * FRACTIONS["val"])}
     counts["test"] = size - sum(counts.values())
     with new_folder(folder) as temporary:
-        details = simulate_splits(temporary, counts, seed=seed, processes=processes)
+        details = simulate_splits(temporary, counts, seed=seed, processes=processes, options=options)
         write_json(temporary / "simulation.json", details)
     return {split: [folder / f"{split}.h5"] for split in counts}
 
@@ -84,6 +91,7 @@ def simulate_splits(
     *,
     seed: int,
     processes: int = 0,
+    options: JetOptions | None = None,
     level: int = 5,
     change: Callable[[Block], Block] | None = None,
 ) -> dict[str, Any]:
@@ -95,7 +103,7 @@ def simulate_splits(
         Existing folder.
     counts
         Jets by split.
-    seed, processes
+    seed, processes, options
         As in `simulate`.
     level
         Strength of the compression, 1 to 9.
@@ -105,25 +113,29 @@ def simulate_splits(
     from tqdm import tqdm
 
     _require()
-    units = [unit for split, count in counts.items() for unit in _units(split, count, seed)]
+    options = options or JetOptions()
+    units = {split: _units(split, count, seed, options) for split, count in counts.items()}
+    every = [unit for some in units.values() for unit in some]
     events = {"top": 0, "qcd": 0}
+    energy = np.zeros((2, len(ORIGINS)))
     # Jets are always made in other processes: there, what Pythia and FastJet print can be kept off standard output.
     with (
-        in_processes(_make, units, min(processes or cores(), len(units)), print_to_standard_error) as results,
+        in_processes(_make, every, min(processes or cores(), len(every)), print_to_standard_error) as results,
         tqdm(total=sum(counts.values()), unit="jet", desc="simulate", file=sys.stderr, disable=None) as progress,
     ):
 
         def blocks(split: str) -> Iterator[Block]:
-            for _ in _units(split, counts[split], seed):
+            for _ in units[split]:
                 block, made = next(results)
                 for kind, number in made.items():
                     events[kind] += number
+                _add_energy(energy, block)
                 progress.update(len(block.label))
                 yield change(block) if change else block
 
         for split in counts:
             write_table(folder / f"{split}.h5", blocks(split), level=level)
-    return _details(counts, seed, events)
+    return {**_details(counts, seed, events, options), "origin": _origin(energy)}
 
 
 def rounded(block: Block) -> Block:
@@ -139,7 +151,9 @@ def rounded(block: Block) -> Block:
     particles = np.concatenate([to_mantissa_bits(energy, _ENERGY_BITS)[..., None], vectors], -1)
     order = np.argsort(-np.hypot(particles[..., 1], particles[..., 2]), axis=1, kind="stable")
     particles = np.take_along_axis(particles, order[..., None], 1).astype(np.float32)
-    return Block(particles, to_mantissa_bits(block.truth, _ENERGY_BITS).astype(np.float32), block.label, block.ttv)
+    truth = to_mantissa_bits(block.truth, _ENERGY_BITS).astype(np.float32)
+    origin = None if block.origin is None else np.take_along_axis(block.origin, order, 1)
+    return Block(particles, truth, block.label, block.ttv, origin)
 
 
 def make_sample(folder: Path, *, processes: int = 0) -> None:
@@ -191,9 +205,9 @@ def _require() -> None:
             raise DataError(f"simulate: {module} isn't installed: install fair-hep with its extra [{extra}]")
 
 
-def _units(split: str, count: int, seed: int) -> list[_Unit]:
+def _units(split: str, count: int, seed: int, options: JetOptions) -> list[_Unit]:
     starts = range(0, count, _UNIT)
-    return [_Unit(split, number, min(_UNIT, count - start), seed) for number, start in enumerate(starts)]
+    return [_Unit(split, number, min(_UNIT, count - start), seed, options) for number, start in enumerate(starts)]
 
 
 def _make(unit: _Unit) -> tuple[Block, dict[str, int]]:
@@ -202,25 +216,52 @@ def _make(unit: _Unit) -> tuple[Block, dict[str, int]]:
     top_seed, qcd_seed, order_seed = (int(word) for word in root.generate_state(3))
     tops = unit.jets // 2
     # Pythia takes seeds from 1 to 900,000,000.
-    top = generate("top", tops, 1 + top_seed % 900_000_000)
-    qcd = generate("qcd", unit.jets - tops, 1 + qcd_seed % 900_000_000)
+    top = generate("top", tops, 1 + top_seed % 900_000_000, unit.options)
+    qcd = generate("qcd", unit.jets - tops, 1 + qcd_seed % 900_000_000, unit.options)
     order = np.random.default_rng(order_seed).permutation(unit.jets)
     label = np.repeat([1, 0], [len(top.particles), len(qcd.particles)])
     particles, truth = np.concatenate([top.particles, qcd.particles]), np.concatenate([top.truth, qcd.truth])
-    block = Block(particles[order], truth[order], label[order], TTV[unit.split])
+    origin = np.concatenate([top.origin, qcd.origin])
+    block = Block(particles[order], truth[order], label[order], TTV[unit.split], origin[order])
     return block, {"top": top.events, "qcd": qcd.events}
 
 
-def _details(counts: Mapping[str, int], seed: int, events: Mapping[str, int]) -> dict[str, Any]:
+def _add_energy(energy: np.ndarray, block: Block) -> None:
+    """Add up the energy of constituents by label and origin, in place."""
+    if block.origin is not None:
+        kinds = len(ORIGINS)
+        place = block.origin + kinds * np.asarray(block.label)[:, None]
+        energy += np.bincount(place.ravel(), block.particles[..., 0].ravel(), 2 * kinds).reshape(2, kinds)
+
+
+def _origin(energy: np.ndarray) -> dict[str, Any]:
+    """Say by which rule origins were found, and which share of the energy of top and of QCD jets has which."""
+    share = energy / np.maximum(energy.sum(1, keepdims=True), 1e-9)
+    shares = {
+        kind: {name: round(float(share[label, code]), 4) for name, code in ORIGINS.items() if share[label, code] > 0}
+        for label, kind in ((1, "top"), (0, "qcd"))
+    }
+    return {"rule": dict(RULES), "energy_share": shares}
+
+
+def _details(counts: Mapping[str, int], seed: int, events: Mapping[str, int], options: JetOptions) -> dict[str, Any]:
     return {
         "jets": dict(counts),
         "seed": seed,
         "events_generated": dict(events),
         "generator": {name: metadata.version(name) for name in ("pythia8mc", "fastjet")},
-        "pythia": {kind: settings(kind) for kind in ("top", "qcd")},
+        "pythia": {kind: settings(kind, options.shower) for kind in ("top", "qcd")},
         "selection": dict(SELECTION),
-        "level": "visible stable particles, no detector; GeV",
+        "simulation": options.model_dump(),
+        "level": _level(options),
     }
+
+
+def _level(options: JetOptions) -> str:
+    if options.level == "particle":
+        return "visible stable particles, no detector; GeV"
+    cells = "" if options.granularity == "fine" else ", the HCAL's cells also in the ECAL"
+    return f"detector: energy flow with the numbers of Delphes' {options.card} card (arXiv:1307.6346){cells}; GeV"
 
 
 if __name__ == "__main__":

@@ -1,24 +1,26 @@
-"""Jets from Pythia 8 and FastJet, selected as the Top Quark Tagging reference set defines them; particle level.
+"""Jets from Pythia 8, a detector and FastJet, selected as the Top Quark Tagging reference set defines them.
 
-The definition is that of the reference set (doi:10.5281/zenodo.2603256, arXiv:1902.09914) without its detector:
-14 TeV, no multi-parton interactions, the leading anti-kT jet of radius 0.8 with 550 < pT < 650 GeV and |eta| < 2;
-a top jet holds the top quark and its three decay quarks within 0.8 of its axis. Clustered are the visible particles
-with |eta| < 5.
+The definition is that of the reference set (doi:10.5281/zenodo.2603256, arXiv:1902.09914): 14 TeV, no multi-parton
+interactions, a detector with energy flow, the leading anti-kT jet of radius 0.8 with 550 < pT < 650 GeV and |eta| < 2;
+a top jet holds the top quark and its three decay quarks within 0.8 of its axis. At particle level, the visible
+particles with |eta| < 5 are clustered. Particles with c tau above 10 mm are stable.
 
-Pythia 8 (the extra ``simulate``) and FastJet are licensed under the GPL; they are imported here, when jets are
-made, and by nothing that uses a model.
+FastJet is licensed under the GPL; it is imported here, when jets are made, and by nothing that uses a model.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import metadata
-from typing import Any
 
 import numpy as np
 
 from ..bundle.errors import DataError
-from ..data.toptag import CONSTITUENTS
+from ..data.toptag import CONSTITUENTS, ORIGINS
+from .ancestry import leading_splitting, origins, parents
+from .jet_objects import Objects, energy_flow, visible
+from .jet_options import SHOWERS, JetOptions
+from .pythia import Charges, start
+from .record import Record, distance
 
 __all__ = ["SELECTION", "Jets", "generate", "settings"]
 
@@ -37,6 +39,8 @@ _COMMON = (
     "Beams:eCM = 14000.",
     "PartonLevel:MPI = off",
     "PhaseSpace:pTHatMin = 500.",
+    "ParticleDecays:limitTau0 = on",
+    "ParticleDecays:tau0Max = 10.",
 )
 # The windows of the hard process are as wide as the jets' own window needs: wider ones give the same jets, slower.
 _PROCESSES = {
@@ -50,7 +54,6 @@ _PROCESSES = {
     "qcd": ("HardQCD:all = on", "PhaseSpace:pTHatMax = 800."),
 }
 _BATCH = 200
-_NEUTRINOS = (12, 14, 16)
 
 
 @dataclass(frozen=True)
@@ -63,21 +66,24 @@ class Jets:
         ``[jets, 200, 4]`` float32: E, px, py, pz in GeV, sorted by falling pT, zero-padded.
     truth
         Four-momentum of the matched top quark ``[jets, 4]`` float32; 0 for QCD.
+    origin
+        Where the constituents come from ``[jets, 200]`` int8, of `fair_hep.data.toptag.ORIGINS`; see `ancestry`.
     events
         Number of events that were generated for them.
     """
 
     particles: np.ndarray
     truth: np.ndarray
+    origin: np.ndarray
     events: int
 
 
-def settings(kind: str) -> list[str]:
+def settings(kind: str, shower: str = "default") -> list[str]:
     """Return what Pythia is told for ``"top"`` or ``"qcd"``, apart from the seed."""
-    return [*_COMMON, *_PROCESSES[kind]]
+    return [*_COMMON, *_PROCESSES[kind], *SHOWERS[shower]]
 
 
-def generate(kind: str, count: int, seed: int) -> Jets:
+def generate(kind: str, count: int, seed: int, options: JetOptions | None = None) -> Jets:
     """Generate jets; the first n jets of a seed are the same for every ``count >= n``.
 
     Parameters
@@ -87,156 +93,122 @@ def generate(kind: str, count: int, seed: int) -> Jets:
     count
         Number of jets.
     seed
-        Pythia's seed, from 1 to 900,000,000.
+        Seed of Pythia and of the detector, from 1 to 900,000,000.
+    options
+        Level, detector and shower.
 
     Raises
     ------
     DataError
         If Pythia can't be set up, or generates nothing.
     """
-    pythia = _pythia(kind, seed)
-    particles, truth = [np.empty((0, CONSTITUENTS, 4), np.float32)], [np.empty((0, 4), np.float32)]
-    found = events = 0
+    options = options or JetOptions()
+    pythia, random = start(settings(kind, options.shower), seed), np.random.default_rng(seed)
+    charges = Charges(pythia)
+    found, events, parts = 0, 0, [_nothing()]
     while found < count:
         batch = pythia.nextBatch(_BATCH)
         if len(batch) == 0:
             raise DataError(f"Pythia 8 generated no {kind} event out of {_BATCH}: see its messages above")
-        some, parents = _select(batch.prt, kind)
-        particles.append(some)
-        truth.append(parents)
-        found += len(some)
+        record = Record.of(batch.prt)
+        stable = np.flatnonzero(record.status > 0)
+        particles, event, card = record.particles(stable, charges), record.event[stable], options.detector()
+        if card is None:
+            objects = visible(particles, event, SELECTION["particle_eta_max"])
+        else:
+            objects = energy_flow(particles, event, card, random)
+        parts.append(_select(record, stable, objects, kind))
+        found += len(parts[-1].particles)
         events += _BATCH
-    return Jets(np.concatenate(particles)[:count], np.concatenate(truth)[:count], events)
+    return Jets(
+        np.concatenate([part.particles for part in parts])[:count],
+        np.concatenate([part.truth for part in parts])[:count],
+        np.concatenate([part.origin for part in parts])[:count],
+        events,
+    )
 
 
-def _pythia(kind: str, seed: int) -> Any:
-    import pythia8mc
-
-    pythia = pythia8mc.Pythia("", False)
-    for line in [*settings(kind), "Random:setSeed = on", f"Random:seed = {seed}"]:
-        if not pythia.readString(line):
-            version = metadata.version("pythia8mc")
-            raise DataError(f"Pythia 8 refuses the setting {line!r}: got version {version}, expected 8.3")
-    if not pythia.init():
-        raise DataError("Pythia 8 doesn't start: see its messages above")
-    return pythia
+def _nothing() -> Jets:
+    shape = 0, CONSTITUENTS
+    return Jets(np.empty((*shape, 4), np.float32), np.empty((0, 4), np.float32), np.empty(shape, np.int8), 0)
 
 
-def _select(particles: Any, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Cluster a batch of events; return the leading jets that pass, and their tops."""
-    import awkward as ak
-    import fastjet
-
-    visible = _visible(particles)
-    definition = fastjet.JetDefinition(fastjet.antikt_algorithm, SELECTION["radius"])
-    clusters = fastjet.ClusterSequence(visible, definition)
-    threshold = 0.5 * SELECTION["pt_min"]
-    jets = clusters.inclusive_jets(min_pt=threshold)
-    leading = ak.argmax(jets.px**2 + jets.py**2, axis=1, keepdims=True)
-    axis = _momenta(ak.firsts(jets[leading]))
-    members = ak.firsts(clusters.constituent_index(min_pt=threshold)[leading])
-    pt, eta = _pt(axis), _eta(axis)
+def _select(record: Record, stable: np.ndarray, objects: Objects, kind: str) -> Jets:
+    """Cluster a batch of events; return the leading jets that pass."""
+    axis, members = _leading(objects, len(record.starts) - 1)
+    pt = np.hypot(axis[:, 1], axis[:, 2])
+    eta = np.arcsinh(axis[:, 3] / np.maximum(pt, 1e-9))
     passed = (pt > SELECTION["pt_min"]) & (pt < SELECTION["pt_max"]) & (np.abs(eta) < SELECTION["eta_max"])
     truth = np.zeros_like(axis)
     if kind == "top":
-        truth = _matched_tops(particles, axis)
+        truth, quarks = _matched_tops(record, axis)
         passed &= truth[:, 0] > 0
-    chosen = np.flatnonzero(passed)
-    return _padded(visible[chosen][members[chosen]]), truth[chosen].astype(np.float32)
+        chosen = np.flatnonzero(passed)
+        seeds, codes = quarks[chosen].ravel(), np.tile([ORIGINS["b"], ORIGINS["q"], ORIGINS["q'"]], len(chosen))
+    else:
+        chosen = np.flatnonzero(passed)
+        seeds, codes = _sides(record, chosen, axis)
+    origin = objects.origins(origins(record, seeds, codes)[stable])
+    particles, origin = _padded(objects.momentum, origin, [members[number] for number in chosen])
+    return Jets(particles, truth[chosen].astype(np.float32), origin, 0)
 
 
-def _visible(particles: Any) -> Any:
+def _leading(objects: Objects, events: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the momentum of the leading jet of every event ``[events, 4]``, 0 if there is none, and its objects."""
     import awkward as ak
+    import fastjet
 
-    momentum = particles.p
-    keep = particles.status > 0
-    for neutrino in _NEUTRINOS:
-        keep = keep & (np.abs(particles.id) != neutrino)
-    keep = keep & (np.abs(momentum.pz) < np.sinh(SELECTION["particle_eta_max"]) * np.hypot(momentum.px, momentum.py))
-    momentum = momentum[keep]
-    fields = {"px": momentum.px, "py": momentum.py, "pz": momentum.pz, "E": momentum.e}
-    return ak.zip(fields, with_name="Momentum4D")
-
-
-def _matched_tops(particles: Any, axis: np.ndarray) -> np.ndarray:
-    """Return per event the top that lies, with its three quarks, within the jet; 0 where there is none."""
-    result = np.zeros_like(axis)
-    for sign in (1, -1):
-        top = _last(particles, 6 * sign)
-        w_boson = _last(particles, 24 * sign)
-        first, second = _daughters(particles, top)
-        # The daughter that isn't the W is the quark: nearly always a bottom.
-        quark = np.where(_of(particles.id, first) == 24 * sign, second, first)
-        together = np.ones(len(axis), bool)
-        for index in (top, quark, *_daughters(particles, w_boson)):
-            momentum = _momenta(_entry(particles.p, index))
-            together &= _distance(momentum, axis) < SELECTION["match_distance"]
-        momentum = _momenta(_entry(particles.p, top))
-        result = np.where(together[:, None], momentum, result)
-    return result
+    order = np.argsort(objects.event, kind="stable")
+    columns = dict(zip(("E", "px", "py", "pz"), objects.momentum[order].T, strict=True))
+    counts = np.bincount(objects.event, minlength=events)
+    inputs = ak.unflatten(ak.zip(columns, with_name="Momentum4D"), counts)
+    definition = fastjet.JetDefinition(fastjet.antikt_algorithm, SELECTION["radius"])
+    clusters = fastjet.ClusterSequence(inputs, definition)
+    threshold = 0.5 * SELECTION["pt_min"]
+    jets = clusters.inclusive_jets(min_pt=threshold)
+    leading = ak.argmax(jets.px**2 + jets.py**2, axis=1, keepdims=True)
+    first = ak.firsts(jets[leading])
+    axis = np.stack([ak.to_numpy(ak.fill_none(first[name], 0.0)) for name in ("E", "px", "py", "pz")], 1)
+    members = ak.fill_none(ak.firsts(clusters.constituent_index(min_pt=threshold)[leading]), [], axis=0)
+    starts = np.cumsum(counts) - counts
+    return axis, [order[np.asarray(some) + begin] for some, begin in zip(members, starts, strict=True)]
 
 
-def _last(particles: Any, identity: int) -> np.ndarray:
-    """Return per event the position of the last copy of a particle, the one that decays; 0 if there is none.
+def _matched_tops(record: Record, axis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return per event the top that lies, with its three quarks, within the jet, and the positions of b, q and q'.
 
-    Position 0 is Pythia's entry for the whole event: it lies along the beam, so never in a jet.
+    The momentum is 0 where there is none.
     """
-    import awkward as ak
-
-    daughter = particles.id[particles.daughter1]
-    decays = (particles.id == identity) & (particles.status < 0) & (daughter != identity)
-    first = ak.firsts(ak.local_index(particles.id)[decays], axis=1)
-    return np.asarray(ak.to_numpy(ak.fill_none(first, 0)))
-
-
-def _daughters(particles: Any, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return _of(particles.daughter1, index), _of(particles.daughter2, index)
-
-
-def _entry(values: Any, index: np.ndarray) -> Any:
-    """Return one entry per event."""
-    return values[np.arange(len(values)), index]
-
-
-def _of(values: Any, index: np.ndarray) -> np.ndarray:
-    import awkward as ak
-
-    return np.asarray(ak.to_numpy(_entry(values, index)))
+    result, quarks = np.zeros_like(axis), np.zeros((len(axis), 3), np.int64)
+    for sign in (1, -1):
+        top, w_boson = record.last(6 * sign), record.last(24 * sign)
+        first, second = record.daughters[top].T
+        # The daughter that isn't the W is the quark: nearly always a bottom.
+        quark = np.where(record.pdg[first] == 24 * sign, second, first)
+        of_w = record.daughters[w_boson]
+        of_w = np.where(record.pdg[of_w[:, :1]] > 0, of_w, of_w[:, ::-1])
+        three = np.concatenate([quark[:, None], of_w], 1)
+        together = np.ones(len(axis), bool)
+        for index in (top, *three.T):
+            together &= distance(record.momentum[index], axis) < SELECTION["match_distance"]
+        result = np.where(together[:, None], record.momentum[top], result)
+        quarks = np.where(together[:, None], three, quarks)
+    return result, quarks
 
 
-def _momenta(vectors: Any) -> np.ndarray:
-    """Return E, px, py, pz of one vector per event, 0 where there is none."""
-    import awkward as ak
-
-    energy = vectors.E if "E" in ak.fields(vectors) else vectors.e
-    columns = (energy, vectors.px, vectors.py, vectors.pz)
-    return np.stack([np.asarray(ak.to_numpy(ak.fill_none(column, 0.0))) for column in columns], 1)
-
-
-def _padded(constituents: Any) -> np.ndarray:
-    """Turn ragged constituents into ``[jets, 200, 4]``: the hardest, sorted by falling pT."""
-    import awkward as ak
-
-    order = ak.argsort(constituents.px**2 + constituents.py**2, axis=1, ascending=False, stable=True)
-    hardest = constituents[order][:, :CONSTITUENTS]
-    full = ak.pad_none(hardest, CONSTITUENTS, axis=1)
-    columns = (full.E, full.px, full.py, full.pz)
-    dense = np.stack([np.asarray(ak.to_numpy(ak.fill_none(column, 0.0))) for column in columns], -1)
-    return dense.astype(np.float32)
+def _sides(record: Record, chosen: np.ndarray, axis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions and codes of both sides of the leading splitting of the chosen events' jets."""
+    parent = parents(record)
+    found = [leading_splitting(record, event, parent, axis[event], SELECTION["radius"]) for event in chosen.tolist()]
+    seeds = np.array([side for sides in found if sides for side in sides], np.int64)
+    return seeds, np.tile([ORIGINS["first side"], ORIGINS["second side"]], len(seeds) // 2)
 
 
-def _pt(momenta: np.ndarray) -> np.ndarray:
-    pt: np.ndarray = np.hypot(momenta[:, 1], momenta[:, 2])
-    return pt
-
-
-def _eta(momenta: np.ndarray) -> np.ndarray:
-    eta: np.ndarray = np.arcsinh(momenta[:, 3] / np.maximum(_pt(momenta), 1e-9))
-    return eta
-
-
-def _distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    phi = np.arctan2(one[:, 2], one[:, 1]) - np.arctan2(other[:, 2], other[:, 1])
-    phi = (phi + np.pi) % (2 * np.pi) - np.pi
-    distance: np.ndarray = np.hypot(_eta(one) - _eta(other), phi)
-    return distance
+def _padded(momentum: np.ndarray, origin: np.ndarray, members: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the hardest 200 constituents of jets by falling pT, ``[jets, 200, 4]``, and where they come from."""
+    particles = np.zeros((len(members), CONSTITUENTS, 4), np.float32)
+    origins = np.zeros((len(members), CONSTITUENTS), np.int8)
+    for jet, some in enumerate(members):
+        order = np.argsort(-np.hypot(momentum[some, 1], momentum[some, 2]), kind="stable")[:CONSTITUENTS]
+        particles[jet, : len(order)], origins[jet, : len(order)] = momentum[some[order]], origin[some[order]]
+    return particles, origins

@@ -11,9 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..data.delphes import CHARGED_HADRON, ELECTRON, MUON, NEUTRAL_HADRON, NONE, PARTICLE_WIDTH, PHOTON
-from .calorimeter import Cells
-from .event_generator import Particles
-from .tracks import ETA_MAX, Tracks
+from ..detector.calorimeter import Cells
+from ..detector.cards import CMS
+from ..detector.particles import Particles
+from ..detector.tracks import Tracks
 
 __all__ = ["ENERGY_MIN", "kinds", "tower_targets", "track_targets"]
 
@@ -52,7 +53,7 @@ def tower_targets(particles: Particles, tracks: Tracks, cells: Cells) -> np.ndar
     kind = _SHARES[share.argmax(1)]
     with np.errstate(divide="ignore", invalid="ignore"):
         eta = np.arcsinh(momentum[:, 2] / np.hypot(momentum[:, 0], momentum[:, 1]))
-    kind = np.where((kind == CHARGED_HADRON) & (np.abs(eta) > ETA_MAX), NEUTRAL_HADRON, kind)
+    kind = np.where((kind == CHARGED_HADRON) & (np.abs(eta) > CMS.tracking.eta_max), NEUTRAL_HADRON, kind)
     absent = (total <= 0) | ((kind == NEUTRAL_HADRON) & (total < ENERGY_MIN))
     kind = np.where(absent, NONE, kind)
     rows = _rows(kind, np.ones(count), momentum, total)

@@ -100,6 +100,21 @@ def test_other_processes_read_the_same_jets(store: Store) -> None:
     torch.testing.assert_close(rows, torch.from_numpy(np.array(store.array("axis"))))
 
 
+def test_origins_are_cut_and_padded_like_the_constituents(store: Store, tmp_path: Path) -> None:
+    assert "origin" not in JetDataset(store).__getitems__([0])
+    particles, axis, label = jets()
+    origin = Ragged((np.arange(len(particles.values)) % 6 + 1).astype(np.int8)[:, None], particles.offsets)
+    with write_store(tmp_path / "told", {}) as writer:
+        writer.append(particles=particles, axis=axis, label=label, origin=origin)
+    dataset = pickle.loads(pickle.dumps(JetDataset(Store(tmp_path / "told"), max_constituents=20)))
+    batch = dataset.__getitems__([3, 1, 0])
+    assert batch["origin"].dtype == torch.int8
+    assert batch["origin"].shape == batch["particles"].shape[:2] == (3, 20)
+    assert not batch["origin"][0].any()
+    assert batch["origin"][1].tolist() == origin[1][:20, 0].tolist()
+    assert batch["origin"][2].tolist() == [*origin[0][:, 0].tolist(), *[0] * 17]
+
+
 def test_a_negative_limit_is_refused(store: Store) -> None:
     with pytest.raises(ConfigError, match="max_constituents: got -1"):
         JetDataset(store, max_constituents=-1)

@@ -3,14 +3,16 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
 import pytest
+from top_tagger import MODEL
 
-from fair_hep.bundle.errors import DataError
+from fair_hep.bundle.errors import ConfigError, DataError
 from fair_hep.bundle.files import read_json, sha256
-from fair_hep.data.toptag import CONSTITUENTS, LABEL, TTV, Block
+from fair_hep.data.toptag import CONSTITUENTS, LABEL, ORIGINS, TTV, Block
 from fair_hep.jets.reader import Chunk, open_table
 from fair_hep.simulation import jet_generator as generator
 from fair_hep.simulation.jet_files import SAMPLE, rounded, simulate
@@ -66,13 +68,30 @@ def check_jets(path: Path, *, slack: float) -> None:
     assert abs(np.median(mass(parents[top])) - 172.5) < 1.5
     assert np.mean(np.abs(mass(parents[top]) - 172.5) < 10) > 0.8
     table = pandas.read_hdf(path, key="table")
-    assert table.shape == (len(axis), 806)
+    assert table.shape == (len(axis), 806 + CONSTITUENTS)
+    check_origins(jets)
     assert set(table["ttv"]) == {TTV[path.stem]}
     assert set(table[LABEL]) == {0, 1}
 
 
+def check_origins(jets: Chunk) -> None:
+    """Tops have decay quarks, QCD jets two sides; both have a little that is neither."""
+    assert jets.origin is not None
+    label = np.repeat(jets.label, jets.origin.counts())
+    code, energy = jets.origin.values[:, 0], jets.particles.values[:, 0]
+    quarks, sides, shared = ([ORIGINS[name] for name in names] for names in (("b", "q", "q'"), _SIDES, ("shared",)))
+    assert set(code[label == 1]) <= {ORIGINS["none"], *quarks, *shared}
+    assert set(code[label == 0]) <= {ORIGINS["none"], *sides, *shared}
+    for kind, named in ((1, quarks), (0, sides)):
+        share = energy[(label == kind) & np.isin(code, named)].sum() / energy[label == kind].sum()
+        assert share > (0.85 if kind else 0.5)
+
+
+_SIDES = ("first side", "second side")
+
+
 @pytest.mark.parametrize("split", SAMPLE)
-def test_the_sample_is_what_the_reference_set_would_be_without_its_detector(split: str) -> None:
+def test_the_sample_is_what_the_reference_set_is(split: str) -> None:
     check_jets(FOLDER / f"{split}.h5", slack=0.005)
 
 
@@ -116,9 +135,15 @@ def test_rounding_keeps_what_matters() -> None:
     energy = np.sqrt((vectors**2).sum(-1, keepdims=True) + 0.14**2)
     particles = np.concatenate([energy, vectors], -1).astype(np.float32)
     particles[:, 120:] = 0
-    block = Block(particles, np.ones((50, 4), np.float32), np.zeros(50), 0)
+    # Each constituent's own number, so that it can be followed.
+    origin = np.tile(np.arange(CONSTITUENTS) % 120, (50, 1)).astype(np.int8)
+    block = Block(particles, np.ones((50, 4), np.float32), np.zeros(50), 0, origin)
     before = particles.copy()
-    result = rounded(block).particles
+    result, after = rounded(block).particles, rounded(block).origin
+    assert after is not None
+    real = result[..., 0] > 0
+    jet = np.repeat(np.arange(50), 120)
+    np.testing.assert_allclose(result[real][:, 1:], particles[jet, after[real]][:, 1:], rtol=0.004)
     np.testing.assert_array_equal(particles, before)
     assert ((result[..., 0] > 0).sum(1) == 120).all()
     assert not result[:, 120:].any()
@@ -152,6 +177,17 @@ def test_a_setting_that_pythia_refuses_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(generator, "_COMMON", ("Print:quiet = on", "Beams:colour = red"))
     with pytest.raises(DataError, match="refuses the setting 'Beams:colour = red'"):
         generator.generate("qcd", 1, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"level": "parton"}, "level"), ({"card": "ALEPH"}, "card"), ({"granularity": "rough"}, "granularity"),
+     ({"shower": "dire"}, "shower"), ({"pileup": 3}, "pileup")],
+)  # fmt: skip
+def test_options_that_do_not_fit_are_one_line(tmp_path: Path, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        MODEL.simulate(tmp_path / "out", size=10, seed=0, processes=1, **options)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from fair_hep.data.delphes import CHARGED_HADRON, ELECTRON, MUON, NEUTRAL_HADRON, NONE, PHOTON
-from fair_hep.simulation.baseline import scaled_and_excess, tower_candidates, track_candidates
-from fair_hep.simulation.calorimeter import ECAL, HCAL, Calorimeter, Cells, deposit
-from fair_hep.simulation.event_generator import Particles
-from fair_hep.simulation.propagation import leave
-from fair_hep.simulation.tracks import Tracks
+from fair_hep.detector.calorimeter import Calorimeter, Cells, deposit
+from fair_hep.detector.cards import CMS
+from fair_hep.detector.energy_flow import scaled_and_excess
+from fair_hep.detector.particles import Particles
+from fair_hep.detector.propagation import leave
+from fair_hep.detector.tracks import Tracks
+from fair_hep.simulation.baseline import tower_candidates, track_candidates
 from fair_hep.simulation.truth import ENERGY_MIN, kinds, tower_targets, track_targets
 from support.generated import KLONG, PION, particles
 
@@ -31,7 +33,7 @@ def _exact(calorimeter: Calorimeter) -> Calorimeter:
 
 
 def _cells(calorimeter: Calorimeter, event: Particles) -> Cells:
-    return deposit(_exact(calorimeter), event, leave(event), np.random.default_rng(0))
+    return deposit(_exact(calorimeter), event, leave(event, CMS.solenoid), np.random.default_rng(0))
 
 
 def _tracks(event: Particles, *chosen: int, resolution: float = 0.05) -> Tracks:
@@ -68,7 +70,7 @@ def test_a_tower_is_what_gave_it_most_energy(
     pdg: tuple[int, ...], energies: tuple[float, ...], eta: float, expected: int
 ) -> None:
     event = particles(np.array(pdg), np.array(energies) / np.cosh(eta), eta, 0.2)
-    (row,) = tower_targets(event, _tracks(event), _cells(ECAL, event))
+    (row,) = tower_targets(event, _tracks(event), _cells(CMS.ecal, event))
     assert row[0] == expected
     assert row[6] == pytest.approx(sum(energies))
     assert row[2] == pytest.approx(sum(energies) / np.cosh(eta))
@@ -88,23 +90,23 @@ def test_hadrons_count_by_energy_and_acceptance(
     pdg: int, charge: float, energy: float, eta: float, expected: int
 ) -> None:
     event = particles(pdg, energy / np.cosh(eta), eta, 0.2, charge)
-    (row,) = tower_targets(event, _tracks(event), _cells(HCAL, event))
+    (row,) = tower_targets(event, _tracks(event), _cells(CMS.hcal, event))
     assert row[0] == expected
     assert row.any() == (expected != NONE)
 
 
 def test_a_particle_with_a_track_is_none_of_its_tower() -> None:
     event = particles([PION, KLONG], np.array([20.0, 30.0]), 0.5, 0.2, [0.0, 0.0])
-    (row,) = tower_targets(event, _tracks(event, 0), _cells(HCAL, event))
+    (row,) = tower_targets(event, _tracks(event, 0), _cells(CMS.hcal, event))
     assert (row[0], row[2]) == (NEUTRAL_HADRON, pytest.approx(30.0))
-    (alone,) = tower_targets(event, _tracks(event, 0, 1), _cells(HCAL, event))
+    (alone,) = tower_targets(event, _tracks(event, 0, 1), _cells(CMS.hcal, event))
     assert not alone.any()
 
 
 def test_a_lonely_photon_is_a_candidate_with_its_energy() -> None:
     event = particles(22, 10.0, 0.5, 0.2)
-    cells = _cells(ECAL, event)
-    pt, excess = scaled_and_excess(ECAL, cells, event, _tracks(event), np.zeros(0))
+    cells = _cells(CMS.ecal, event)
+    pt, excess = scaled_and_excess(CMS.ecal, cells, event, _tracks(event), np.zeros(0))
     (row,) = tower_candidates(cells, excess, electromagnetic=True)
     assert len(pt) == 0
     assert (row[0], row[6]) == (PHOTON, pytest.approx(event.energy[0]))
@@ -113,8 +115,8 @@ def test_a_lonely_photon_is_a_candidate_with_its_energy() -> None:
 
 def test_a_track_that_explains_its_tower_leaves_no_neutral_and_keeps_its_momentum() -> None:
     event = particles(PION, 20.0, 0.5, 0.2)
-    tracks, cells = _tracks(event, 0), _cells(HCAL, event)
-    pt, excess = scaled_and_excess(HCAL, cells, event, tracks, tracks.pt)
+    tracks, cells = _tracks(event, 0), _cells(CMS.hcal, event)
+    pt, excess = scaled_and_excess(CMS.hcal, cells, event, tracks, tracks.pt)
     assert not excess.any()
     assert pt == pytest.approx(tracks.pt)
     (row,) = track_candidates(event, tracks, pt)
@@ -123,8 +125,8 @@ def test_a_track_that_explains_its_tower_leaves_no_neutral_and_keeps_its_momentu
 
 def test_a_significant_excess_is_a_neutral_hadron_and_leaves_the_track_alone() -> None:
     event = particles([PION, KLONG], [20.0, 30.0], 0.5, 0.2)
-    tracks, cells = _tracks(event, 0), _cells(HCAL, event)
-    pt, excess = scaled_and_excess(HCAL, cells, event, tracks, tracks.pt)
+    tracks, cells = _tracks(event, 0), _cells(CMS.hcal, event)
+    pt, excess = scaled_and_excess(CMS.hcal, cells, event, tracks, tracks.pt)
     assert excess == pytest.approx(event.energy[1])
     assert pt == pytest.approx(tracks.pt)
     (row,) = tower_candidates(cells, excess, electromagnetic=False)
@@ -133,8 +135,8 @@ def test_a_significant_excess_is_a_neutral_hadron_and_leaves_the_track_alone() -
 
 def test_a_small_excess_scales_the_track_to_the_weighted_mean() -> None:
     event = particles([PION, KLONG], [20.0, 2.0], 0.5, 0.2)
-    tracks, cells = _tracks(event, 0), _cells(HCAL, event)
-    pt, excess = scaled_and_excess(HCAL, cells, event, tracks, tracks.pt)
+    tracks, cells = _tracks(event, 0), _cells(CMS.hcal, event)
+    pt, excess = scaled_and_excess(CMS.hcal, cells, event, tracks, tracks.pt)
     assert not excess.any()
     track, tower = event.energy[0], event.energy.sum()
     weights = 1 / (0.05 * track) ** 2, 1 / (0.1 * tower) ** 2

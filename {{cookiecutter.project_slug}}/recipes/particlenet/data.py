@@ -63,8 +63,9 @@ def dataset(store: Store, **options: Any) -> Dataset[Any]:
 
 
 def simulate(folder: Path, *, size: int, seed: int, processes: int, **options: Any) -> Mapping[str, Sequence[Path]]:
-    """Generate top and QCD jets with Pythia 8 and FastJet; there is nothing else to choose."""
+    """Generate top and QCD jets with Pythia 8, a detector and FastJet; `JetOptions` says what may be chosen."""
     from fair_hep.simulation import jet_files
+    from fair_hep.simulation.jet_options import JetOptions
 
-    validate(Strict, options, "data.simulation")
-    return jet_files.simulate(folder, size=size, seed=seed, processes=processes)
+    chosen = validate(JetOptions, options, "data.simulation")
+    return jet_files.simulate(folder, size=size, seed=seed, processes=processes, options=chosen)

@@ -34,8 +34,8 @@ FACTORS = (
     "The kinematic range: anti-kT jets (R = 0.8) with pT from 550 to 650 GeV and |eta| below 2. The headline's "
     "figures are of the whole range together.",
     "The event generator and its parton shower: one was used, and another one gives other jets. Not measured.",
-    "The detector: the reference set is simulated by Delphes (ATLAS card); the project's sample and generator stop at "
-    "particle level. Neither has pile-up. Not measured.",
+    "The detector: the reference set is simulated by Delphes (ATLAS card), the project's sample and generator by a "
+    "parametrised detector with the numbers of that card. Neither has pile-up. Not measured.",
     "What counts as a top jet: labels come from the generator (quarks of the top's decay inside the jet).",
 )
 

@@ -1,23 +1,20 @@
 """Calorimeters: cells in eta and phi that add up energy, smear it, and forget what isn't significant.
 
-Granularity, energy shares, resolutions and thresholds are the numbers of Delphes' CMS card (J. de Favereau et al.,
-arXiv:1307.6346; ECAL resolution after CMS, arXiv:1306.2016 and arXiv:1502.02701). Electrons and photons leave all
-their energy in the ECAL, K0S and Lambda 30 %, other hadrons nothing; the HCAL gets the rest; muons and neutrinos leave
-none. ECAL and HCAL towers are elements of their own.
+A card tells granularity, energy shares, resolutions and thresholds. ECAL and HCAL are calorimeters of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .event_generator import Particles
+from .particles import Particles
 from .propagation import Exit
 from .tracks import lognormal
 
-__all__ = ["ECAL", "HCAL", "SIGNIFICANCE", "Calorimeter", "Cells", "Grid", "deposit"]
+__all__ = ["SIGNIFICANCE", "Calorimeter", "Cells", "Grid", "Region", "Resolution", "deposit"]
 
 #: Energies below so many standard deviations of their own are dropped.
 SIGNIFICANCE = 2.0
@@ -59,6 +56,48 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Region:
+    """Resolution up to some |eta|: constant times E, stochastic times sqrt(E) and noise in quadrature, GeV.
+
+    Parameters
+    ----------
+    eta_max
+        Where the region ends.
+    constant, stochastic, noise
+        Relative; in sqrt(GeV); in GeV.
+    shape
+        a, b and c of the factor a + b (|eta| - c)^2 by which all of it grows.
+    """
+
+    eta_max: float
+    constant: float
+    stochastic: float
+    noise: float = 0.0
+    shape: tuple[float, float, float] = (1.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Resolution in regions of |eta|, ascending; the last goes on to the end."""
+
+    regions: tuple[Region, ...]
+
+    def __call__(self, eta: np.ndarray, energy: np.ndarray) -> np.ndarray:
+        """Return the resolution in GeV ``[n]`` at energies in GeV."""
+        distance = np.abs(eta)
+        chosen = np.searchsorted([region.eta_max for region in self.regions[:-1]], distance)
+        result = np.zeros(len(energy))
+        for number, region in enumerate(self.regions):
+            here = chosen == number
+            e = energy[here]
+            base, growth, centre = region.shape
+            shape = base + growth * (distance[here] - centre) ** 2
+            squared = (region.constant * e) ** 2 + region.stochastic**2 * e + region.noise**2
+            result[here] = shape * np.sqrt(squared)
+        return result
+
+
+@dataclass(frozen=True)
 class Calorimeter:
     """One calorimeter.
 
@@ -69,14 +108,14 @@ class Calorimeter:
     share
         Share of a particle's energy by absolute PDG code; 0 stands for all others.
     sigma
-        Function of eta and energy in GeV that gives the resolution in GeV.
+        Resolution in GeV, as a function of eta and energy.
     energy_min
         Lowest energy that is kept, in GeV.
     """
 
     grid: Grid
-    share: dict[int, float]
-    sigma: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    share: Mapping[int, float]
+    sigma: Resolution
     energy_min: float
 
     def shares(self, pdg: np.ndarray) -> np.ndarray:
@@ -102,7 +141,9 @@ class Cells:
     eta, phi
         Measured place: anywhere in the cell.
     of
-        Position here of the cell that each particle of the event hit ``[particles]``; -1 for those that hit none.
+        Position here of the cell that each particle hit ``[particles]``; -1 for those that hit none.
+    event
+        Event of the cell.
     """
 
     energy: np.ndarray
@@ -110,6 +151,7 @@ class Cells:
     eta: np.ndarray
     phi: np.ndarray
     of: np.ndarray
+    event: np.ndarray
 
     @property
     def towers(self) -> np.ndarray:
@@ -117,11 +159,32 @@ class Cells:
         return np.flatnonzero(self.energy > 0)
 
 
-def deposit(calorimeter: Calorimeter, particles: Particles, exit_: Exit, random: np.random.Generator) -> Cells:
-    """Add up the energy of particles in cells, and measure it."""
+def deposit(
+    calorimeter: Calorimeter,
+    particles: Particles,
+    exit_: Exit,
+    random: np.random.Generator,
+    event: np.ndarray | None = None,
+) -> Cells:
+    """Add up the energy of particles in cells, and measure it.
+
+    Parameters
+    ----------
+    calorimeter
+        The calorimeter.
+    particles, exit_
+        Particles, and where they leave the tracker.
+    random
+        Where noise and places are drawn from.
+    event
+        Event of every particle ``[particles]``, from 0; by default all are of one event.
+    """
     share = calorimeter.shares(particles.pdg)
     cell = np.where(share > 0, calorimeter.grid.find(exit_.eta, exit_.phi), -1)
-    hit, inverse = np.unique(cell[cell >= 0], return_inverse=True)
+    size = len(calorimeter.grid)
+    place = cell if event is None else cell + size * event
+    hit, inverse = np.unique(place[cell >= 0], return_inverse=True)
+    of_event, hit = np.divmod(hit, size)
     of = np.full(len(particles), -1)
     of[cell >= 0] = inverse
     truth = np.bincount(inverse, (share * particles.energy)[cell >= 0], len(hit))
@@ -131,53 +194,4 @@ def deposit(calorimeter: Calorimeter, particles: Particles, exit_: Exit, random:
     sigma = calorimeter.sigma(centre, energy)
     seen = (energy >= calorimeter.energy_min) & (energy >= SIGNIFICANCE * sigma)
     eta, phi = random.uniform(low_eta, high_eta), random.uniform(low_phi, high_phi)
-    return Cells(np.where(seen, energy, 0.0), sigma, eta, phi, of)
-
-
-def _ecal_sigma(eta: np.ndarray, energy: np.ndarray) -> np.ndarray:
-    """Return the resolution in GeV: crystals up to 2.5, the forward calorimeter beyond."""
-    distance = np.abs(eta)
-    crystals = np.sqrt((0.008 * energy) ** 2 + 0.11**2 * energy + 0.40**2)
-    forward = np.sqrt((0.107 * energy) ** 2 + 2.08**2 * energy)
-    shape = np.where(distance <= 1.5, 1 + 0.64 * eta**2, 2.16 + 5.6 * (distance - 2) ** 2)
-    return np.where(distance <= 2.5, shape * crystals, forward)
-
-
-def _hcal_sigma(eta: np.ndarray, energy: np.ndarray) -> np.ndarray:
-    """Return the resolution in GeV: barrel and endcaps up to 3, the forward calorimeter beyond."""
-    near = np.sqrt((0.050 * energy) ** 2 + 1.50**2 * energy)
-    forward = np.sqrt((0.130 * energy) ** 2 + 2.70**2 * energy)
-    return np.where(np.abs(eta) <= 3.0, near, forward)
-
-
-_CRYSTAL = 0.0174
-_FORWARD = (3.125, 3.3, 3.475, 3.65, 3.825, 4.0, 4.175, 4.35, 4.525, 4.7, 5.0)
-_ENDCAP = (1.74, 1.83, 1.93, 2.043, 2.172, 2.322, 2.5, 2.65, 2.868, 2.95, *_FORWARD[:-3])
-_STRANGE = {310: 0.3, 3122: 0.3}
-_SHOWERING = (11, 22, 111)
-_INVISIBLE = (12, 13, 14, 16)
-
-#: 1 degree x 0.0174 up to |eta| = 2.96, 10 degrees x 0.175 up to 5.
-ECAL = Calorimeter(
-    grid=Grid([
-        ([number * _CRYSTAL for number in range(-85, 87)], 360),
-        ([-2.958 + number * _CRYSTAL for number in range(1, 85)], 360),
-        ([1.4964 + number * _CRYSTAL for number in range(1, 85)], 360),
-        ([*(-edge for edge in _FORWARD), -2.958, *_FORWARD], 36),
-    ]),
-    share={0: 0.0, **dict.fromkeys(_SHOWERING, 1.0), **_STRANGE},
-    sigma=_ecal_sigma,
-    energy_min=0.5,
-)  # fmt: skip
-
-#: 5 degrees x 0.087 up to |eta| = 1.65, 10 degrees up to 4.5, 20 degrees up to 5.
-HCAL = Calorimeter(
-    grid=Grid([
-        ([number * 0.087 for number in range(-18, 20)], 72),
-        ([*(-edge for edge in _ENDCAP), -1.653, *_ENDCAP, 4.525], 36),
-        ((-5.0, -4.7, -4.525, 4.7, 5.0), 18),
-    ]),
-    share={0: 1.0, **dict.fromkeys((*_SHOWERING, *_INVISIBLE), 0.0), **dict.fromkeys(_STRANGE, 0.7)},
-    sigma=_hcal_sigma,
-    energy_min=1.0,
-)  # fmt: skip
+    return Cells(np.where(seen, energy, 0.0), sigma, eta, phi, of, of_event)
