@@ -18,12 +18,15 @@ import numpy as np
 from ..bundle.errors import DataError
 from ..bundle.files import new_file
 
-__all__ = ["COMPONENTS", "CONSTITUENTS", "KEY", "LABEL", "TTV", "Block", "momentum_columns", "write_table"]
+__all__ = ["COMPONENTS", "CONSTITUENTS", "KEY", "LABEL", "ORIGINS", "TTV", "Block", "momentum_columns", "write_table"]
 
 KEY = "table"
 LABEL = "is_signal_new"
 CONSTITUENTS = 200
 COMPONENTS = ("E", "PX", "PY", "PZ")
+#: Where a constituent comes from, as int8 codes: a quark of the top's decay; several of these (shared); a side of a QCD
+#: jet's leading splitting; or none of them.
+ORIGINS = {"none": 0, "b": 1, "q": 2, "q'": 3, "shared": 4, "first side": 5, "second side": 6}
 #: What the column ``ttv`` holds in each split.
 TTV = {"train": 0, "test": 1, "val": 2}
 # Rows that are compressed together (3 MB): the larger, the smaller the file; pandas would take 40.

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
+from ..data.toptag import ORIGINS
 from ..models.contract import Model
 from ..study.options import StudyOptions
 from ..study.relevances import ELEMENTS, Column, read_relevances
 from ..study.share_figure import Panel
 from ..study.study import Case, Study
 from .figures import draw_edge_graph, draw_fractions, draw_scores, draw_spectra
+from .grooming import Z_CUT, prongs_of_jets
 from .momenta import four_momenta
 from .subjets import NONE, subjets_of_jets
 from .tables import EdgeTables
@@ -26,6 +28,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["JetOptions", "JetStudy"]
+
+
+#: What edges may join, in words.
+_SIDES = {
+    "subjets": "C/A subjets",
+    "prongs": "groomed prongs",
+    "quarks": "quarks of the decay (QCD: sides of a splitting)",
+}
 
 
 class JetOptions(StudyOptions):
@@ -49,7 +59,18 @@ class JetStudy(Study):
         "element/subjet": Column(
             "[elements] exclusive Cambridge/Aachen subjet by falling pT: 0, 1, 2; -1: there are none", ELEMENTS, NONE
         ),
+        "element/prong": Column(
+            f"[elements] prong of a recursive soft drop (z > {Z_CUT}) by falling pT: 0, 1, 2; -1: groomed away",
+            ELEMENTS,
+            NONE,
+        ),
+        "element/origin": Column(
+            "[elements] where it comes from, as the generator knows: "
+            + ", ".join(f"{code} {name}" for name, code in ORIGINS.items()),
+            ELEMENTS,
+        ),
     }
+    carried: Mapping[str, str] = {"element/origin": "origin"}
     #: Columns of the first input.
     momenta: Sequence[str] = ("E", "px", "py", "pz")
     #: Features as formulas for the figures, in their order; none: by their names.
@@ -72,6 +93,7 @@ class JetStudy(Study):
             "example/axis": axis.numpy(),
             "element/angles": torch.where(seen.mask[..., None], angles, 0.0).numpy(),
             "element/subjet": subjets_of_jets(momenta.astype(np.float64)),
+            "element/prong": prongs_of_jets(momenta.astype(np.float64)),
         }
 
     def summary(self, case: Case) -> EdgeTables:
@@ -95,15 +117,15 @@ class JetStudy(Study):
     def draw(self, case: Case, found: Mapping[str, Any], path: Path) -> None:
         """Draw some jets of each class with their edges, and what the edges of all are like."""
         self._draw_jets(case, path)
-        composite, classes = case.config.explain.composite, case.classes
-        title = f"last block, {found['examples']['explained']} jets, {composite}"
+        classes = case.classes
         untrained = found.get("untrained")
-        fractions = {"trained": found["fractions"]["trained"]}
-        fractions |= {"untrained": untrained["fractions"]} if untrained else {}
-        draw_fractions(fractions, case.figure("edges_between_subjets"), title, classes)
-        areas = {name: rows[-1] for name, rows in found["areas"].items()}
-        kinds = {"trained": {"spectra": found["spectra"], "areas": areas}}
-        kinds |= {"untrained": untrained} if untrained else {}
+        kinds = {"trained": found, **({"untrained": untrained} if untrained else {})}
+        draw_fractions(
+            {kind: one["fractions"] for kind, one in kinds.items()},
+            case.figure("edges_between_prongs"),
+            classes,
+            self.place,
+        )
         draw_spectra(kinds, case.figure("edge_spectra"), classes)
         draw_scores(found["r_scores"], case.figure("r_scores"), self.labels or case.model.features.columns, classes)
 
@@ -116,7 +138,7 @@ class JetStudy(Study):
                     left[kind] -= 1
                     jet = part.row(number)
                     name = case.figure(f"edges_{kind}_{int(jet['example/index'])}")
-                    about = f"{kind} jet", case.config.explain.composite, case.explained
+                    about = f"{kind} jet", case.rules.composite, case.explained
                     draw_edge_graph(jet, four_momenta(jet["element/input"], self.momenta), name, about, self.place)
             if not any(left.values()):
                 break
@@ -124,12 +146,17 @@ class JetStudy(Study):
     def lines(self, case: Case, found: Mapping[str, Any]) -> Iterator[str]:
         """Give how many of the most relevant edges join two subjets, and how well their length tells classes apart."""
         yield from super().lines(case, found)
+        if "picking" not in found:
+            yield "the data don't say where constituents come from: nothing is measured against quarks of the decay"
+        else:
+            yield _picking_line(found["picking"])
         lost = sum(found["examples"]["not_declustered"].values())
         yield f"{lost} jets not declustered into three subjets"
         untrained = found.get("untrained", {})
-        for kind, row in (("trained", found["fractions"]["trained"]), ("untrained", untrained.get("fractions"))):
-            if row is not None and (line := _joined(row, case.classes)):
-                yield f"{kind}: {line}"
+        for sides in found["fractions"]:
+            for kind, one in (("trained", found), ("untrained", untrained)):
+                if one and (line := _joined(one["fractions"][sides][-1], case.classes)):
+                    yield f"{kind}: {line} {_SIDES[sides]}"
         area = found["areas"]["delta_r"][-1]
         if area["auc"] is not None:
             yield (
@@ -139,16 +166,22 @@ class JetStudy(Study):
 
 
 def _joined(row: Mapping[str, Any], classes: Sequence[str]) -> str:
-    """Say which share of the five most relevant edges joins two subjets; nothing where that isn't known."""
-    if not all(row[name]["mean"] for name in classes):
-        return ""
+    """Say which share of the five most relevant edges joins two sides; nothing where that isn't known."""
     at = min(5, len(row[classes[0]]["mean"])) - 1
-    if any(row[name]["mean"][at] is None for name in classes):
+    if at < 0 or any(row[name]["mean"][at] is None for name in classes):
         return ""
     shown = (f"{row[name]['mean'][at]:.3f} ± {row[name]['error'][at]:.3f} ({name})" for name in reversed(classes))
-    return f"{', '.join(shown)} of the {at + 1} most relevant edges (last block) join two subjets"
+    return f"{', '.join(shown)} of the {at + 1} most relevant edges (last block) join two"
+
+
+def _picking_line(picking: Mapping[str, Any]) -> str:
+    """Say how well constituents of the decay are picked, beside what needs no network."""
+    if not picking["jets"]:
+        return "no explained jet has a decay with constituents of known and of no origin: nothing to pick"
+    shown = ", ".join(f"{name} {row['mean']:.3f} ± {row['error']:.3f}" for name, row in picking["elements"].items())
+    return f"constituents of the top's decay picked (area under precision-recall, {picking['jets']} jets): {shown}"
 
 
 def _control(untrained: Mapping[str, Any]) -> str:
-    area = untrained["areas"]["delta_r"] if untrained else {"auc": None}
+    area = untrained["areas"]["delta_r"][-1] if untrained else {"auc": None}
     return "" if area["auc"] is None else f", untrained {area['auc']:.3f} ± {area['error']:.3f}"

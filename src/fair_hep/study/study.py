@@ -15,9 +15,10 @@ import numpy as np
 from ..bundle.errors import ExplainError
 from ..bundle.strict import validate
 from ..models.contract import Model
+from ..models.explaining import rules_of
 from ..pages.document import Table
 from ..pages.figures import logit
-from ..provenance.configuration import Config, ExplainConfig
+from ..provenance.configuration import Config, ExplainRules
 from ..provenance.steps import provenance_text
 from .options import StudyOptions
 from .relevances import Column, read_relevances
@@ -58,6 +59,11 @@ class Case:
     folder: Path
 
     @property
+    def rules(self) -> ExplainRules:
+        """What is explained and how, with nothing left open."""
+        return rules_of(self.model, self.config.explain)
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes."""
         return self.model.outputs[0].columns
@@ -84,6 +90,9 @@ class Study:
     examples, elements = "examples", "elements"
     #: Data sets that `columns` adds to the file of relevances.
     layout: Mapping[str, Column] = {}
+    #: Arrays of the data set that go into the file as they are: their names by those of the data sets of `layout`. What
+    #: a data set doesn't have is left out.
+    carried: Mapping[str, str] = {}
     #: How trust removes elements: from the raw inputs, or by the mask, the last of what ``features`` returns.
     removed: Literal["inputs", "mask"] = "inputs"
 
@@ -167,16 +176,19 @@ def study(  # noqa: PLR0917
     ExplainError
         If there is nothing to explain, or the network can't be explained.
     """
-    settings, dataset = config.explain, datasets["test"]
+    settings, dataset = rules_of(model, config.explain), datasets["test"]
     options = validate(asked.options, settings.options, "explain.options")
-    target = list(model.target()) if settings.target is None else settings.target
+    target = settings.target
     case = Case(model, network, config, options, target, folder)
     indices, empty = non_empty(model, dataset, _drawn(dataset, settings.size, config.seed))
     if not indices:
         raise ExplainError(
             f"none of the {settings.size} {asked.examples} has {_one(asked.elements)}: nothing to explain"
         )
-    work = Work(model, network, dataset, indices, target, settings, asked.layout, asked.columns)
+    carried = _carried(asked, dataset, indices[0])
+    missing = asked.carried.keys() - carried.keys()
+    further = {name: column for name, column in asked.layout.items() if name not in missing}
+    work = Work(model, network, dataset, indices, target, settings, further, asked.columns, carried)
     path = write_sets(folder, work, _attributes(case, asked), processes=options.share(len(indices)))
     found = _summarised(case, asked, path)
     found["examples"] |= {"explained": len(indices), "without_elements": empty}
@@ -197,6 +209,12 @@ def study(  # noqa: PLR0917
 def _drawn(dataset: Any, count: int, seed: int | list[int]) -> list[int]:
     order = np.random.default_rng(seed).permutation(len(dataset))[:count]
     return [int(index) for index in np.sort(order)]
+
+
+def _carried(asked: Study, dataset: Any, index: int) -> dict[str, str]:
+    """Return which of the arrays asked for the data set has."""
+    batch = dataset.__getitems__([index])
+    return {name: array for name, array in asked.carried.items() if array in batch}
 
 
 def _one(elements: str) -> str:
@@ -266,7 +284,7 @@ def _trust(case: Case, asked: Study, dataset: Any) -> dict[str, Any]:
         network,
         inputs,
         case.target,
-        composite=case.config.explain.composite,
+        composite=case.rules.composite,
         composites=options.trust_composites,
         bounds=bounds(model.features.ranges),
         steps=options.trust_steps,
@@ -305,7 +323,7 @@ def _draw(case: Case, asked: Study, found: Mapping[str, Any]) -> None:
 
 
 def _headline(case: Case, asked: Study, found: Mapping[str, Any]) -> Iterator[str]:
-    examples, ledger, settings = found["examples"], found["ledger"], case.config.explain
+    examples, ledger, settings = found["examples"], found["ledger"], case.rules
     counts = ", ".join(f"{examples[name]} {name}" for name in case.classes)
     yield (
         f"explained {examples['explained']} {asked.examples} ({counts}) by {settings.composite}: largest ledger error "
@@ -327,9 +345,9 @@ def _attributes(case: Case, asked: Study) -> dict[str, Any]:
         "features": list(case.model.features.columns),
         "weights_sha256": weights_sha256(case.network),
         "provenance": provenance_text(case.config),
-        **_plain(case.config.explain),
+        **_plain(case.rules),
     }
 
 
-def _plain(settings: ExplainConfig) -> dict[str, Any]:
+def _plain(settings: ExplainRules) -> dict[str, Any]:
     return settings.model_dump(mode="json", include={"composite", "bias", "epsilon", "precision"})

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from fair_hep.bundle.errors import ConfigError, ExplainError
 from fair_hep.lrp import COMPOSITES
+from fair_hep.models.explaining import rules_of
 from fair_hep.models.synthetic import jets
 from fair_hep.provenance.configuration import Config, ExplainConfig
 from fair_hep.study import sets as module
@@ -55,7 +56,7 @@ def network() -> Any:
 def work(network: Any, indices: list[int], data: Jets | None = None, **settings: Any) -> Work:
     """Return what the study asks to be explained."""
     asked = MODEL.explanation()
-    chosen = ExplainConfig(**settings)
+    chosen = rules_of(MODEL, ExplainConfig(**settings))
     return Work(MODEL, network, data or Jets(), indices, TARGET, chosen, asked.layout, asked.columns)
 
 
@@ -212,12 +213,14 @@ def test_study_makes_tables_figures_and_one_file(network: Any, tmp_path: Path) -
     assert found["examples"]["explained"] == 23 and found["examples"]["without_elements"] == 1
     assert found["examples"]["top"] + found["examples"]["QCD"] == 23
     assert found["ledger"]["largest_error"] < 1e-5
-    assert len(found["fractions"]["trained"]["top"]["mean"]) == 15
+    for kind in ("subjets", "prongs"):
+        assert [len(block["top"]["mean"]) for block in found["fractions"][kind]] == [15, 15]
+    assert "quarks" not in found["fractions"]  # these jets don't say where their constituents come from
     untrained = found["untrained"]
     assert untrained["networks"] == 2 and untrained["examples"] == 23
-    assert len(untrained["fractions"]["QCD"]["mean"]) == 15
+    assert [len(block["QCD"]["mean"]) for block in untrained["fractions"]["prongs"]] == [15, 15]
     for name in ("delta_r", "mass"):
-        for area in (untrained["areas"][name], *found["areas"][name]):
+        for area in (*untrained["areas"][name], *found["areas"][name]):
             assert 0 <= area["auc"] <= 1 and area["error"] > 0
         for row in (*untrained["spectra"][name].values(), *found["spectra"][name].values()):
             assert sum(row["mean"]) == pytest.approx(1.0)

@@ -18,7 +18,8 @@ __all__ = ["CAPTIONS", "Explanation", "edges", "target"]
 
 #: What the figures of the study show, by file name without suffix, for the model card.
 CAPTIONS = {
-    "edges_between_subjets": "Fraction of the most relevant edges that join two subjets, trained and untrained network",
+    "edges_between_prongs": "Fraction of the N most relevant edges (by |R| of z_top - z_QCD) that join two C/A subjets, two "
+    "groomed prongs, or two quarks of the decay (QCD: sides of the leading splitting), trained and untrained networks",
     "edges_top_*": "Most relevant edges of one top jet in every EdgeConv block, constituents coloured by subjet",
     "edges_QCD_*": "Most relevant edges of one QCD jet in every EdgeConv block, constituents coloured by subjet",
     "edge_spectra": "Distance and mass of the most relevant edges of the last block, for top jets and for QCD jets",
