@@ -10,6 +10,7 @@ import numpy as np
 
 from ..bundle.files import new_file
 from ..pages.figures import COLOURS, figure
+from ..study.account import account
 from ..study.edge_figure import draw_edges
 from ..study.relevances import ELEMENTS, Relevances
 from .subjets import NONE
@@ -193,10 +194,15 @@ def _account(jet: Relevances, about: tuple[str, str, str]) -> str:
     title, composite, explained = about
     energy, px, py, pz = (float(value) for value in jet["example/axis"])
     pt, mass = np.hypot(px, py), np.sqrt(max(energy**2 - px**2 - py**2 - pz**2, 0.0))
-    taken = ", ".join(f"{name} {jet[f'ledger/{name}']:+.2g}" for name in ("bias", "epsilon", "lost"))
     return (
-        f"{title}, $p_T$ = {pt:.0f} GeV, m = {mass:.0f} GeV, "
-        f"{int(jet[ELEMENTS])} constituents; rules: {composite}\n"
-        rf"{explained} = {jet['example/explained']:+.4f} = $\Sigma R$ {jet['ledger/inputs']:+.4f} "
-        f"({taken}), error {jet['ledger/error']:.0e}"
+        f"{title}, $p_T$ = {pt:.0f} GeV, m = {mass:.0f} GeV, {int(jet[ELEMENTS])} constituents; rules: {composite}\n"
+        f"{explained} = {account(jet)}; probabilities: {_probabilities(jet)}\n"
+        "lines: edges with the most |R|, darker for more"
     )
+
+
+def _probabilities(jet: Relevances) -> str:
+    """Return the softmax of the outputs, the last class first."""
+    outputs = jet["example/outputs"].astype(np.float64)
+    odds = np.exp(outputs - outputs.max())
+    return ", ".join(f"{value:.2g}" for value in (odds / odds.sum())[::-1])

@@ -15,12 +15,13 @@ from pydantic import Field
 from ..data.toptag import ORIGINS
 from ..models.contract import Model
 from ..study.options import StudyOptions
-from ..study.relevances import ELEMENTS, Column, read_relevances
+from ..study.relevances import ELEMENTS, Column, Relevances, read_relevances
 from ..study.share_figure import Panel
 from ..study.study import Case, Study
 from .figures import draw_edge_graph, draw_fractions, draw_scores, draw_spectra
 from .grooming import Z_CUT, prongs_of_jets
 from .momenta import four_momenta
+from .shown import RULE, choose_shown, softest_share
 from .subjets import NONE, subjets_of_jets
 from .tables import EdgeTables
 
@@ -130,22 +131,24 @@ class JetStudy(Study):
         draw_scores(found["r_scores"], case.figure("r_scores"), self.labels or case.model.features.columns, classes)
 
     def _draw_jets(self, case: Case, path: Path) -> None:
-        left = dict.fromkeys(case.classes, case.config.explain.figures)
-        for part in read_relevances(path):
-            for number, label in enumerate(part["example/label"]):
-                kind = case.classes[int(label)]
-                if left[kind] and part["element/subjet"][number, 0] != NONE:
-                    left[kind] -= 1
-                    jet = part.row(number)
-                    name = case.figure(f"edges_{kind}_{int(jet['example/index'])}")
-                    about = f"{kind} jet", case.rules.composite, case.explained
-                    draw_edge_graph(jet, four_momenta(jet["element/input"], self.momenta), name, about, self.place)
-            if not any(left.values()):
-                break
+        """Draw the jets that `shown` chooses."""
+
+        def shares() -> Iterator[tuple[Relevances, np.ndarray]]:
+            for part in read_relevances(path):
+                yield part, softest_share(part, four_momenta(part["element/input"], self.momenta))
+
+        for jet in choose_shown(shares(), len(case.classes), case.config.explain.figures):
+            kind = case.classes[int(jet["example/label"])]
+            name = case.figure(f"edges_{kind}_{int(jet['example/index'])}")
+            about = f"{kind} jet", case.rules.composite, case.explained
+            draw_edge_graph(jet, four_momenta(jet["element/input"], self.momenta), name, about, self.place)
 
     def lines(self, case: Case, found: Mapping[str, Any]) -> Iterator[str]:
         """Give how many of the most relevant edges join two subjets, and how well their length tells classes apart."""
         yield from super().lines(case, found)
+        pronged, counts = found["examples"]["three_subjets"], found["examples"]
+        passed = " and ".join(f"{pronged[name]} of {counts[name]} {name} jets" for name in reversed(case.classes))
+        yield f"{passed} have {RULE}: jets are drawn from these first"
         if "picking" not in found:
             yield "the data don't say where constituents come from: nothing is measured against quarks of the decay"
         else:

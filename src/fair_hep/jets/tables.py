@@ -16,6 +16,7 @@ from ..study.relevances import Relevances
 from ..study.summary import Summary, over_networks
 from .edges import angle_and_mass, between
 from .momenta import four_momenta
+from .shown import SHARE, softest_share
 from .subjets import NONE, SUBJETS
 from .truth import sides
 from .truth_tables import TruthTables
@@ -58,6 +59,7 @@ class EdgeTables(Summary):
         super().__init__(classes)
         self.columns, self.places, self.top, self.heavy = tuple(columns), places, top_edges, heavy_edges
         self.declustered: list[np.ndarray] = []
+        self.pronged: list[np.ndarray] = []
         self.fractions: dict[str, list[list[np.ndarray]]] = {}
         self.angles: list[list[np.ndarray]] = [[] for _ in range(places)]
         self.masses: list[list[np.ndarray]] = [[] for _ in range(places)]
@@ -72,6 +74,7 @@ class EdgeTables(Summary):
         subjet = part["element/subjet"]
         self.declustered.append(subjet[:, 0] != NONE)
         momenta = four_momenta(part["element/input"].astype(np.float64), self.columns)
+        self.pronged.append(softest_share(part, momenta) >= SHARE)
         self.truth.add(part, momenta)
         for kind, rows in _sides(part).items():
             gathered = self.fractions.setdefault(kind, [[] for _ in range(self.places)])
@@ -95,7 +98,8 @@ class EdgeTables(Summary):
     def found(self, *, draws: int = 200) -> dict[str, Any]:
         """Return the tables as JSON values; areas have bootstrap errors of so many draws (0: none)."""
         found, chosen = super().found(draws=draws), self.chosen()
-        declustered = np.concatenate(self.declustered)
+        declustered, pronged = np.concatenate(self.declustered), np.concatenate(self.pronged)
+        found["examples"]["three_subjets"] = {name: int(pronged[rows].sum()) for name, rows in chosen.items()}
         found["examples"]["not_declustered"] = {name: int((~declustered[rows]).sum()) for name, rows in chosen.items()}
         return {
             **found,

@@ -50,5 +50,6 @@ def judged(origin: np.ndarray, mask: np.ndarray) -> np.ndarray:
     mask
         Constituents that exist.
     """
-    decays: np.ndarray = of_decay(origin).any(axis=1, keepdims=True)
-    return mask & (origin != _SHARED) & decays
+    decays = np.any(of_decay(origin), axis=1, keepdims=True)
+    found: np.ndarray = mask & (origin != _SHARED) & decays
+    return found

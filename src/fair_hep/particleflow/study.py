@@ -80,7 +80,8 @@ def study(
         Elements of "test" are explained; on elements of "val" it is measured how far explanations can be trusted.
     config
         Configuration with its rules (`rules_of`); ``explain`` and ``seed`` matter. ``explain.size`` counts events,
-        ``explain.figures`` the events that are displayed. Each class and each component of the momentum is explained by itself, whatever
+        ``explain.figures`` the events that are displayed. Each class and each component of the momentum is explained
+        by itself, whatever
         ``explain.target`` says.
     folder
         Where files go.

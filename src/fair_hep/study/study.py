@@ -330,6 +330,12 @@ def _headline(case: Case, asked: Study, found: Mapping[str, Any]) -> Iterator[st
         f"{ledger['largest_error']:.1e} in {settings.precision}, {ledger['examples_above']} above "
         f"{ledger['tolerance']:.0e}; {examples['without_elements']} without {asked.elements} left out"
     )
+    bias = ledger["bias"]
+    share, often = f"{bias['share']:.0%} ± {bias['error']:.0%}", bias["above_relevance"]
+    yield (
+        f"biases carry {share} of the account, |bias| / (|bias| + |relevance|), and more than the relevance for "
+        f"{often:.0%} ± {bias['above_relevance_error']:.0%} of the {asked.examples}"
+    )
     yield from asked.lines(case, found)
     if "trust" in found:
         yield from trust_lines(found["trust"], settings.composite)

@@ -28,6 +28,7 @@ def one_jet() -> Relevances:
             "example/elements": np.array([4]),
             "example/axis": momentum.sum(1),
             "ledger/inputs": np.array([1.0]),
+            "ledger/bias": np.array([0.5]),
             "element/subjet": np.array([[0, 0, 1, 1]]),
             "element/prong": np.array([[0, -1, 1, 1]]),
             "element/input": momentum,
