@@ -14,16 +14,20 @@ from pydantic import Field
 
 from ..data.toptag import ORIGINS
 from ..models.contract import Model
+from ..pages.document import Table
 from ..study.options import StudyOptions
 from ..study.relevances import ELEMENTS, Column, Relevances, read_relevances
+from ..study.sets import Work
 from ..study.share_figure import Panel
 from ..study.study import Case, Study
 from .figures import draw_edge_graph, draw_fractions, draw_scores, draw_spectra
 from .grooming import Z_CUT, prongs_of_jets
 from .momenta import four_momenta
 from .shown import RULE, choose_shown, softest_share
+from .stability import stability, stability_table
 from .subjets import NONE, subjets_of_jets
 from .tables import EdgeTables
+from .truth_tables import picking_table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,6 +48,7 @@ class JetOptions(StudyOptions):
 
     controls: int = Field(10, ge=0, description="untrained networks to compare with")
     top_edges: int = Field(15, ge=1, description="most relevant edges of a jet to look at, at most")
+    stability: int = Field(100, ge=0, description="explained jets to explain again with changed constituents; 0: none")
     heavy_edges: int = Field(5, ge=1, description="most relevant edges whose Delta R and mass are measured")
 
 
@@ -108,6 +113,18 @@ class JetStudy(Study):
             top_edges=options.top_edges,
             heavy_edges=options.heavy_edges,
         )
+
+    def further(self, case: Case, work: Work) -> dict[str, Any]:
+        """Measure what stays if constituents change."""
+        count = case.options.stability
+        return {"stability": stability(case, work, self.momenta, count=count)} if count else {}
+
+    def tables(self, case: Case, found: Mapping[str, Any]) -> Iterator[Table]:
+        """Give how well the decay is picked, and what changes if the jets do."""
+        if found.get("picking", {}).get("jets"):
+            yield picking_table(found["picking"], self.place)
+        if "stability" in found:
+            yield stability_table(found["stability"])
 
     def panels(self, model: Model) -> Sequence[Panel]:
         """Return features, ranks and subjets."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..pages.document import Table
 from ..study.averages import by_class
 from ..study.picking import picked
 from ..study.relevances import ELEMENTS, Relevances
@@ -20,7 +21,7 @@ from .correlation import correlations
 from .subjets import NONE
 from .truth import judged, of_decay, sides
 
-__all__ = ["BASELINES", "TruthTables", "orders"]
+__all__ = ["BASELINES", "TruthTables", "orders", "picking_table"]
 
 #: Orders that know nothing of the network.
 RANDOM, BY_PT, BY_DISTANCE = "random order", "pT order", "Delta R order"
@@ -123,6 +124,34 @@ class TruthTables:
                 "edges": [_over([one["edges"][place] for one in found]) for place in range(self.places)],
             }
         }
+
+
+def picking_table(picking: Mapping[str, Any], place: str) -> Table:
+    """Return how well relevance and the baselines pick the decay, for the card."""
+
+    def cell(row: Mapping[str, Any]) -> str:
+        return "undefined" if row["mean"] is None else f"{row['mean']:.3f} ± {row['error']:.3f}"
+
+    places = picking["edges"]
+    bins = [
+        (f"{name} {row['low']:.0f} to {row['high']:.0f}", row["areas"])
+        for name, unit in (("pt", "pT [GeV]"), ("multiplicity", "constituents"))
+        for name, row in ((unit, row) for row in picking["bins"][name])
+    ]
+    return Table(
+        "Area under precision-recall for constituents of a quark of the top's decay, and for edges between two such "
+        f"quarks ({picking['jets']} test jets); the random order shows their share",
+        ("ranking by", "constituents", *(f"edges, {place} {n + 1}" for n in range(len(places))), *(n for n, _ in bins)),
+        tuple(
+            (
+                name,
+                cell(row),
+                *(cell(one[name]) for one in places),
+                *(cell(areas[name]) for _, areas in bins),
+            )
+            for name, row in picking["elements"].items()
+        ),
+    )
 
 
 def _edges(part: Relevances, place: int, momenta: np.ndarray, seed: int) -> dict[str, np.ndarray]:

@@ -123,6 +123,14 @@ class Study:
         """Return what gathers the relevances of a network; those of untrained ones are gathered alike."""
         return Summary(case.classes)
 
+    def further(self, case: Case, work: Work) -> dict[str, Any]:
+        """Measure what else there is to know; it joins what was found, and `tables` may show it."""
+        return {}
+
+    def tables(self, case: Case, found: Mapping[str, Any]) -> Iterator[Table]:
+        """Give further tables for the card."""
+        yield from ()
+
     def panels(self, model: Model) -> Sequence[Panel]:
         """Return which shares of relevance are drawn."""
         rank = f"{self.elements[:-1].capitalize()} by falling $p_T$"
@@ -199,6 +207,8 @@ def study(  # noqa: PLR0917
     if options.trust:
         found["trust"] = _trust(case, asked, datasets["val"])
         tables += trust_tables(found["trust"], settings.composite, asked.elements.capitalize())
+    found |= asked.further(case, work)
+    tables += asked.tables(case, found)
     found["tables"] = [table.as_dict() for table in tables]
     _draw(case, asked, found)
     asked.draw(case, found, path)

@@ -28,7 +28,7 @@ from fair_hep.study.sets import Work, explain_sets, non_empty, relevance_key, wr
 ROOT = Path(__file__).resolve().parents[3]
 TARGET = [-1.0, 1.0]
 #: Explanations and nothing else of the study.
-BARE: dict[str, Any] = {"figures": 0, "options": {"controls": 0, "trust": 0}}
+BARE: dict[str, Any] = {"figures": 0, "options": {"controls": 0, "trust": 0, "stability": 0}}
 
 
 class Jets(Dataset[Any]):
@@ -227,6 +227,9 @@ def test_study_makes_tables_figures_and_one_file(network: Any, tmp_path: Path) -
             assert len(row["error"]) == len(row["mean"]) and max(row["error"]) > 0
     assert found["ledger"]["examples_above"] == 0 and found["ledger"]["tolerance"] == 1e-5
     assert set(COMPOSITES) < set(found["trust"]["removal"])
+    for row in found["stability"]:
+        assert row["jets"] == 23 and -1 <= row["correlation"] <= 1 and row["change_error"] >= 0
+    assert 0 <= found["ledger"]["bias"]["share"] <= 1
     for shares in found["shares"]["feature"].values():
         assert sum(shares["mean"]) == pytest.approx(1.0, abs=1e-6)
     names = {path.name.partition("_")[0] for path in tmp_path.glob("*.png")}
@@ -243,7 +246,7 @@ def test_study_makes_tables_figures_and_one_file(network: Any, tmp_path: Path) -
 
 
 def test_rules_are_chosen_on_validation_jets(network: Any, tmp_path: Path) -> None:
-    config = make_config(size=12, figures=0, options={"controls": 0, "trust": 6, "trust_steps": 2})
+    config = make_config(size=12, figures=0, options={"controls": 0, "trust": 6, "trust_steps": 2, "stability": 0})
     validation = Jets()
     validation.batch = {name: values[6:] for name, values in validation.batch.items()}
     one = study(network, {"val": Jets(), "test": Jets()}, config, tmp_path / "one")
