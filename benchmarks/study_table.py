@@ -1,7 +1,7 @@
 """The study of ParticleNet beside the published one, as a table in Markdown, from finished runs.
 
-Usage: ``python benchmarks/study_table.py NAME=runs/<configuration>/explain ...`` in a project's folder; the table goes to
-standard output. Published values: Mokhtar, Kansal and Duarte, arXiv:2211.09912, figures 3 to 5 (Delphes, 1.2 M jets).
+Usage: ``python benchmarks/study_table.py NAME=runs/<configuration>/explain ...`` in a project's folder; the table goes
+to standard output. Published values: Mokhtar, Kansal and Duarte, arXiv:2211.09912 (Delphes, 1.2 M jets).
 """
 
 from __future__ import annotations

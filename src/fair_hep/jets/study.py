@@ -20,6 +20,7 @@ from ..study.relevances import ELEMENTS, Column, Relevances, read_relevances
 from ..study.sets import Work
 from ..study.share_figure import Panel
 from ..study.study import Case, Study
+from ..study.trust import Truth
 from .figures import draw_edge_graph, draw_fractions, draw_scores, draw_spectra
 from .grooming import Z_CUT, prongs_of_jets
 from .momenta import four_momenta
@@ -27,7 +28,8 @@ from .shown import RULE, choose_shown, softest_share
 from .stability import stability, stability_table
 from .subjets import NONE, subjets_of_jets
 from .tables import EdgeTables
-from .truth_tables import picking_table
+from .truth import judged, of_decay
+from .truth_tables import baselines, picking_table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -113,6 +115,19 @@ class JetStudy(Study):
             top_edges=options.top_edges,
             heavy_edges=options.heavy_edges,
         )
+
+    def truth(self, batch: Mapping[str, Tensor]) -> Truth | None:
+        """Return which constituents come from a quark of the top's decay, and the orders to compare with."""
+        import torch
+
+        from ..nets.kinematics import from_axis
+
+        if "origin" not in batch:
+            return None
+        momenta = four_momenta(next(iter(batch.values())).numpy(), self.momenta)
+        seen, origin = from_axis(torch.from_numpy(momenta)), batch["origin"].numpy()
+        angles = torch.stack([seen.delta_eta, seen.delta_phi], -1).numpy()
+        return Truth(of_decay(origin), judged(origin, seen.mask.numpy()), baselines(momenta, angles))
 
     def further(self, case: Case, work: Work) -> dict[str, Any]:
         """Measure what stays if constituents change."""

@@ -21,7 +21,7 @@ from .correlation import correlations
 from .subjets import NONE
 from .truth import judged, of_decay, sides
 
-__all__ = ["BASELINES", "TruthTables", "orders", "picking_table"]
+__all__ = ["BASELINES", "TruthTables", "baselines", "picking_table"]
 
 #: Orders that know nothing of the network.
 RANDOM, BY_PT, BY_DISTANCE = "random order", "pT order", "Delta R order"
@@ -32,7 +32,7 @@ BINS = 3
 SIGNED, SIZE = "relevance", "|relevance|"
 
 
-def orders(momenta: np.ndarray, angles: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
+def baselines(momenta: np.ndarray, angles: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
     """Return rankings of constituents ``[jets, constituents]`` that need no network: the highest comes first.
 
     Parameters
@@ -82,7 +82,7 @@ class TruthTables:
         origin, mask, seed = part["element/origin"], part.mask, int(part["example/index"][0])
         relevance = part["element/relevance"].astype(np.float64)
         rankings = {SIGNED: relevance.sum(2), SIZE: np.abs(relevance).sum(2)}
-        rankings |= orders(momenta, part["element/angles"], seed)
+        rankings |= baselines(momenta, part["element/angles"], seed)
         truth, counts = of_decay(origin), judged(origin, mask)
         _append(self._elements, {name: picked(rows, truth, counts) for name, rows in rankings.items()})
         for place in range(self.places):

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.utils.data import Dataset
 
+    from .trust import Truth
+
 __all__ = ["Case", "Study", "study"]
 
 
@@ -122,6 +124,10 @@ class Study:
     def summary(self, case: Case) -> Summary:
         """Return what gathers the relevances of a network; those of untrained ones are gathered alike."""
         return Summary(case.classes)
+
+    def truth(self, batch: Mapping[str, Tensor]) -> Truth | None:
+        """Return what a good ranking of the elements of a batch picks; None if that isn't known."""
+        return None
 
     def further(self, case: Case, work: Work) -> dict[str, Any]:
         """Measure what else there is to know; it joins what was found, and `tables` may show it."""
@@ -302,6 +308,7 @@ def _trust(case: Case, asked: Study, dataset: Any) -> dict[str, Any]:
         score=score,
         frozen=frozen,
         parts=asked.stages(network.get_submodule("body")),
+        truth=asked.truth(batch),
     )
 
 

@@ -245,6 +245,23 @@ def test_study_makes_tables_figures_and_one_file(network: Any, tmp_path: Path) -
         assert area == pytest.approx(row["area"], abs=1e-4)
 
 
+def test_origins_are_carried_and_measured_against(network: Any, tmp_path: Path) -> None:
+    data = Jets()
+    shape = data.batch["particles"].shape[:2]
+    origin = torch.randint(0, 4, shape, generator=torch.Generator().manual_seed(0), dtype=torch.int8)
+    side = torch.randint(5, 7, shape, generator=torch.Generator().manual_seed(1), dtype=torch.int8)
+    data.batch["origin"] = torch.where(data.batch["label"][:, None] == 1, origin, side)
+    config = make_config(size=12, figures=0, options={"controls": 1, "trust": 12, "trust_steps": 2, "stability": 0})
+    found = study(network, {"val": data, "test": data}, config, tmp_path)
+    assert len(found["fractions"]["quarks"]) == 2 and found["untrained"]["picking"]["jets"] > 0
+    assert {"epsilon", "random order", "pT order", "Delta R order"} < set(found["trust"]["picked"])
+    (part,) = read_relevances(tmp_path / "relevances.h5")
+    for row, index in enumerate(part["example/index"]):
+        count = part["example/elements"][row]
+        assert part["element/origin"][row, :count].tolist() == data.batch["origin"][index, :count].tolist()
+    assert any("picked" in line for line in found["headline"])
+
+
 def test_rules_are_chosen_on_validation_jets(network: Any, tmp_path: Path) -> None:
     config = make_config(size=12, figures=0, options={"controls": 0, "trust": 6, "trust_steps": 2, "stability": 0})
     validation = Jets()
