@@ -90,7 +90,8 @@ def draw_fractions(kinds: Mapping[str, Any], path: Path, classes: Sequence[str],
                 for kind, style in (("trained", "-"), ("untrained", "--")):
                     if kind in kinds:
                         _draw_fractions(panel, kinds[kind][sides][number], classes, kind, style)
-                panel.set(ylim=(0, 1), xlim=(1, None))
+                most = len(next(iter(tables[sides][number].values()))["mean"])
+                panel.set(ylim=(0, None), xlim=(1, max(2, most)), xticks=[1, *range(5, most + 1, 5)])
                 if row == 0:
                     panel.set_title(f"{place} {number + 1}", fontsize=12)
             panels[0].set_ylabel(f"Fraction between\n{_JOINED[sides]}", fontsize=11)
@@ -136,8 +137,11 @@ def draw_spectra(kinds: Mapping[str, Mapping[str, Any]], path: Path, classes: Se
                     band = {"color": _CLASS_COLOURS[number], "alpha": 0.2, "lw": 0, "fill": True}
                     panel.stairs(mean + error, edges, baseline=np.maximum(mean - error, 1e-9), **band)
             panel.set(xlabel=label, ylabel=density, xlim=(edges[0], edges[-1]), yscale=scale)
-            panel.set_ylim(*((2e-4, 20) if scale == "log" else (0, 1.45 * panel.get_ylim()[1])))  # room for the legend
-            panel.legend(title="\n".join([*title, "last bin: and above"]), fontsize=10, title_fontsize=10, ncols=2)
+            panel.set_ylim(*((2e-4, None) if scale == "log" else (0, None)))
+            panel.set_title(", ".join(title), fontsize=11)
+        legend: dict[str, Any] = {"loc": "outside upper center", "ncols": 4, "frameon": False, "fontsize": 11}
+        picture.legend(*axes[0].get_legend_handles_labels(), **legend)
+        picture.supxlabel("last block, by |R|; the last bin holds what lies above, too", fontsize=10)
         picture.savefig(name)
 
 
