@@ -33,12 +33,12 @@ def ledger_closes(trial: Trial) -> None:
 
     if unexplained(trial):
         raise NotPossible("nothing explains the network yet: see rule_for_every_module")
-    network, how = trial.network().double(), trial.config.explain
+    network, how = trial.network().double(), trial.rules()
     values = trial.features(network, trial.batch(4, double=True))
     found = explain(
         network.body,
         values,
-        torch.tensor(trial.target(), dtype=torch.float64),
+        torch.tensor(how.target, dtype=torch.float64),
         composite=how.composite,
         bias=how.bias,
         epsilon=how.epsilon,

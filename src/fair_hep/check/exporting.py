@@ -55,12 +55,12 @@ def _explained(trial: Trial, path: Path) -> Sequence[Parity]:
     from ..export.relevance import RELEVANCE_TOLERANCE
 
     model, network, config = trial.model, trial.network(), trial.config
-    rules = config.explain
+    rules = trial.rules()
     how = Relevance(
         composite=rules.composite,
         bias=rules.bias,
         epsilon=rules.epsilon,
-        target=trial.target(),
+        target=rules.target,
         tolerance=RELEVANCE_TOLERANCE,
     )
     if how.bias == "exclude":

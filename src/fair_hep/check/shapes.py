@@ -51,9 +51,9 @@ def outputs_fit(trial: Trial) -> None:
     for spec, values in zip(model.outputs, found, strict=True):
         if said := complaint(spec, values, trial.lengths(batch)):
             raise Broken(f"output {said}")
-    if len(trial.target()) != (columns := sum(len(spec.columns) for spec in model.outputs)):
+    if len(target := trial.rules().target) != (columns := sum(len(spec.columns) for spec in model.outputs)):
         raise Broken(
-            f"target() gives {len(trial.target())} weights, expected one for each of the {columns} columns of outputs",
+            f"target() gives {len(target)} weights, expected one for each of the {columns} columns of outputs",
             "give each output's specification its columns, and target() a weight for each",
         )
 

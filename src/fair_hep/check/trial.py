@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..bundle.errors import ModelError, ProjectError
-from ..provenance.configuration import Config
+from ..models.explaining import rules_of
+from ..provenance.configuration import Config, ExplainRules
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -112,9 +113,9 @@ class Trial:
             for axis, size in zip(spec.axes, batch[spec.name].shape, strict=True)
         }
 
-    def target(self) -> list[float]:
-        """Return the weights of what is explained."""
-        return list(self.config.explain.target or self.model.target())
+    def rules(self) -> ExplainRules:
+        """Return what is explained, and by which rules."""
+        return rules_of(self.model, self.config.explain)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from ..study.relevances import Relevances
 from .subjets import NONE
 
-__all__ = ["angle_and_mass", "between_subjets", "top_edges"]
+__all__ = ["angle_and_mass", "between", "top_edges"]
 
 
 def top_edges(part: Relevances, block: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -33,21 +33,32 @@ def top_edges(part: Relevances, block: int, count: int) -> tuple[np.ndarray, np.
     return order // k, np.where(exists, np.take_along_axis(neighbour.reshape(jets, -1), order, 1), 0), exists
 
 
-def between_subjets(part: Relevances, block: int, most: int = 15) -> np.ndarray:
-    """Return the fraction of the N most relevant edges that join two different subjets, N = 1 to ``most``.
+def between(part: Relevances, block: int, sides: np.ndarray, most: int = 15) -> np.ndarray:
+    """Return the fraction of the N most relevant edges that join two different sides, N = 1 to ``most``.
+
+    Parameters
+    ----------
+    part
+        Relevances of some jets.
+    block
+        Place of the edges.
+    sides
+        What each constituent belongs to ``[jets, constituents]``: a subjet, a prong, a quark; `NONE` for nothing. An
+        edge with an end that belongs to nothing joins no two sides, but counts as an edge.
+    most
+        Largest N.
 
     Returns
     -------
     fraction
-        ``[jets, most]``; NaN for jets that can't be declustered or have no edge. A jet with fewer than N edges counts
-        with those that it has.
+        ``[jets, most]``; NaN for jets in which nothing belongs to anything, or which have no edge. A jet with fewer
+        than N edges counts with those that it has.
     """
     here, there, exists = top_edges(part, block, most)
-    subjet = part["element/subjet"]
-    ends = np.take_along_axis(subjet, here, 1), np.take_along_axis(subjet, there, 1)
-    joined = np.cumsum((ends[0] != ends[1]) & exists, axis=1)
+    one, other = np.take_along_axis(sides, here, 1), np.take_along_axis(sides, there, 1)
+    joined = np.cumsum((one != other) & (one != NONE) & (other != NONE) & exists, axis=1)
     number = np.cumsum(exists, axis=1)
-    usable = (subjet[:, 0] != NONE)[:, None] & (number > 0)
+    usable = (sides != NONE).any(1)[:, None] & (number > 0)
     return np.where(usable, joined / np.maximum(number, 1), np.nan)
 
 

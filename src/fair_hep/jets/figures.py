@@ -10,6 +10,7 @@ import numpy as np
 
 from ..bundle.files import new_file
 from ..pages.figures import COLOURS, figure
+from ..study.account import account
 from ..study.edge_figure import draw_edges
 from ..study.relevances import ELEMENTS, Relevances
 from .subjets import NONE
@@ -20,6 +21,8 @@ __all__ = ["draw_edge_graph", "draw_fractions", "draw_scores", "draw_spectra"]
 _SUBJET_COLOURS = (COLOURS["blue"], COLOURS["red"], COLOURS["green"])
 #: Of the classes in turn, from the background on.
 _CLASS_COLOURS = tuple(COLOURS.values())
+#: What edges may join, for axes.
+_JOINED = {"subjets": "C/A subjets", "prongs": "groomed prongs", "quarks": "quarks"}
 
 
 def draw_edge_graph(jet: Relevances, momenta: np.ndarray, path: Path, about: tuple[str, str, str], place: str) -> None:
@@ -62,32 +65,40 @@ def draw_edge_graph(jet: Relevances, momenta: np.ndarray, path: Path, about: tup
         picture.savefig(name)
 
 
-def draw_fractions(table: Mapping[str, Any], path: Path, title: str, classes: Sequence[str]) -> None:
-    """Draw the fraction of the N most relevant edges that join two subjets, for every class and kind of network.
+def draw_fractions(kinds: Mapping[str, Any], path: Path, classes: Sequence[str], place: str) -> None:
+    """Draw the fraction of the N most relevant edges that join two prongs, trained and untrained.
+
+    There is a row for each kind of prong, a column for each place with edges, and a line for every class.
 
     Parameters
     ----------
-    table
-        For "trained" (and "untrained") and each class ``{"mean": [15], "error": [15]}``.
+    kinds
+        For "trained" (and "untrained") by kind of prong and place, for each class ``{"mean": [N], "error": [N]}``.
     path
         File to write.
-    title
-        Models and jets that the figure is of.
     classes
         Names of the classes, from the background on.
+    place
+        What a place with edges is called.
     """
-    with new_file(path) as name, figure() as (picture, axes):
-        for kind, style in (("trained", "-"), ("untrained", "--")):
-            for number, label in enumerate(classes):
-                row = table.get(kind, {}).get(label)
-                if row is None:
-                    continue
-                mean, error = np.array(row["mean"]), np.array(row["error"])
-                steps = np.arange(1, len(mean) + 1)
-                axes.plot(steps, mean, style, color=_CLASS_COLOURS[number], label=f"{label}, {kind}")
-                axes.fill_between(steps, mean - error, mean + error, color=_CLASS_COLOURS[number], alpha=0.25, lw=0)
-        axes.set(xlabel="N most relevant edges", ylabel="Fraction between two subjets", xlim=(1, 15), ylim=(0, 1))
-        axes.legend(title=title, title_fontsize=9, fontsize=10, ncols=2)
+    tables = kinds["trained"]
+    places = len(next(iter(tables.values())))
+    with new_file(path) as name, figure(places, len(tables), width=3.9, height=2.7) as (picture, axes):
+        grid = np.array(axes).reshape(len(tables), places)
+        for row, (sides, panels) in enumerate(zip(tables, grid, strict=True)):
+            for number, panel in enumerate(panels):
+                for kind, style in (("trained", "-"), ("untrained", "--")):
+                    if kind in kinds:
+                        _draw_fractions(panel, kinds[kind][sides][number], classes, kind, style)
+                most = len(next(iter(tables[sides][number].values()))["mean"])
+                panel.set(ylim=(0, None), xlim=(1, max(2, most)), xticks=[1, *range(5, most + 1, 5)])
+                if row == 0:
+                    panel.set_title(f"{place} {number + 1}", fontsize=12)
+            panels[0].set_ylabel(f"Fraction between\n{_JOINED[sides]}", fontsize=11)
+        for panel in grid[-1]:
+            panel.set_xlabel("N most relevant edges", fontsize=11)
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        picture.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=11)
         picture.savefig(name)
 
 
@@ -98,7 +109,7 @@ def draw_spectra(kinds: Mapping[str, Mapping[str, Any]], path: Path, classes: Se
     ----------
     kinds
         For "trained" (and "untrained") the "spectra" ``{"mean", "error"}`` by quantity and class, and the "areas" with
-        AUC and error by quantity.
+        AUC and error by quantity, the last place last.
     path
         File to write.
     classes
@@ -115,7 +126,7 @@ def draw_spectra(kinds: Mapping[str, Mapping[str, Any]], path: Path, classes: Se
             for kind, style in (("trained", "-"), ("untrained", "--")):
                 if kind not in kinds:
                     continue
-                area = kinds[kind]["areas"][key]
+                area = kinds[kind]["areas"][key][-1]
                 if area["auc"] is not None:
                     title.append(f"AUC {kind}: {area['auc']:.3f} ± {area['error']:.3f}")
                 for number, label_of in enumerate(classes):
@@ -126,8 +137,11 @@ def draw_spectra(kinds: Mapping[str, Mapping[str, Any]], path: Path, classes: Se
                     band = {"color": _CLASS_COLOURS[number], "alpha": 0.2, "lw": 0, "fill": True}
                     panel.stairs(mean + error, edges, baseline=np.maximum(mean - error, 1e-9), **band)
             panel.set(xlabel=label, ylabel=density, xlim=(edges[0], edges[-1]), yscale=scale)
-            panel.set_ylim(*((2e-4, 20) if scale == "log" else (0, 1.45 * panel.get_ylim()[1])))  # room for the legend
-            panel.legend(title="\n".join([*title, "last bin: and above"]), fontsize=10, title_fontsize=10, ncols=2)
+            panel.set_ylim(*((2e-4, None) if scale == "log" else (0, None)))
+            panel.set_title(", ".join(title), fontsize=11)
+        legend: dict[str, Any] = {"loc": "outside upper center", "ncols": 4, "frameon": False, "fontsize": 11}
+        picture.legend(*axes[0].get_legend_handles_labels(), **legend)
+        picture.supxlabel("last block, by |R|; the last bin holds what lies above, too", fontsize=10)
         picture.savefig(name)
 
 
@@ -160,6 +174,14 @@ def draw_scores(table: Mapping[str, Any], path: Path, labels: Sequence[str], cla
         picture.savefig(name)
 
 
+def _draw_fractions(panel: Any, rows: Mapping[str, Any], classes: Sequence[str], kind: str, style: str) -> None:
+    for number, label in enumerate(classes):
+        mean, error = (np.array(rows[label][part], np.float64) for part in ("mean", "error"))
+        steps, colour = np.arange(1, len(mean) + 1), _CLASS_COLOURS[number]
+        panel.plot(steps, mean, style, color=colour, label=f"{label}, {kind}")
+        panel.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.2, lw=0)
+
+
 def _draw_constituents(panel: Any, angles: np.ndarray, momenta: np.ndarray, subjet: np.ndarray) -> None:
     pt = np.hypot(momenta[:, 1], momenta[:, 2])
     size = 8 + 700 * pt / pt.sum()
@@ -176,10 +198,15 @@ def _account(jet: Relevances, about: tuple[str, str, str]) -> str:
     title, composite, explained = about
     energy, px, py, pz = (float(value) for value in jet["example/axis"])
     pt, mass = np.hypot(px, py), np.sqrt(max(energy**2 - px**2 - py**2 - pz**2, 0.0))
-    taken = ", ".join(f"{name} {jet[f'ledger/{name}']:+.2g}" for name in ("bias", "epsilon", "lost"))
     return (
-        f"{title}, $p_T$ = {pt:.0f} GeV, m = {mass:.0f} GeV, "
-        f"{int(jet[ELEMENTS])} constituents; rules: {composite}\n"
-        rf"{explained} = {jet['example/explained']:+.4f} = $\Sigma R$ {jet['ledger/inputs']:+.4f} "
-        f"({taken}), error {jet['ledger/error']:.0e}"
+        f"{title}, $p_T$ = {pt:.0f} GeV, m = {mass:.0f} GeV, {int(jet[ELEMENTS])} constituents; rules: {composite}\n"
+        f"{explained} = {account(jet)}; probabilities: {_probabilities(jet)}\n"
+        "lines: edges with the most |R|, darker for more"
     )
+
+
+def _probabilities(jet: Relevances) -> str:
+    """Return the softmax of the outputs, the last class first."""
+    outputs = jet["example/outputs"].astype(np.float64)
+    odds = np.exp(outputs - outputs.max())
+    return ", ".join(f"{value:.2g}" for value in (odds / odds.sum())[::-1])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..pages.interactive import Part
+from ..study.account import account
 from ..study.relevances import ELEMENTS, FILE, Relevances, read_relevances
 from ..tagging.roc_part import rounded
 from .momenta import four_momenta
@@ -61,12 +62,11 @@ def _jets(path: Path, classes: Sequence[str], columns: Sequence[str]) -> Iterato
 def _jet(jet: Relevances, kind: str, columns: Sequence[str]) -> dict[str, Any]:
     real = slice(int(jet[ELEMENTS]))
     angles, momenta = jet["element/angles"][real], four_momenta(jet["element/input"][real], columns)
-    taken = ", ".join(f"{name} {jet[f'ledger/{name}']:+.2g}" for name in ("bias", "epsilon", "lost"))
     return {
         "name": f"{kind} jet {int(jet['example/index'])} of the test split",
         "account": (
-            f"{kind} jet with {len(angles)} constituents: explained {jet['example/explained']:+.4f} = "
-            f"relevance {jet['ledger/inputs']:+.4f} and the ledger ({taken}); error {jet['ledger/error']:.0e}."
+            f"{kind} jet with {len(angles)} constituents: explained {account(jet)}; the ledger's error is "
+            f"{jet['ledger/error']:.0e}."
         ),
         "eta": rounded(angles[:, 0]),
         "phi": rounded(angles[:, 1]),

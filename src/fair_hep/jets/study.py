@@ -12,15 +12,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
+from ..data.toptag import ORIGINS
 from ..models.contract import Model
+from ..pages.document import Table
 from ..study.options import StudyOptions
-from ..study.relevances import ELEMENTS, Column, read_relevances
+from ..study.relevances import ELEMENTS, Column, Relevances, read_relevances
+from ..study.sets import Work
 from ..study.share_figure import Panel
 from ..study.study import Case, Study
+from ..study.trust import Truth
 from .figures import draw_edge_graph, draw_fractions, draw_scores, draw_spectra
+from .grooming import Z_CUT, prongs_of_jets
 from .momenta import four_momenta
+from .shown import RULE, choose_shown, softest_share
+from .stability import stability, stability_table
 from .subjets import NONE, subjets_of_jets
 from .tables import EdgeTables
+from .truth import judged, of_decay
+from .truth_tables import baselines, picking_table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,11 +37,20 @@ if TYPE_CHECKING:
 __all__ = ["JetOptions", "JetStudy"]
 
 
+#: What edges may join, in words.
+_SIDES = {
+    "subjets": "C/A subjets",
+    "prongs": "groomed prongs",
+    "quarks": "quarks of the decay (QCD: sides of a splitting)",
+}
+
+
 class JetOptions(StudyOptions):
     """What the study does besides explaining: ``explain.options`` of the configuration."""
 
     controls: int = Field(10, ge=0, description="untrained networks to compare with")
     top_edges: int = Field(15, ge=1, description="most relevant edges of a jet to look at, at most")
+    stability: int = Field(100, ge=0, description="explained jets to explain again with changed constituents; 0: none")
     heavy_edges: int = Field(5, ge=1, description="most relevant edges whose Delta R and mass are measured")
 
 
@@ -49,7 +67,18 @@ class JetStudy(Study):
         "element/subjet": Column(
             "[elements] exclusive Cambridge/Aachen subjet by falling pT: 0, 1, 2; -1: there are none", ELEMENTS, NONE
         ),
+        "element/prong": Column(
+            f"[elements] prong of a recursive soft drop (z > {Z_CUT}) by falling pT: 0, 1, 2; -1: groomed away",
+            ELEMENTS,
+            NONE,
+        ),
+        "element/origin": Column(
+            "[elements] where it comes from, as the generator knows: "
+            + ", ".join(f"{code} {name}" for name, code in ORIGINS.items()),
+            ELEMENTS,
+        ),
     }
+    carried: Mapping[str, str] = {"element/origin": "origin"}
     #: Columns of the first input.
     momenta: Sequence[str] = ("E", "px", "py", "pz")
     #: Features as formulas for the figures, in their order; none: by their names.
@@ -72,6 +101,7 @@ class JetStudy(Study):
             "example/axis": axis.numpy(),
             "element/angles": torch.where(seen.mask[..., None], angles, 0.0).numpy(),
             "element/subjet": subjets_of_jets(momenta.astype(np.float64)),
+            "element/prong": prongs_of_jets(momenta.astype(np.float64)),
         }
 
     def summary(self, case: Case) -> EdgeTables:
@@ -86,6 +116,31 @@ class JetStudy(Study):
             heavy_edges=options.heavy_edges,
         )
 
+    def truth(self, batch: Mapping[str, Tensor]) -> Truth | None:
+        """Return which constituents come from a quark of the top's decay, and the orders to compare with."""
+        import torch
+
+        from ..nets.kinematics import from_axis
+
+        if "origin" not in batch:
+            return None
+        momenta = four_momenta(next(iter(batch.values())).numpy(), self.momenta)
+        seen, origin = from_axis(torch.from_numpy(momenta)), batch["origin"].numpy()
+        angles = torch.stack([seen.delta_eta, seen.delta_phi], -1).numpy()
+        return Truth(of_decay(origin), judged(origin, seen.mask.numpy()), baselines(momenta, angles))
+
+    def further(self, case: Case, work: Work) -> dict[str, Any]:
+        """Measure what stays if constituents change."""
+        count = case.options.stability
+        return {"stability": stability(case, work, self.momenta, count=count)} if count else {}
+
+    def tables(self, case: Case, found: Mapping[str, Any]) -> Iterator[Table]:
+        """Give how well the decay is picked, and what changes if the jets do."""
+        if found.get("picking", {}).get("jets"):
+            yield picking_table(found["picking"], self.place)
+        if "stability" in found:
+            yield stability_table(found["stability"])
+
     def panels(self, model: Model) -> Sequence[Panel]:
         """Return features, ranks and subjets."""
         (_, label, names), *others = super().panels(model)
@@ -95,41 +150,48 @@ class JetStudy(Study):
     def draw(self, case: Case, found: Mapping[str, Any], path: Path) -> None:
         """Draw some jets of each class with their edges, and what the edges of all are like."""
         self._draw_jets(case, path)
-        composite, classes = case.config.explain.composite, case.classes
-        title = f"last block, {found['examples']['explained']} jets, {composite}"
+        classes = case.classes
         untrained = found.get("untrained")
-        fractions = {"trained": found["fractions"]["trained"]}
-        fractions |= {"untrained": untrained["fractions"]} if untrained else {}
-        draw_fractions(fractions, case.figure("edges_between_subjets"), title, classes)
-        areas = {name: rows[-1] for name, rows in found["areas"].items()}
-        kinds = {"trained": {"spectra": found["spectra"], "areas": areas}}
-        kinds |= {"untrained": untrained} if untrained else {}
+        kinds = {"trained": found, **({"untrained": untrained} if untrained else {})}
+        draw_fractions(
+            {kind: one["fractions"] for kind, one in kinds.items()},
+            case.figure("edges_between_prongs"),
+            classes,
+            self.place,
+        )
         draw_spectra(kinds, case.figure("edge_spectra"), classes)
         draw_scores(found["r_scores"], case.figure("r_scores"), self.labels or case.model.features.columns, classes)
 
     def _draw_jets(self, case: Case, path: Path) -> None:
-        left = dict.fromkeys(case.classes, case.config.explain.figures)
-        for part in read_relevances(path):
-            for number, label in enumerate(part["example/label"]):
-                kind = case.classes[int(label)]
-                if left[kind] and part["element/subjet"][number, 0] != NONE:
-                    left[kind] -= 1
-                    jet = part.row(number)
-                    name = case.figure(f"edges_{kind}_{int(jet['example/index'])}")
-                    about = f"{kind} jet", case.config.explain.composite, case.explained
-                    draw_edge_graph(jet, four_momenta(jet["element/input"], self.momenta), name, about, self.place)
-            if not any(left.values()):
-                break
+        """Draw the jets that `shown` chooses."""
+
+        def shares() -> Iterator[tuple[Relevances, np.ndarray]]:
+            for part in read_relevances(path):
+                yield part, softest_share(part, four_momenta(part["element/input"], self.momenta))
+
+        for jet in choose_shown(shares(), len(case.classes), case.config.explain.figures):
+            kind = case.classes[int(jet["example/label"])]
+            name = case.figure(f"edges_{kind}_{int(jet['example/index'])}")
+            about = f"{kind} jet", case.rules.composite, case.explained
+            draw_edge_graph(jet, four_momenta(jet["element/input"], self.momenta), name, about, self.place)
 
     def lines(self, case: Case, found: Mapping[str, Any]) -> Iterator[str]:
         """Give how many of the most relevant edges join two subjets, and how well their length tells classes apart."""
         yield from super().lines(case, found)
+        pronged, counts = found["examples"]["three_subjets"], found["examples"]
+        passed = " and ".join(f"{pronged[name]} of {counts[name]} {name} jets" for name in reversed(case.classes))
+        yield f"{passed} have {RULE}: jets are drawn from these first"
+        if "picking" not in found:
+            yield "the data don't say where constituents come from: nothing is measured against quarks of the decay"
+        else:
+            yield _picking_line(found["picking"])
         lost = sum(found["examples"]["not_declustered"].values())
         yield f"{lost} jets not declustered into three subjets"
         untrained = found.get("untrained", {})
-        for kind, row in (("trained", found["fractions"]["trained"]), ("untrained", untrained.get("fractions"))):
-            if row is not None and (line := _joined(row, case.classes)):
-                yield f"{kind}: {line}"
+        for sides in found["fractions"]:
+            for kind, one in (("trained", found), ("untrained", untrained)):
+                if one and (line := _joined(one["fractions"][sides][-1], case.classes)):
+                    yield f"{kind}: {line} {_SIDES[sides]}"
         area = found["areas"]["delta_r"][-1]
         if area["auc"] is not None:
             yield (
@@ -139,16 +201,22 @@ class JetStudy(Study):
 
 
 def _joined(row: Mapping[str, Any], classes: Sequence[str]) -> str:
-    """Say which share of the five most relevant edges joins two subjets; nothing where that isn't known."""
-    if not all(row[name]["mean"] for name in classes):
-        return ""
+    """Say which share of the five most relevant edges joins two sides; nothing where that isn't known."""
     at = min(5, len(row[classes[0]]["mean"])) - 1
-    if any(row[name]["mean"][at] is None for name in classes):
+    if at < 0 or any(row[name]["mean"][at] is None for name in classes):
         return ""
     shown = (f"{row[name]['mean'][at]:.3f} ± {row[name]['error'][at]:.3f} ({name})" for name in reversed(classes))
-    return f"{', '.join(shown)} of the {at + 1} most relevant edges (last block) join two subjets"
+    return f"{', '.join(shown)} of the {at + 1} most relevant edges (last block) join two"
+
+
+def _picking_line(picking: Mapping[str, Any]) -> str:
+    """Say how well constituents of the decay are picked, beside what needs no network."""
+    if not picking["jets"]:
+        return "no explained jet has a decay with constituents of known and of no origin: nothing to pick"
+    shown = ", ".join(f"{name} {row['mean']:.3f} ± {row['error']:.3f}" for name, row in picking["elements"].items())
+    return f"constituents of the top's decay picked (area under precision-recall, {picking['jets']} jets): {shown}"
 
 
 def _control(untrained: Mapping[str, Any]) -> str:
-    area = untrained["areas"]["delta_r"] if untrained else {"auc": None}
+    area = untrained["areas"]["delta_r"][-1] if untrained else {"auc": None}
     return "" if area["auc"] is None else f", untrained {area['auc']:.3f} ± {area['error']:.3f}"

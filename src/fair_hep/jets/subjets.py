@@ -6,9 +6,13 @@ References: Dokshitzer et al., JHEP 08 (1997) 001 (Cambridge/Aachen); Cacciari, 
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
-__all__ = ["NONE", "RADIUS", "SUBJETS", "find_subjets", "subjets_of_jets"]
+__all__ = ["NONE", "RADIUS", "SUBJETS", "find_subjets", "one_cluster", "subjets_of_jets"]
 
 SUBJETS = 3
 RADIUS = 0.8
@@ -39,18 +43,33 @@ def find_subjets(particles: np.ndarray, *, count: int = SUBJETS, radius: float =
     result = np.full(len(particles), NONE, np.int8)
     if len(particles) < count:
         return result
+    with one_cluster(particles, radius) as jet:
+        if jet is not None:
+            for number, subjet in enumerate(fastjet.sorted_by_pt(jet.exclusive_subjets(count))):
+                result[[part.user_index() for part in subjet.constituents()]] = number
+    return result
+
+
+@contextlib.contextmanager
+def one_cluster(particles: np.ndarray, radius: float = RADIUS) -> Iterator[Any]:
+    """Give constituents ``[n, 4]`` (E, px, py, pz in GeV) as one Cambridge/Aachen jet; None if they aren't exactly one.
+
+    The jet's constituents bear their numbers as ``user_index()``. It lives as long as the context does.
+    """
+    import fastjet
+
     inputs = []
     for number, (energy, px, py, pz) in enumerate(np.asarray(particles, np.float64)):
         pseudojet = fastjet.PseudoJet(float(px), float(py), float(pz), float(energy))
         # Constituents are found again by number, never by their momenta.
         pseudojet.set_user_index(number)
         inputs.append(pseudojet)
+    if not inputs:
+        yield None
+        return
     clusters = fastjet.ClusterSequence(inputs, fastjet.JetDefinition(fastjet.cambridge_algorithm, radius))
-    if len(clusters.inclusive_jets()) != 1:
-        return result
-    for number, subjet in enumerate(fastjet.sorted_by_pt(clusters.exclusive_jets(count))):
-        result[[part.user_index() for part in subjet.constituents()]] = number
-    return result
+    jets = clusters.inclusive_jets()
+    yield jets[0] if len(jets) == 1 else None
 
 
 def subjets_of_jets(particles: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What relevances of jets say on average: edges between subjets, their reach and mass, and where relevance lies.
+"""What relevances of jets say on average: edges between prongs, their reach and mass, and where relevance lies.
 
 After Mokhtar, Kansal and Duarte, arXiv:2211.09912. Tables of one network have errors over its jets; their `average`
 over several networks has errors that are the spread of the networks.
@@ -14,9 +14,12 @@ import numpy as np
 from ..study.averages import by_class, finite
 from ..study.relevances import Relevances
 from ..study.summary import Summary, over_networks
-from .edges import angle_and_mass, between_subjets
+from .edges import angle_and_mass, between
 from .momenta import four_momenta
+from .shown import SHARE, softest_share
 from .subjets import NONE, SUBJETS
+from .truth import sides
+from .truth_tables import TruthTables
 
 __all__ = ["BINS", "SPECTRA", "EdgeTables", "spectrum"]
 
@@ -56,10 +59,12 @@ class EdgeTables(Summary):
         super().__init__(classes)
         self.columns, self.places, self.top, self.heavy = tuple(columns), places, top_edges, heavy_edges
         self.declustered: list[np.ndarray] = []
-        self.fractions: list[list[np.ndarray]] = [[] for _ in range(places)]
+        self.pronged: list[np.ndarray] = []
+        self.fractions: dict[str, list[list[np.ndarray]]] = {}
         self.angles: list[list[np.ndarray]] = [[] for _ in range(places)]
         self.masses: list[list[np.ndarray]] = [[] for _ in range(places)]
         self.shares["subjet"] = []
+        self.truth = TruthTables(self.classes, places)
         self.signed: list[np.ndarray] = []
         self.scores = {name: np.zeros((len(features), len(BINS) - 1)) for name in self.classes}
 
@@ -69,8 +74,13 @@ class EdgeTables(Summary):
         subjet = part["element/subjet"]
         self.declustered.append(subjet[:, 0] != NONE)
         momenta = four_momenta(part["element/input"].astype(np.float64), self.columns)
+        self.pronged.append(softest_share(part, momenta) >= SHARE)
+        self.truth.add(part, momenta)
+        for kind, rows in _sides(part).items():
+            gathered = self.fractions.setdefault(kind, [[] for _ in range(self.places)])
+            for place in range(self.places):
+                gathered[place].append(between(part, place, rows, self.top))
         for place in range(self.places):
-            self.fractions[place].append(between_subjets(part, place, self.top))
             angle, mass = angle_and_mass(part, place, momenta, self.heavy)
             self.angles[place].append(angle)
             self.masses[place].append(mass)
@@ -88,12 +98,16 @@ class EdgeTables(Summary):
     def found(self, *, draws: int = 200) -> dict[str, Any]:
         """Return the tables as JSON values; areas have bootstrap errors of so many draws (0: none)."""
         found, chosen = super().found(draws=draws), self.chosen()
-        declustered = np.concatenate(self.declustered)
+        declustered, pronged = np.concatenate(self.declustered), np.concatenate(self.pronged)
+        found["examples"]["three_subjets"] = {name: int(pronged[rows].sum()) for name, rows in chosen.items()}
         found["examples"]["not_declustered"] = {name: int((~declustered[rows]).sum()) for name, rows in chosen.items()}
-        by_place = [by_class(np.concatenate(self.fractions[place]), chosen) for place in range(self.places)]
         return {
             **found,
-            "fractions": {"trained": by_place[-1], "blocks": by_place},
+            **self.truth.found(chosen, draws=draws),
+            "fractions": {
+                kind: [by_class(np.concatenate(rows), chosen) for rows in places]
+                for kind, places in self.fractions.items()
+            },
             "areas": {
                 name: [self._area(np.concatenate(values[place]), chosen, draws) for place in range(self.places)]
                 for name, values in (("delta_r", self.angles), ("mass", self.masses))
@@ -112,19 +126,27 @@ class EdgeTables(Summary):
         Returns
         -------
         found
-            JSON values: "fractions" and "shares" and "spectra" by class, "areas" of the last place.
+            JSON values as `found` has them: "shares", "fractions", "areas", "picking" and "spectra".
         """
-        areas = {}
-        for name in SPECTRA:
-            row = over_networks([[table["areas"][name][-1]["auc"]] for table in tables])
-            areas[name] = {"auc": row["mean"][0], "error": row["error"][0]}
         return {
             **super().average(tables),
+            **self.truth.average(tables),
             "fractions": {
-                kind: over_networks([table["fractions"]["trained"][kind]["mean"] for table in tables])
-                for kind in self.classes
+                kind: [
+                    {
+                        name: over_networks([table["fractions"][kind][place][name]["mean"] for table in tables])
+                        for name in self.classes
+                    }
+                    for place in range(self.places)
+                ]
+                for kind in tables[0]["fractions"]
             },
-            "areas": areas,
+            "areas": {
+                name: [
+                    _mean_area([table["areas"][name][place]["auc"] for table in tables]) for place in range(self.places)
+                ]
+                for name in SPECTRA
+            },
             "spectra": {
                 name: {
                     kind: over_networks([table["spectra"][name][kind]["mean"] for table in tables])
@@ -152,6 +174,17 @@ class EdgeTables(Summary):
             for _ in range(draws)
         ]
         return {"auc": area, "error": float(np.nanstd(drawn, ddof=1))}
+
+
+def _sides(part: Relevances) -> dict[str, np.ndarray]:
+    """Return what constituents belong to, in every way that is known of these jets."""
+    origin = {"quarks": sides(part["element/origin"])} if "element/origin" in part else {}
+    return {"subjets": part["element/subjet"], "prongs": part["element/prong"], **origin}
+
+
+def _mean_area(areas: Sequence[float | None]) -> dict[str, float | None]:
+    row = over_networks([[area] for area in areas])
+    return {"auc": row["mean"][0], "error": row["error"][0]}
 
 
 def spectrum(values: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -89,6 +89,10 @@ class Model(ABC):
     limits: tuple[str, ...] = ()
     #: What answers depend on, and whether that was measured apart, one sentence each: for the model card.
     factors: tuple[str, ...] = ()
+    #: Rules that explanations follow where a configuration names none: the simplest that `explain` finds no worse than
+    #: the best by more than two errors; and why these.
+    composite: str = "epsilon"
+    composite_reason: str = "the plainest rules; whether others find more of what matters wasn't measured"
     #: What each metric of an evaluation is, by name; ``*`` stands for anything.
     measures: Mapping[str, str] = {}
     #: What the figures of evaluation and study show, by file name without suffix; ``*`` stands for anything.

@@ -125,10 +125,12 @@ class ParticleFlowModel(Model):
         self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
     ) -> Mapping[str, Any]:
         """Explain events: relevance maps of every class and momentum, and event displays."""
+        from ..models.explaining import rules_of
         from .study import Subject, study
 
         subject = Subject(self.title, self.feature_names, self.truth_features)
         options = validate(self.study_options, config.explain.options, "explain.options")
+        config = config.model_copy(update={"explain": rules_of(self, config.explain)})
         return study(subject, network, datasets, config, folder, options=options)
 
     # -- the report ----------------------------------------------------------------------------------------------------

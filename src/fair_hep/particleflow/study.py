@@ -79,8 +79,9 @@ def study(
     datasets
         Elements of "test" are explained; on elements of "val" it is measured how far explanations can be trusted.
     config
-        Configuration; ``explain`` and ``seed`` matter. ``explain.size`` counts events, ``explain.figures`` the events
-        that are displayed. Each class and each component of the momentum is explained by itself, whatever
+        Configuration with its rules (`rules_of`); ``explain`` and ``seed`` matter. ``explain.size`` counts events,
+        ``explain.figures`` the events that are displayed. Each class and each component of the momentum is explained
+        by itself, whatever
         ``explain.target`` says.
     folder
         Where files go.
@@ -183,7 +184,7 @@ def _removal(
         network,
         dataset,
         choices,
-        composite=config.explain.composite,
+        composite=str(config.explain.composite),
         epsilon=epsilon,
         steps=options.removal_steps,
         seed=config.seed,

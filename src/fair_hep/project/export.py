@@ -20,6 +20,7 @@ from ..describe.graph_properties import graph_properties
 from ..describe.network_card import CONFIGURATION
 from ..describe.write import describe
 from ..models.contract import SPLITS
+from ..models.explaining import rules_of
 from ..models.recipe import recipe
 from ..provenance.about import VERB as IMPORT
 from ..provenance.configuration import Config
@@ -237,7 +238,7 @@ def _request(signature: bundle.Signature, arrays: Mapping[str, np.ndarray]) -> s
 def _relevance(source: _Source, signature: bundle.Signature) -> bundle.Relevance:
     from ..export.relevance import RELEVANCE_TOLERANCE
 
-    config = source.config.explain
+    config = rules_of(source.model, source.config.explain)
     return bundle.Relevance(
         composite=config.composite,
         bias=config.bias,
@@ -261,7 +262,7 @@ def _signature(source: _Source) -> bundle.Signature:
         inputs=list(graph_inputs(model)),
         outputs=list(graph_outputs(model)),
         features=model.features,
-        target=list(source.config.explain.target or model.target()),
+        target=rules_of(model, source.config.explain).target,
         opset=source.config.export.opset,
         domain=_domain(source),
         temperature=source.temperature.value,

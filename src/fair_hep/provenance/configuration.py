@@ -17,6 +17,7 @@ __all__ = [
     "DataConfig",
     "EvaluateConfig",
     "ExplainConfig",
+    "ExplainRules",
     "ExportConfig",
     "RegisterConfig",
     "TrainConfig",
@@ -72,8 +73,10 @@ class EvaluateConfig(Strict):
 class ExplainConfig(Strict):
     """What is explained, and by which rules."""
 
-    composite: str = Field(
-        "epsilon", description="which rule where, by name; with +proportional behind it, maxima share relevance"
+    composite: str | None = Field(
+        None,
+        description="which rule where, by name; with +proportional behind it, maxima share relevance; null: the "
+        "model's own",
     )
     bias: Literal["absorb", "exclude"] = Field(
         "absorb", description="absorb: biases take their share; exclude: they take none, for comparison, in float64"
@@ -93,6 +96,13 @@ class ExplainConfig(Strict):
         if self.bias == "exclude" and self.precision != "float64":
             raise ValueError("bias exclude needs precision float64: its denominators cross zero")
         return self
+
+
+class ExplainRules(ExplainConfig):
+    """The same with nothing left open."""
+
+    composite: str
+    target: list[float]
 
 
 class ExportConfig(Strict):

@@ -11,6 +11,7 @@ import numpy as np
 from ..bundle.files import new_file
 from ..bundle.quantities import derive
 from ..pages.figures import COLOURS, figure
+from .account import account
 from .edge_figure import draw_edges
 from .relevances import ELEMENTS, Relevances, read_relevances
 from .study import Case, Study
@@ -61,7 +62,7 @@ class GraphStudy(Study):
                     jet = part.row(number)
                     index = int(jet["example/index"])
                     name = case.figure(f"edges_{kind}_{index}")
-                    draw_jet(jet, case.model.inputs[0].columns, name, f"{kind} jet {index}")
+                    draw_jet(jet, case.model.inputs[0].columns, name, f"{kind} jet {index}", case.explained)
             if not any(left.values()):
                 break
 
@@ -81,7 +82,7 @@ def loops(shares: np.ndarray) -> dict[str, float]:
     return {"mean": float(shares.mean()), "error": float(error)}
 
 
-def draw_jet(jet: Relevances, columns: tuple[str, ...], path: Path, title: str) -> None:
+def draw_jet(jet: Relevances, columns: tuple[str, ...], path: Path, title: str, explained: str) -> None:
     """Draw one jet in (delta eta, delta phi), one panel for each layer.
 
     Parameters
@@ -94,6 +95,8 @@ def draw_jet(jet: Relevances, columns: tuple[str, ...], path: Path, title: str) 
         File to write; its suffix chooses the format.
     title
         Which jet it is.
+    explained
+        Name of what is explained.
     """
     count = int(jet[ELEMENTS])
     have = {name: jet["element/input"][:count, number].astype(np.float64) for number, name in enumerate(columns)}
@@ -119,9 +122,5 @@ def draw_jet(jet: Relevances, columns: tuple[str, ...], path: Path, title: str) 
         first = np.atleast_1d(axes)[0]
         first.set_ylabel(r"$\Delta\phi$ [rad]")
         first.legend(fontsize=10)
-        taken = ", ".join(f"{part} {float(jet[f'ledger/{part}']):+.2g}" for part in ("bias", "epsilon", "lost"))
-        explained, inputs = float(jet["example/explained"]), float(jet["ledger/inputs"])
-        picture.supxlabel(
-            rf"{title}, {count} constituents: f = {explained:+.3f} = $\Sigma R$ {inputs:+.3f} ({taken})", fontsize=11
-        )
+        picture.supxlabel(f"{title}, {count} constituents: {explained} = {account(jet)}", fontsize=11)
         picture.savefig(name)

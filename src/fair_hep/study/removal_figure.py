@@ -12,11 +12,14 @@ from ..bundle.files import new_file
 from ..lrp.faithfulness import GRADIENT, RANDOM
 from ..pages.figures import COLOURS, figure
 
-__all__ = ["draw_removal"]
+__all__ = ["chosen_curves", "draw_removal"]
+
+#: Rules that are drawn however they do, the best that are drawn besides.
+PLAIN, BEST = ("epsilon",), 3
 
 
 def draw_removal(table: Mapping[str, Any], path: Path, *, explained: str, examples: str) -> None:
-    """Draw the mean curves of every ranking.
+    """Draw the mean curves of `chosen_curves`; the table has those of every ranking.
 
     Parameters
     ----------
@@ -29,16 +32,14 @@ def draw_removal(table: Mapping[str, Any], path: Path, *, explained: str, exampl
     examples
         Number and kind of the examples that were measured.
     """
-    rows = table["removal"]
+    rows = {name: table["removal"][name] for name in chosen_curves(table)}
     colours = [colour for name, colour in COLOURS.items() if name != "grey"]
     styles: dict[str, dict[str, Any]] = {
         RANDOM: {"color": COLOURS["grey"], "linestyle": ":"},
         GRADIENT: {"color": "black", "linestyle": "--"},
     }
     others = [name for name in rows if name not in styles]
-    for number, name in enumerate(others):
-        late = number >= len(colours)
-        styles[name] = {"color": colours[number % len(colours)], "linestyle": "-." if late else "-"}
+    styles |= {name: {"color": colours[number % len(colours)]} for number, name in enumerate(others)}
     with new_file(path) as name, figure(2, width=7.2, height=4.4) as (picture, axes):
         for panel, kind, what in zip(axes, ("deletion", "insertion"), ("removed", "put in"), strict=True):
             for ranking, row in rows.items():
@@ -51,3 +52,14 @@ def draw_removal(table: Mapping[str, Any], path: Path, *, explained: str, exampl
         handles, labels = axes[0].get_legend_handles_labels()
         picture.legend(handles, labels, title=title, loc="outside right upper", fontsize=10, title_fontsize=10)
         picture.savefig(name)
+
+
+def chosen_curves(table: Mapping[str, Any]) -> list[str]:
+    """Return the rankings to draw, the best first: few enough to be told apart.
+
+    These are the best three, the recommended and the plainest rules, gradient x input and the random order.
+    """
+    order = sorted(table["removal"], key=lambda name: -table["removal"][name]["area"])
+    rules = [name for name in order if name not in (RANDOM, GRADIENT)]
+    wanted = {*rules[:BEST], table["recommended"], *PLAIN, GRADIENT, RANDOM}
+    return [name for name in order if name in wanted]

@@ -25,10 +25,12 @@ def removal_rows(trust: Mapping[str, Any], composite: str, what: str) -> Table:
     rows = sorted(trust["removal"].items(), key=lambda item: -item[1]["area"])
     # Networks without graphs have none to keep.
     graphs = all("frozen_area" in row for _, row in rows)
+    truth = trust.get("picked", {})
     kept = ("area, graph kept",) if graphs else ()
+    picks = ("truth picked (area under precision-recall)",) if truth else ()
     return Table(
         f"{what}: area between insertion and deletion (larger is better; recommended: {trust['recommended']})",
-        ("ranking by", "area", "above a random order", *kept, f"rank correlation with {composite}"),
+        ("ranking by", "area", "above a random order", *kept, f"rank correlation with {composite}", *picks),
         tuple(
             (
                 name,
@@ -36,8 +38,12 @@ def removal_rows(trust: Mapping[str, Any], composite: str, what: str) -> Table:
                 f"{row['above_random']:+.2f} ± {row['above_random_error']:.2f}",
                 *((f"{row['frozen_area']:.2f}",) if graphs else ()),
                 _signed(trust["agreement"].get(name)),
+                *((_measured(truth.get(name)),) if truth else ()),
             )
             for name, row in rows
+        )
+        + tuple(
+            (name, *("",) * (3 + graphs), _measured(row)) for name, row in truth.items() if name not in trust["removal"]
         ),
     )
 
@@ -75,6 +81,12 @@ def trust_lines(table: Mapping[str, Any], composite: str) -> list[str]:
         + ("undefined" if random is None else f"{random:+.2f}")
         + " with the trained one",
     ]
+
+
+def _measured(row: Mapping[str, float | None] | None) -> str:
+    if row is None or row["area"] is None:
+        return "undefined"
+    return f"{row['area']:.3f} ± {row['error']:.3f}"
 
 
 def _signed(value: float | None) -> str:

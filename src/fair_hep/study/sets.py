@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.data import Dataset
 
-    from ..provenance.configuration import ExplainConfig
+    from ..provenance.configuration import ExplainRules
 
 __all__ = ["BLOCK", "Work", "explain_sets", "layout", "non_empty", "relevance_key", "write_sets"]
 
@@ -93,6 +93,8 @@ class Work:
         Composite, biases, epsilon, batch size and precision.
     further, columns
         Data sets that a recipe adds to `layout`, and the function of a module that computes them.
+    carried
+        Arrays of a batch that go into further data sets as they are: their names by those of the data sets.
     """
 
     model: Model
@@ -100,9 +102,10 @@ class Work:
     dataset: Any
     indices: Sequence[int]
     target: Sequence[float]
-    settings: ExplainConfig
+    settings: ExplainRules
     further: Mapping[str, Column] = field(default_factory=dict)
     columns: Columns | None = None
+    carried: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def layout(self) -> dict[str, Column]:
@@ -193,7 +196,8 @@ def _explain_block(work: Work, indices: list[int], tell: Callable[[int], object]
     with explainer:
         for rows in order.split(size):
             inputs = {spec.name: batch[spec.name][rows].to(dtype) for spec in model.inputs if spec.name in batch}
-            parts.append(_explain_batch(work, network, explainer, inputs))
+            part = _explain_batch(work, network, explainer, inputs)
+            parts.append({**part, **_carried(work, batch, rows, part["element/relevance"].shape[1])})
             tell(len(rows))
     joined = _joined(parts, np.argsort(order.numpy()), work.layout)
     return Relevances(
@@ -242,6 +246,14 @@ def _explain_batch(work: Work, network: Any, explainer: Any, inputs: Mapping[str
         result[f"edge{number}/share"] = share(total).float().numpy()
         result[f"edge{number}/relevance"] = signed.float().numpy()
     return result
+
+
+def _carried(work: Work, batch: Mapping[str, Tensor], rows: Tensor, width: int) -> dict[str, np.ndarray]:
+    """Return what goes from a batch into the file as it is; what elements count is cut like them."""
+    return {
+        name: (batch[array][rows][:, :width] if work.further[name].counted_by else batch[array][rows]).numpy()
+        for name, array in work.carried.items()
+    }
 
 
 def _batch_size(model: Model, network: Any, places: Mapping[str, str]) -> int:

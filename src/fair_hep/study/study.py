@@ -15,9 +15,10 @@ import numpy as np
 from ..bundle.errors import ExplainError
 from ..bundle.strict import validate
 from ..models.contract import Model
+from ..models.explaining import rules_of
 from ..pages.document import Table
 from ..pages.figures import logit
-from ..provenance.configuration import Config, ExplainConfig
+from ..provenance.configuration import Config, ExplainRules
 from ..provenance.steps import provenance_text
 from .options import StudyOptions
 from .relevances import Column, read_relevances
@@ -30,6 +31,8 @@ from .summary import Summary
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.utils.data import Dataset
+
+    from .trust import Truth
 
 __all__ = ["Case", "Study", "study"]
 
@@ -58,6 +61,11 @@ class Case:
     folder: Path
 
     @property
+    def rules(self) -> ExplainRules:
+        """What is explained and how, with nothing left open."""
+        return rules_of(self.model, self.config.explain)
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes."""
         return self.model.outputs[0].columns
@@ -84,6 +92,9 @@ class Study:
     examples, elements = "examples", "elements"
     #: Data sets that `columns` adds to the file of relevances.
     layout: Mapping[str, Column] = {}
+    #: Arrays of the data set that go into the file as they are: their names by those of the data sets of `layout`. What
+    #: a data set doesn't have is left out.
+    carried: Mapping[str, str] = {}
     #: How trust removes elements: from the raw inputs, or by the mask, the last of what ``features`` returns.
     removed: Literal["inputs", "mask"] = "inputs"
 
@@ -113,6 +124,18 @@ class Study:
     def summary(self, case: Case) -> Summary:
         """Return what gathers the relevances of a network; those of untrained ones are gathered alike."""
         return Summary(case.classes)
+
+    def truth(self, batch: Mapping[str, Tensor]) -> Truth | None:
+        """Return what a good ranking of the elements of a batch picks; None if that isn't known."""
+        return None
+
+    def further(self, case: Case, work: Work) -> dict[str, Any]:
+        """Measure what else there is to know; it joins what was found, and `tables` may show it."""
+        return {}
+
+    def tables(self, case: Case, found: Mapping[str, Any]) -> Iterator[Table]:
+        """Give further tables for the card."""
+        yield from ()
 
     def panels(self, model: Model) -> Sequence[Panel]:
         """Return which shares of relevance are drawn."""
@@ -167,16 +190,19 @@ def study(  # noqa: PLR0917
     ExplainError
         If there is nothing to explain, or the network can't be explained.
     """
-    settings, dataset = config.explain, datasets["test"]
+    settings, dataset = rules_of(model, config.explain), datasets["test"]
     options = validate(asked.options, settings.options, "explain.options")
-    target = list(model.target()) if settings.target is None else settings.target
+    target = settings.target
     case = Case(model, network, config, options, target, folder)
     indices, empty = non_empty(model, dataset, _drawn(dataset, settings.size, config.seed))
     if not indices:
         raise ExplainError(
             f"none of the {settings.size} {asked.examples} has {_one(asked.elements)}: nothing to explain"
         )
-    work = Work(model, network, dataset, indices, target, settings, asked.layout, asked.columns)
+    carried = _carried(asked, dataset, indices[0])
+    missing = asked.carried.keys() - carried.keys()
+    further = {name: column for name, column in asked.layout.items() if name not in missing}
+    work = Work(model, network, dataset, indices, target, settings, further, asked.columns, carried)
     path = write_sets(folder, work, _attributes(case, asked), processes=options.share(len(indices)))
     found = _summarised(case, asked, path)
     found["examples"] |= {"explained": len(indices), "without_elements": empty}
@@ -187,6 +213,8 @@ def study(  # noqa: PLR0917
     if options.trust:
         found["trust"] = _trust(case, asked, datasets["val"])
         tables += trust_tables(found["trust"], settings.composite, asked.elements.capitalize())
+    found |= asked.further(case, work)
+    tables += asked.tables(case, found)
     found["tables"] = [table.as_dict() for table in tables]
     _draw(case, asked, found)
     asked.draw(case, found, path)
@@ -197,6 +225,12 @@ def study(  # noqa: PLR0917
 def _drawn(dataset: Any, count: int, seed: int | list[int]) -> list[int]:
     order = np.random.default_rng(seed).permutation(len(dataset))[:count]
     return [int(index) for index in np.sort(order)]
+
+
+def _carried(asked: Study, dataset: Any, index: int) -> dict[str, str]:
+    """Return which of the arrays asked for the data set has."""
+    batch = dataset.__getitems__([index])
+    return {name: array for name, array in asked.carried.items() if array in batch}
 
 
 def _one(elements: str) -> str:
@@ -266,7 +300,7 @@ def _trust(case: Case, asked: Study, dataset: Any) -> dict[str, Any]:
         network,
         inputs,
         case.target,
-        composite=case.config.explain.composite,
+        composite=case.rules.composite,
         composites=options.trust_composites,
         bounds=bounds(model.features.ranges),
         steps=options.trust_steps,
@@ -274,6 +308,7 @@ def _trust(case: Case, asked: Study, dataset: Any) -> dict[str, Any]:
         score=score,
         frozen=frozen,
         parts=asked.stages(network.get_submodule("body")),
+        truth=asked.truth(batch),
     )
 
 
@@ -305,12 +340,18 @@ def _draw(case: Case, asked: Study, found: Mapping[str, Any]) -> None:
 
 
 def _headline(case: Case, asked: Study, found: Mapping[str, Any]) -> Iterator[str]:
-    examples, ledger, settings = found["examples"], found["ledger"], case.config.explain
+    examples, ledger, settings = found["examples"], found["ledger"], case.rules
     counts = ", ".join(f"{examples[name]} {name}" for name in case.classes)
     yield (
         f"explained {examples['explained']} {asked.examples} ({counts}) by {settings.composite}: largest ledger error "
         f"{ledger['largest_error']:.1e} in {settings.precision}, {ledger['examples_above']} above "
         f"{ledger['tolerance']:.0e}; {examples['without_elements']} without {asked.elements} left out"
+    )
+    bias = ledger["bias"]
+    share, often = f"{bias['share']:.0%} ± {bias['error']:.0%}", bias["above_relevance"]
+    yield (
+        f"biases carry {share} of the account, |bias| / (|bias| + |relevance|), and more than the relevance for "
+        f"{often:.0%} ± {bias['above_relevance_error']:.0%} of the {asked.examples}"
     )
     yield from asked.lines(case, found)
     if "trust" in found:
@@ -327,9 +368,9 @@ def _attributes(case: Case, asked: Study) -> dict[str, Any]:
         "features": list(case.model.features.columns),
         "weights_sha256": weights_sha256(case.network),
         "provenance": provenance_text(case.config),
-        **_plain(case.config.explain),
+        **_plain(case.rules),
     }
 
 
-def _plain(settings: ExplainConfig) -> dict[str, Any]:
+def _plain(settings: ExplainRules) -> dict[str, Any]:
     return settings.model_dump(mode="json", include={"composite", "bias", "epsilon", "precision"})

@@ -29,12 +29,15 @@ class Summary:
         self.classes = tuple(classes)
         self._labels: list[np.ndarray] = []
         self._errors: list[np.ndarray] = []
+        self._bias: list[np.ndarray] = []
         self.shares: dict[str, list[np.ndarray]] = {"feature": [], "rank": [], "signed": []}
 
     def add(self, part: Relevances) -> None:
         """Take examples in."""
         self._labels.append(part["example/label"])
         self._errors.append(part["ledger/error"])
+        parts = [np.abs(part[f"ledger/{name}"].astype(np.float64)) for name in ("bias", "inputs")]
+        self._bias.append(np.stack([parts[0] / np.maximum(parts[0] + parts[1], 1e-300), parts[0] > parts[1]], 1))
         relevance = part["element/relevance"].astype(np.float64)
         size = np.abs(relevance)
         total = np.maximum(size.sum((1, 2)), 1e-300)[:, None]
@@ -68,9 +71,20 @@ class Summary:
         chosen, errors = self.chosen(), np.concatenate(self._errors)
         return {
             "examples": {name: int(rows.sum()) for name, rows in chosen.items()},
-            "ledger": {"largest_error": float(errors.max()), "median_error": float(np.median(errors))},
+            "ledger": {
+                "largest_error": float(errors.max()),
+                "median_error": float(np.median(errors)),
+                "bias": self._biases(),
+            },
             "shares": {name: by_class(np.concatenate(rows), chosen) for name, rows in self.shares.items()},
         }
+
+    def _biases(self) -> dict[str, float | None]:
+        """Return how much biases carry: |bias| / (|bias| + |relevance|), and how often more than the relevance."""
+        rows = np.concatenate(self._bias)
+        found = by_class(rows, {"all": np.ones(len(rows), bool)})["all"]
+        (share, above), (error, above_error) = found["mean"], found["error"]
+        return {"share": share, "error": error, "above_relevance": above, "above_relevance_error": above_error}
 
     def average(self, tables: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return the mean of what several networks found (`found`), with their spread as its error."""

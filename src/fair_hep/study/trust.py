@@ -6,11 +6,16 @@ It needs of a network what the contract promises, and no more. How elements are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..bundle.errors import ExplainError
 from ..lrp import explain, find_composite
 from ..lrp.faithfulness import GRADIENT, RANDOM, cascade, mean, rank_correlation, removal_curves, removal_table
+from .averages import by_class
+from .picking import picked
 from .removal import from_inputs
 
 if TYPE_CHECKING:
@@ -19,7 +24,7 @@ if TYPE_CHECKING:
     from ..lrp.composites import Bounds
     from .removal import Score
 
-__all__ = ["gradient_times_input", "randomised", "relevance_of_elements", "stages", "trust"]
+__all__ = ["Truth", "gradient_times_input", "randomised", "relevance_of_elements", "stages", "trust"]
 
 #: Examples in one pass.
 BATCH = 16
@@ -38,6 +43,7 @@ def trust(
     score: Score | None = None,
     frozen: Score | None = None,
     parts: Sequence[str] = (),
+    truth: Truth | None = None,
 ) -> dict[str, Any]:
     """Measure how far the explanations of some examples can be trusted.
 
@@ -68,6 +74,8 @@ def trust(
     parts
         Names of the parts of ``body`` that get random weights one after the other, the last of the forward pass first;
         by default `stages`.
+    truth
+        What a good ranking picks, if that is known.
 
     Returns
     -------
@@ -117,6 +125,35 @@ def trust(
         "agreement": {n: mean(rank_correlation(rankings[composite], rankings[n], mask)) for n in rankings},
         "randomised": randomised(body, parts or stages(body), relevance, mask, seed),
         "refused": refused,
+        **({"picked": _picked(rankings, truth)} if truth else {}),
+    }
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of the elements of some examples.
+
+    Parameters
+    ----------
+    right, judged
+        Which elements matter, and which can be right or wrong at all ``[examples, elements]``.
+    orders
+        Rankings that need no network, by name ``[examples, elements]``; the highest comes first.
+    """
+
+    right: np.ndarray
+    judged: np.ndarray
+    orders: Mapping[str, np.ndarray]
+
+
+def _picked(rankings: Mapping[str, Tensor], truth: Truth) -> dict[str, Any]:
+    """Return the area under precision-recall of every ranking, mean over examples, with its error."""
+    rows = {**{name: ranking.double().numpy() for name, ranking in rankings.items()}, **truth.orders}
+    areas = np.stack([picked(ranking, truth.right, truth.judged) for ranking in rows.values()], 1)
+    found = by_class(areas, {"all": np.ones(len(areas), bool)})["all"]
+    return {
+        name: {"area": mean, "error": error}
+        for name, mean, error in zip(rows, found["mean"], found["error"], strict=True)
     }
 
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from fair_hep.jets.edges import angle_and_mass, between_subjets, top_edges
+from fair_hep.jets.edges import angle_and_mass, between, top_edges
 from fair_hep.jets.momenta import COMPONENTS, four_momenta
 from fair_hep.jets.tables import EdgeTables, spectrum
 from fair_hep.study.relevances import Relevances
@@ -26,7 +26,11 @@ def one_jet() -> Relevances:
         {
             "example/index": np.array([0]),
             "example/elements": np.array([4]),
+            "example/axis": momentum.sum(1),
+            "ledger/inputs": np.array([1.0]),
+            "ledger/bias": np.array([0.5]),
             "element/subjet": np.array([[0, 0, 1, 1]]),
+            "element/prong": np.array([[0, -1, 1, 1]]),
             "element/input": momentum,
             "element/angles": angles,
             "edge0/neighbour": neighbour,
@@ -42,12 +46,20 @@ def test_most_relevant_edges_are_ordered_and_end_where_edges_end() -> None:
     assert list(zip(here[0][:4].tolist(), there[0][:4].tolist(), strict=True)) == [(0, 1), (2, 0), (1, 3), (0, 2)]
 
 
-def test_fractions_between_subjets() -> None:
+def test_fractions_between() -> None:
     # In order: 0-1 within, 2-0 between, 1-3 between, 0-2 between; the fifth doesn't exist.
-    assert between_subjets(one_jet(), 0, 5)[0].tolist() == pytest.approx([0, 1 / 2, 2 / 3, 3 / 4, 3 / 4])
+    assert between(one_jet(), 0, one_jet()["element/subjet"], 5)[0].tolist() == pytest.approx(
+        [0, 1 / 2, 2 / 3, 3 / 4, 3 / 4]
+    )
     part = one_jet()
     part["element/subjet"][:] = -1
-    assert np.isnan(between_subjets(part, 0, 5)).all()
+    assert np.isnan(between(part, 0, part["element/subjet"], 5)).all()
+
+
+def test_an_end_without_a_side_joins_nothing() -> None:
+    # Of the same edges 0-1 and 1-3 have an end that was groomed away.
+    part = one_jet()
+    assert between(part, 0, part["element/prong"], 4)[0].tolist() == pytest.approx([0, 1 / 2, 1 / 3, 1 / 2])
 
 
 def test_angle_and_mass_of_edges() -> None:
@@ -85,14 +97,14 @@ def test_average_over_networks_has_their_spread() -> None:
         assert one.above(1e-6) == 1 and one.above(1e-5) == 0
         tables.append(one.found(draws=0))
     found = one.average([tables[1], tables[1]])
-    assert found["fractions"]["top"]["mean"] == pytest.approx([0, 1 / 2, 2 / 3, 3 / 4, 3 / 4])
-    assert found["fractions"]["top"]["error"] == [0.0] * 5
-    assert found["areas"]["mass"] == {"auc": None, "error": None}  # there is no QCD jet
+    assert found["fractions"]["subjets"][0]["top"]["mean"] == pytest.approx([0, 1 / 2, 2 / 3, 3 / 4, 3 / 4])
+    assert found["fractions"]["subjets"][0]["top"]["error"] == [0.0] * 5
+    assert found["areas"]["mass"][-1] == {"auc": None, "error": None}  # there is no QCD jet
     changed = json.loads(json.dumps(tables[1]))
-    changed["fractions"]["trained"]["top"]["mean"][0] = 0.5
+    changed["fractions"]["subjets"][0]["top"]["mean"][0] = 0.5
     found = one.average([tables[1], changed])
-    assert found["fractions"]["top"]["mean"][0] == 0.25
-    assert found["fractions"]["top"]["error"][0] == pytest.approx(np.sqrt(0.125))
+    assert found["fractions"]["subjets"][0]["top"]["mean"][0] == 0.25
+    assert found["fractions"]["subjets"][0]["top"]["error"][0] == pytest.approx(np.sqrt(0.125))
 
 
 def test_four_momenta_come_from_whatever_columns_a_network_takes() -> None:

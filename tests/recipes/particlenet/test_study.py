@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from fair_hep.bundle.errors import ConfigError, ExplainError
 from fair_hep.lrp import COMPOSITES
+from fair_hep.models.explaining import rules_of
 from fair_hep.models.synthetic import jets
 from fair_hep.provenance.configuration import Config, ExplainConfig
 from fair_hep.study import sets as module
@@ -27,7 +28,7 @@ from fair_hep.study.sets import Work, explain_sets, non_empty, relevance_key, wr
 ROOT = Path(__file__).resolve().parents[3]
 TARGET = [-1.0, 1.0]
 #: Explanations and nothing else of the study.
-BARE: dict[str, Any] = {"figures": 0, "options": {"controls": 0, "trust": 0}}
+BARE: dict[str, Any] = {"figures": 0, "options": {"controls": 0, "trust": 0, "stability": 0}}
 
 
 class Jets(Dataset[Any]):
@@ -55,7 +56,7 @@ def network() -> Any:
 def work(network: Any, indices: list[int], data: Jets | None = None, **settings: Any) -> Work:
     """Return what the study asks to be explained."""
     asked = MODEL.explanation()
-    chosen = ExplainConfig(**settings)
+    chosen = rules_of(MODEL, ExplainConfig(**settings))
     return Work(MODEL, network, data or Jets(), indices, TARGET, chosen, asked.layout, asked.columns)
 
 
@@ -212,18 +213,23 @@ def test_study_makes_tables_figures_and_one_file(network: Any, tmp_path: Path) -
     assert found["examples"]["explained"] == 23 and found["examples"]["without_elements"] == 1
     assert found["examples"]["top"] + found["examples"]["QCD"] == 23
     assert found["ledger"]["largest_error"] < 1e-5
-    assert len(found["fractions"]["trained"]["top"]["mean"]) == 15
+    for kind in ("subjets", "prongs"):
+        assert [len(block["top"]["mean"]) for block in found["fractions"][kind]] == [15, 15]
+    assert "quarks" not in found["fractions"]  # these jets don't say where their constituents come from
     untrained = found["untrained"]
     assert untrained["networks"] == 2 and untrained["examples"] == 23
-    assert len(untrained["fractions"]["QCD"]["mean"]) == 15
+    assert [len(block["QCD"]["mean"]) for block in untrained["fractions"]["prongs"]] == [15, 15]
     for name in ("delta_r", "mass"):
-        for area in (untrained["areas"][name], *found["areas"][name]):
+        for area in (*untrained["areas"][name], *found["areas"][name]):
             assert 0 <= area["auc"] <= 1 and area["error"] > 0
         for row in (*untrained["spectra"][name].values(), *found["spectra"][name].values()):
             assert sum(row["mean"]) == pytest.approx(1.0)
             assert len(row["error"]) == len(row["mean"]) and max(row["error"]) > 0
     assert found["ledger"]["examples_above"] == 0 and found["ledger"]["tolerance"] == 1e-5
     assert set(COMPOSITES) < set(found["trust"]["removal"])
+    for row in found["stability"]:
+        assert row["jets"] == 23 and -1 <= row["correlation"] <= 1 and row["change_error"] >= 0
+    assert 0 <= found["ledger"]["bias"]["share"] <= 1
     for shares in found["shares"]["feature"].values():
         assert sum(shares["mean"]) == pytest.approx(1.0, abs=1e-6)
     names = {path.name.partition("_")[0] for path in tmp_path.glob("*.png")}
@@ -239,8 +245,25 @@ def test_study_makes_tables_figures_and_one_file(network: Any, tmp_path: Path) -
         assert area == pytest.approx(row["area"], abs=1e-4)
 
 
+def test_origins_are_carried_and_measured_against(network: Any, tmp_path: Path) -> None:
+    data = Jets()
+    shape = data.batch["particles"].shape[:2]
+    origin = torch.randint(0, 4, shape, generator=torch.Generator().manual_seed(0), dtype=torch.int8)
+    side = torch.randint(5, 7, shape, generator=torch.Generator().manual_seed(1), dtype=torch.int8)
+    data.batch["origin"] = torch.where(data.batch["label"][:, None] == 1, origin, side)
+    config = make_config(size=12, figures=0, options={"controls": 1, "trust": 12, "trust_steps": 2, "stability": 0})
+    found = study(network, {"val": data, "test": data}, config, tmp_path)
+    assert len(found["fractions"]["quarks"]) == 2 and found["untrained"]["picking"]["jets"] > 0
+    assert {"epsilon", "random order", "pT order", "Delta R order"} < set(found["trust"]["picked"])
+    (part,) = read_relevances(tmp_path / "relevances.h5")
+    for row, index in enumerate(part["example/index"]):
+        count = part["example/elements"][row]
+        assert part["element/origin"][row, :count].tolist() == data.batch["origin"][index, :count].tolist()
+    assert any("picked" in line for line in found["headline"])
+
+
 def test_rules_are_chosen_on_validation_jets(network: Any, tmp_path: Path) -> None:
-    config = make_config(size=12, figures=0, options={"controls": 0, "trust": 6, "trust_steps": 2})
+    config = make_config(size=12, figures=0, options={"controls": 0, "trust": 6, "trust_steps": 2, "stability": 0})
     validation = Jets()
     validation.batch = {name: values[6:] for name, values in validation.batch.items()}
     one = study(network, {"val": Jets(), "test": Jets()}, config, tmp_path / "one")

@@ -1,6 +1,6 @@
 """How the network is explained: which output, with which rules, and what the study draws besides the usual figures.
 
-The rules are chosen in a configuration, by ``explain.composite``: epsilon, the plainest, unless it says otherwise. A
+The rules are chosen in a configuration, by ``explain.composite``; null: `Model.composite`, epsilon by default. A
 sum over constituents needs no rule of its own, so every composite can explain this network, and the study measures
 which of them names the constituents that matter. A module without a rule gets one by ``fair_hep.lrp.register``.
 """

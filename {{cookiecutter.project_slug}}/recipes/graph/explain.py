@@ -1,6 +1,6 @@
 """How the network is explained: which output, along which edges, and with which rules.
 
-The rules are chosen in a configuration, by ``explain.composite``: epsilon, the plainest, unless it says otherwise.
+The rules are chosen in a configuration, by ``explain.composite``; null: `Model.composite`, epsilon by default.
 Attention is held constant, so relevance flows along the values that it weighs, never into the weights. The study draws
 the most relevant edges of some jets and says how much relevance crosses between constituents.
 """

@@ -1,7 +1,7 @@
 """How the network is explained: which output, along which edges, what the study draws, and how trust is measured.
 
-The rules are chosen in a configuration, by ``explain.composite``: epsilon, the plainest, unless it says otherwise. The
-study measures which rules find best what matters, and recommends them.
+The rules are chosen in a configuration, by ``explain.composite``; null means `Model.composite`, epsilon unless the
+recipe names others. The study measures which rules find best what matters, and recommends them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ __all__ = ["CAPTIONS", "Explanation", "edges", "target"]
 
 #: What the figures of the study show, by file name without suffix, for the model card.
 CAPTIONS = {
-    "edges_between_subjets": "Fraction of the most relevant edges that join two subjets, trained and untrained network",
-    "edges_top_*": "Most relevant edges of one top jet in every EdgeConv block, constituents coloured by subjet",
-    "edges_QCD_*": "Most relevant edges of one QCD jet in every EdgeConv block, constituents coloured by subjet",
+    "edges_between_prongs": "Fraction of the N most relevant edges (by |R| of z_top - z_QCD) that join two C/A subjets, "
+    "groomed prongs, or quarks of the decay (QCD: sides of the leading splitting), trained and untrained networks",
+    "edges_top_*": "Edges of one top jet with the most |R| of z_top - z_QCD, in every EdgeConv block, constituents "
+    "coloured by C/A subjet. Drawn first: jets whose three subjets each carry a tenth of the jet's pT",
+    "edges_QCD_*": "The same for one QCD jet, chosen by the same rule",
     "edge_spectra": "Distance and mass of the most relevant edges of the last block, for top jets and for QCD jets",
     "relevance_shares": "Share of the absolute relevance by feature, by rank in pT and by subjet",
-    "r_scores": "R-scores: each feature's signed share of a jet's absolute relevance, by class",
-    "removal": "Score while constituents are removed or inserted by falling relevance, for every set of rules",
+    "r_scores": "R-scores: each feature's signed share of a jet's absolute relevance; above 0 speaks for top",
+    "removal": "z_top - z_QCD while constituents are removed or inserted by falling relevance: the best three rules, "
+    "the plain ones, gradient x input and a random order",
 }
 
 

@@ -1,0 +1,110 @@
+"""The study of ParticleNet beside the published one, as a table in Markdown, from finished runs.
+
+Usage: ``python benchmarks/study_table.py NAME=runs/<configuration>/explain ...`` in a project's folder; the table goes
+to standard output. Published values: Mokhtar, Kansal and Duarte, arXiv:2211.09912 (Delphes, 1.2 M jets).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+#: Row by row: fraction of the five most relevant edges of the last block between C/A subjets, and AUC of Delta R.
+PUBLISHED = {
+    "top": 0.417,
+    "QCD": 0.098,
+    "ratio": 4.3,
+    "delta_r": 0.785,
+    "untrained top": 0.577,
+    "untrained Delta R": 0.501,
+}
+EDGES = 5
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="+", metavar="NAME=FOLDER", help="finished runs of `explain`")
+    runs = dict(text.split("=", 1) for text in parser.parse_args().runs)
+    studies = {name: json.loads((Path(folder) / "study.json").read_text()) for name, folder in runs.items()}
+    print(table(studies))
+
+
+def table(studies: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the table: a row for each quantity, a column for each run, the published values first."""
+    columns = {name: column(found) for name, found in studies.items()}
+    names = list(dict.fromkeys(key for values in columns.values() for key in values))
+    lines = ["| | published | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 2)]
+    for name in names:
+        cells = [values.get(name, "not measured") for values in columns.values()]
+        lines.append(f"| {name} | {_PUBLISHED.get(name, '')} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def column(found: Mapping[str, Any]) -> dict[str, str]:
+    """Return what one study found, by the names of the rows."""
+    network, result = found["network"], {}
+    result["network"] = " ".join(str(network[key]) for key in ("model", "preset") if key in network)
+    result["jets in training, epochs"] = f"{network.get('examples', '?'):,}, {network.get('epochs', '?')}"
+    if "metrics" in network:
+        result["AUC"] = f"{network['metrics']['auc']:.4f}"
+    result["rules, jets explained"] = f"{found['explained']['composite']}, {found['examples']['explained']:,}"
+    for kind, one in (("trained", found), ("untrained", found.get("untrained"))):
+        if one is None:
+            continue
+        for sides, blocks in one["fractions"].items():
+            for number, block in enumerate(blocks):
+                label = f"{kind}, block {number + 1} of {len(blocks)}, between {sides}"
+                label = label if number + 1 < len(blocks) else f"{kind}, last block, between {sides}"
+                result[f"{label}: top"], result[f"{label}: QCD"] = (_value(block[name]) for name in ("top", "QCD"))
+                result[f"{label}: ratio"] = ratio(block)
+        for name, shown in (("delta_r", "Delta R"), ("mass", "m_ij")):
+            area = one["areas"][name][-1]
+            result[f"{kind}, last block, AUC of {shown}"] = _measured(area["auc"], area["error"])
+        if "picking" in one:
+            row = one["picking"]["elements"]["relevance"]
+            result[f"{kind}, constituents of the decay picked"] = _measured(row["mean"], row["error"])
+    return result
+
+
+def ratio(block: Mapping[str, Any]) -> str:
+    """Return top / QCD at five edges, with errors in quadrature."""
+    (top, top_error), (qcd, qcd_error) = (_at(block[name]) for name in ("top", "QCD"))
+    if top is None or not qcd:
+        return "undefined"
+    value = top / qcd
+    return f"{value:.2f} ± {math.hypot(top_error / qcd, value * qcd_error / qcd):.2f}"
+
+
+def _at(row: Mapping[str, Sequence[Any]]) -> tuple[Any, Any]:
+    place = min(EDGES, len(row["mean"])) - 1
+    return row["mean"][place], row["error"][place]
+
+
+def _value(row: Mapping[str, Sequence[Any]]) -> str:
+    return _measured(*_at(row))
+
+
+def _measured(mean: float | None, error: float | None) -> str:
+    return "undefined" if mean is None else f"{mean:.3f}" + ("" if error is None else f" ± {error:.3f}")
+
+
+_LAST = "last block, between subjets"
+_PUBLISHED = {
+    "jets in training, epochs": "1,200,000",
+    f"trained, {_LAST}: top": f"{PUBLISHED['top']:.3f}",
+    f"trained, {_LAST}: QCD": f"{PUBLISHED['QCD']:.3f}",
+    f"trained, {_LAST}: ratio": f"{PUBLISHED['ratio']:.1f}",
+    f"untrained, {_LAST}: top": f"{PUBLISHED['untrained top']:.3f}",
+    f"untrained, {_LAST}: QCD": "about the same as top",
+    "trained, last block, AUC of Delta R": f"{PUBLISHED['delta_r']:.3f}",
+    "untrained, last block, AUC of Delta R": f"{PUBLISHED['untrained Delta R']:.3f}",
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The account of one explanation as the sum that it is, for figures and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["account"]
+
+#: Parts of a ledger besides the relevance, in words.
+_TAKEN = {"bias": "bias", "epsilon": "stabiliser", "lost": "lost"}
+
+
+def account(row: Mapping[str, Any], *, digits: int = 2) -> str:
+    """Return what is explained as a sum of relevance and of what biases, stabiliser and empty denominators took.
+
+    A part that would be shown as zero is left out.
+
+    Parameters
+    ----------
+    row
+        One row of a file of relevances: ``example/explained`` and ``ledger/*``.
+    digits
+        Digits behind the point.
+
+    Examples
+    --------
+    >>> parts = {"ledger/inputs": 0.61, "ledger/bias": 2.95, "ledger/epsilon": -1e-7, "ledger/lost": 0.0}
+    >>> account({"example/explained": 3.56, **parts})
+    '3.56 = 0.61 (relevance) + 2.95 (bias)'
+    """
+    total, inputs = float(row["example/explained"]), float(row["ledger/inputs"])
+    text = f"{total:.{digits}f} = {inputs:.{digits}f} (relevance)"
+    for name, word in _TAKEN.items():
+        value = float(row[f"ledger/{name}"])
+        if round(abs(value), digits):
+            text += f" {'-' if value < 0 else '+'} {abs(value):.{digits}f} ({word})"
+    return text
