@@ -25,7 +25,9 @@ _CLASS_COLOURS = tuple(COLOURS.values())
 _JOINED = {"subjets": "C/A subjets", "prongs": "groomed prongs", "quarks": "quarks"}
 
 
-def draw_edge_graph(jet: Relevances, momenta: np.ndarray, path: Path, about: tuple[str, str, str], place: str) -> None:
+def draw_edge_graph(
+    jet: Relevances, momenta: np.ndarray, path: Path, about: tuple[str, str, str, str], place: str
+) -> None:
     """Draw one jet in (delta eta, delta phi), one panel for each place with edges.
 
     Constituents are discs whose area grows with pT, coloured by subjet; edges are darker and wider the more relevance
@@ -40,7 +42,7 @@ def draw_edge_graph(jet: Relevances, momenta: np.ndarray, path: Path, about: tup
     path
         File to write; its suffix chooses the format.
     about
-        Name of the jet, rules that the relevances were made with, and name of what is explained.
+        Name of the jet, rules that the relevances were made with, name of what is explained, and of the last class.
     place
         What a place with edges is called.
     """
@@ -160,6 +162,8 @@ def draw_scores(table: Mapping[str, Any], path: Path, labels: Sequence[str], cla
         Names of the classes, from the background on.
     """
     edges, rows = np.array(table["bins"]), -(-(len(labels) + 1) // 4)
+    filled = np.flatnonzero(sum(np.array(table[kind]).sum(0) for kind in classes))
+    reach = float(np.abs(edges[[filled.min(), filled.max() + 1]]).max()) if len(filled) else 1.0
     with new_file(path) as name, figure(4, rows, width=3.8, height=3.2) as (picture, axes):
         panels = axes.ravel()
         for place, (panel, label) in enumerate(zip(panels, labels, strict=False)):
@@ -167,10 +171,11 @@ def draw_scores(table: Mapping[str, Any], path: Path, labels: Sequence[str], cla
                 counts = np.array(table[kind][place])
                 panel.stairs(counts / max(1.0, counts.sum()), edges, color=_CLASS_COLOURS[number], label=kind, lw=1.6)
             panel.axvline(0.0, color=COLOURS["grey"], lw=0.8)
-            panel.set(xlabel=f"R-score of {label}", ylabel="Fraction of jets", xlim=(-1, 1), ylim=(0, None))
+            panel.set(xlabel=f"R-score of {label}", ylabel="Fraction of jets", xlim=(-reach, reach), ylim=(0, None))
         for panel in panels[len(labels) :]:
             panel.axis("off")
-        panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center", fontsize=12)
+        title = f"signed share of a jet's |R|;\nabove 0: speaks for {classes[-1]}"
+        panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center", fontsize=12, title=title)
         picture.savefig(name)
 
 
@@ -194,19 +199,19 @@ def _draw_constituents(panel: Any, angles: np.ndarray, momenta: np.ndarray, subj
             panel.scatter(angles[chosen, 0], angles[chosen, 1], s=size[chosen], label=label, **scatter)
 
 
-def _account(jet: Relevances, about: tuple[str, str, str]) -> str:
-    title, composite, explained = about
+def _account(jet: Relevances, about: tuple[str, str, str, str]) -> str:
+    title, composite, explained, last = about
     energy, px, py, pz = (float(value) for value in jet["example/axis"])
     pt, mass = np.hypot(px, py), np.sqrt(max(energy**2 - px**2 - py**2 - pz**2, 0.0))
     return (
         f"{title}, $p_T$ = {pt:.0f} GeV, m = {mass:.0f} GeV, {int(jet[ELEMENTS])} constituents; rules: {composite}\n"
-        f"{explained} = {account(jet)}; probabilities: {_probabilities(jet)}\n"
+        f"{explained} = {account(jet)}; probability of {last} {_probability(jet):.2g}\n"
         "lines: edges with the most |R|, darker for more"
     )
 
 
-def _probabilities(jet: Relevances) -> str:
-    """Return the softmax of the outputs, the last class first."""
+def _probability(jet: Relevances) -> float:
+    """Return the probability of the last class: the softmax of the outputs."""
     outputs = jet["example/outputs"].astype(np.float64)
     odds = np.exp(outputs - outputs.max())
-    return ", ".join(f"{value:.2g}" for value in (odds / odds.sum())[::-1])
+    return float(odds[-1] / odds.sum())

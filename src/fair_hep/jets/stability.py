@@ -54,7 +54,7 @@ def stability(case: Case, work: Work, columns: Sequence[str], *, count: int) -> 
             carried={**work.carried, _POSITION: POSITION},
         )
         after = list(explain_sets(moved, processes=processes, progress=None))
-        rows.append({"change": change, **compare(before, after, case.config.seed)})
+        rows.append({"changed": change, **compare(before, after, case.config.seed)})
     return rows
 
 
@@ -71,22 +71,28 @@ def compare(before: Sequence[Relevances], after: Sequence[Relevances], seed: int
     Returns
     -------
     found
-        JSON values: "jets", "auc_before", "auc", "change" of the area with its paired "change_error", and
+        JSON values: "jets", "auc_before", "auc", "auc_change" with its paired "auc_change_error", and
         "correlation", the mean over jets of Spearman's coefficient over the constituents that are left, with its error.
     """
     labels = np.concatenate([part["example/label"] for part in before])
     last = int(labels.max()) if len(labels) else 0
     scores = [np.concatenate([part["example/explained"] for part in parts]) for parts in (before, after)]
     signal = labels == last
-    found: dict[str, Any] = {"jets": len(labels), "auc_before": None, "auc": None, "change": None, "change_error": None}
+    found: dict[str, Any] = {
+        "jets": len(labels),
+        "auc_before": None,
+        "auc": None,
+        "auc_change": None,
+        "auc_change_error": None,
+    }
     if signal.any() and not signal.all():
         areas = [_area(values, signal) for values in scores]
         generator, drawn = np.random.default_rng(seed), []
         for _ in range(DRAWS):
             rows = np.concatenate([generator.choice(np.flatnonzero(kind), kind.sum()) for kind in (signal, ~signal)])
             drawn.append(_area(scores[1][rows], signal[rows]) - _area(scores[0][rows], signal[rows]))
-        found |= {"auc_before": areas[0], "auc": areas[1], "change": areas[1] - areas[0]}
-        found["change_error"] = float(np.std(drawn, ddof=1))
+        found |= {"auc_before": areas[0], "auc": areas[1], "auc_change": areas[1] - areas[0]}
+        found["auc_change_error"] = float(np.std(drawn, ddof=1))
     pairs = zip(before, after, strict=True)
     each = np.concatenate([_correlations(one, other) for one, other in pairs])
     row = by_class(each[:, None], {"all": np.ones(len(each), bool)})["all"]
@@ -106,9 +112,9 @@ def stability_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         ("change", "AUC before", "AUC after", "change of AUC", "rank correlation of relevances"),
         tuple(
             (
-                row["change"],
+                row["changed"],
                 *("undefined" if row[name] is None else f"{row[name]:.4f}" for name in ("auc_before", "auc")),
-                cell(row, "change", "+.4f"),
+                cell(row, "auc_change", "+.4f"),
                 cell(row, "correlation", ".3f"),
             )
             for row in rows

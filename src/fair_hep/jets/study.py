@@ -172,7 +172,7 @@ class JetStudy(Study):
         for jet in choose_shown(shares(), len(case.classes), case.config.explain.figures):
             kind = case.classes[int(jet["example/label"])]
             name = case.figure(f"edges_{kind}_{int(jet['example/index'])}")
-            about = f"{kind} jet", case.rules.composite, case.explained
+            about = f"{kind} jet", case.rules.composite, case.explained, case.classes[-1]
             draw_edge_graph(jet, four_momenta(jet["element/input"], self.momenta), name, about, self.place)
 
     def lines(self, case: Case, found: Mapping[str, Any]) -> Iterator[str]:

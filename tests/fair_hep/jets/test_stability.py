@@ -76,11 +76,12 @@ def test_relevances_are_compared_constituent_by_constituent() -> None:
     before = relevances([0, 1, 2, 3], [[3.0, 1.0, 2.0]] * 4, [[0, 1, 2]] * 4)
     same = relevances([0, 1, 2, 3], [[3.0, 1.0, 2.0]] * 4, [[0, 1, 2]] * 4)
     found = compare([before], [same], 0)
-    assert found["auc"] == found["auc_before"] == 0.75 and found["change"] == found["change_error"] == 0.0
+    assert found["auc"] == found["auc_before"] == 0.75 and found["auc_change"] == found["auc_change_error"] == 0.0
     assert found["correlation"] == pytest.approx(1.0)
     # Constituent 1 is gone: 3 and 2 are in places 0 and 1, and their order turned around.
     turned = relevances([3, 2, 1, 0], [[1.0, 2.0]] * 4, [[0, 2]] * 4)
     found = compare([before], [turned], 0)
     assert found["correlation"] == pytest.approx(-1.0)
-    assert found["auc"] == 0.25 and found["change"] == -0.5
-    assert "-0.5000" in stability_table([{"change": SOFT, **found}]).rows[0][3]
+    assert found["auc"] == 0.25 and found["auc_change"] == -0.5
+    (row,) = stability_table([{"changed": SOFT, **found}]).rows
+    assert row[0] == SOFT and "-0.5000" in row[3]

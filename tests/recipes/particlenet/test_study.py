@@ -17,6 +17,7 @@ from top_tagger import MODEL
 from torch.utils.data import Dataset
 
 from fair_hep.bundle.errors import ConfigError, ExplainError
+from fair_hep.jets.changed import CHANGES
 from fair_hep.lrp import COMPOSITES
 from fair_hep.models.explaining import rules_of
 from fair_hep.models.synthetic import jets
@@ -228,7 +229,8 @@ def test_study_makes_tables_figures_and_one_file(network: Any, tmp_path: Path) -
     assert found["ledger"]["examples_above"] == 0 and found["ledger"]["tolerance"] == 1e-5
     assert set(COMPOSITES) < set(found["trust"]["removal"])
     for row in found["stability"]:
-        assert row["jets"] == 23 and -1 <= row["correlation"] <= 1 and row["change_error"] >= 0
+        assert row["jets"] == 23 and -1 <= row["correlation"] <= 1 and row["auc_change_error"] >= 0
+    assert [row["changed"] for row in found["stability"]] == list(CHANGES)
     assert 0 <= found["ledger"]["bias"]["share"] <= 1
     for shares in found["shares"]["feature"].values():
         assert sum(shares["mean"]) == pytest.approx(1.0, abs=1e-6)

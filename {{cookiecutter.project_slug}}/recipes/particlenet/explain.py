@@ -18,8 +18,8 @@ __all__ = ["CAPTIONS", "Explanation", "edges", "target"]
 
 #: What the figures of the study show, by file name without suffix, for the model card.
 CAPTIONS = {
-    "edges_between_prongs": "Fraction of the N most relevant edges (by |R| of z_top - z_QCD) that join two C/A subjets, "
-    "groomed prongs, or quarks of the decay (QCD: sides of the leading splitting), trained and untrained networks",
+    "edges_between_prongs": "Fraction of the N most relevant edges (by |R| of z_top - z_QCD) that join two C/A "
+    "subjets, groomed prongs, or quarks of the decay (QCD: sides of the leading splitting), trained and untrained",
     "edges_top_*": "Edges of one top jet with the most |R| of z_top - z_QCD, in every EdgeConv block, constituents "
     "coloured by C/A subjet. Drawn first: jets whose three subjets each carry a tenth of the jet's pT",
     "edges_QCD_*": "The same for one QCD jet, chosen by the same rule",
