@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..data.quantities import ENERGIES
+from ..bundle.quantities import ENERGIES
 from .momenta import four_momenta
 
 __all__ = ["CHANGES", "MINIMUM", "POSITION", "WIDTH", "Changed", "drop_soft", "smear"]

@@ -24,6 +24,7 @@ from ..study.trust import Truth
 from .figures import draw_edge_graph, draw_fractions, draw_scores, draw_spectra
 from .grooming import Z_CUT, prongs_of_jets
 from .momenta import four_momenta
+from .nsubjettiness import tau
 from .shown import RULE, choose_shown, softest_share
 from .stability import stability, stability_table
 from .subjets import NONE, subjets_of_jets
@@ -61,6 +62,8 @@ class JetStudy(Study):
     examples, elements = "jets", "constituents"
     layout: Mapping[str, Column] = {
         "example/axis": Column("[examples, 4] four-momentum of the jet: E, px, py, pz in GeV"),
+        "example/tau21": Column("N-subjettiness tau_2 / tau_1 (beta 1, axes of exclusive kT); NaN: tau_1 is 0"),
+        "example/tau32": Column("N-subjettiness tau_3 / tau_2, likewise"),
         "element/angles": Column(
             "[elements, 2] delta eta (times the sign of the jet's eta) and delta phi to the axis", ELEMENTS
         ),
@@ -94,11 +97,14 @@ class JetStudy(Study):
 
         momenta = four_momenta(next(iter(inputs.values())).numpy(), self.momenta)
         particles = torch.from_numpy(momenta)
+        one, two, three = (tau(momenta, number) for number in (1, 2, 3))
         axis = inputs["axis"] if "axis" in inputs else particles.sum(1)
         seen = from_axis(particles, axis)
         angles = torch.stack([seen.delta_eta, seen.delta_phi], -1)
         return {
             "example/axis": axis.numpy(),
+            "example/tau21": _ratio(two, one),
+            "example/tau32": _ratio(three, two),
             "element/angles": torch.where(seen.mask[..., None], angles, 0.0).numpy(),
             "element/subjet": subjets_of_jets(momenta.astype(np.float64)),
             "element/prong": prongs_of_jets(momenta.astype(np.float64)),
@@ -198,6 +204,11 @@ class JetStudy(Study):
                 f"Delta R of the most relevant edges as a discriminator: AUC {area['auc']:.3f} ± {area['error']:.3f}"
                 + _control(untrained)
             )
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Divide, with NaN where the denominator is 0."""
+    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
 
 
 def _joined(row: Mapping[str, Any], classes: Sequence[str]) -> str:

@@ -33,6 +33,7 @@ def test_the_published_columns_are_the_same_with_and_without_origins(tmp_path: P
     told, plain = (pandas.read_hdf(tmp_path / name, key=KEY) for name in ("with.h5", "without.h5"))
     assert plain.shape == (10, 806)
     assert told.shape == (10, 1006)
+    assert isinstance(told, pandas.DataFrame) and isinstance(plain, pandas.DataFrame)
     pandas.testing.assert_frame_equal(told[plain.columns], plain)
     assert list(told.columns[:806]) == list(plain.columns)
     assert set(told.dtypes[806:]) == {np.dtype(np.int8)}

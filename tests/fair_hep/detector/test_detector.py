@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fair_hep.bundle.errors import ConfigError
-from fair_hep.detector.calorimeter import Calorimeter, deposit
+from fair_hep.detector.calorimeter import Calorimeter, Resolution, deposit
 from fair_hep.detector.cards import ATLAS, CMS, Card, choose
 from fair_hep.detector.particles import Particles
 from fair_hep.detector.propagation import leave
@@ -181,7 +181,11 @@ def test_every_direction_lies_in_one_cell_and_cells_tile(calorimeter: Calorimete
 
 
 def _perfect(calorimeter: Calorimeter) -> Calorimeter:
-    return dataclasses.replace(calorimeter, sigma=lambda eta, energy: np.zeros(len(energy)), energy_min=0.0)
+    class Nothing(Resolution):
+        def __call__(self, eta: np.ndarray, energy: np.ndarray) -> np.ndarray:
+            return np.zeros(len(energy))
+
+    return dataclasses.replace(calorimeter, sigma=Nothing(calorimeter.sigma.regions), energy_min=0.0)
 
 
 @BOTH

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 
 from fair_hep.data.delphes import CHARGED_HADRON, ELECTRON, MUON, NEUTRAL_HADRON, NONE, PHOTON
-from fair_hep.detector.calorimeter import Calorimeter, Cells, deposit
+from fair_hep.detector.calorimeter import Calorimeter, Cells, Resolution, deposit
 from fair_hep.detector.cards import CMS
 from fair_hep.detector.energy_flow import scaled_and_excess
 from fair_hep.detector.particles import Particles
@@ -22,14 +23,13 @@ from support.generated import KLONG, PION, particles
 def _exact(calorimeter: Calorimeter) -> Calorimeter:
     """Measure energies exactly, and say that the resolution is a tenth of them."""
 
-    class Sigma:
-        calls = 0
+    calls = itertools.count()
 
+    class Sigma(Resolution):
         def __call__(self, eta: np.ndarray, energy: np.ndarray) -> np.ndarray:
-            self.calls += 1
-            return 0.0 * energy if self.calls == 1 else 0.1 * energy
+            return (0.0 if next(calls) == 0 else 0.1) * energy
 
-    return dataclasses.replace(calorimeter, sigma=Sigma())
+    return dataclasses.replace(calorimeter, sigma=Sigma(calorimeter.sigma.regions))
 
 
 def _cells(calorimeter: Calorimeter, event: Particles) -> Cells:

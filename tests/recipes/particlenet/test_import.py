@@ -32,6 +32,7 @@ from fair_hep.project.explain import run as explain
 from fair_hep.project.export import _metrics, _Source
 from fair_hep.project.export import run as export
 from fair_hep.project.import_ import run
+from fair_hep.project.temperature import Temperature
 from fair_hep.project.train import load_network
 from fair_hep.project.verify import run as verify
 from fair_hep.provenance.configuration import Config
@@ -206,5 +207,5 @@ def test_an_explanation_of_other_weights_is_left_out(
     metrics = _metrics(project, config)
     assert "explain is of other weights and left out" in caplog.text
     assert "explanation" not in metrics
-    source = _Source(project, config, recipe(project), chain.theirs, {}, metrics)
+    source = _Source(project, config, recipe(project), chain.theirs, {}, metrics, Temperature())
     assert (source.steps, source.splits) == (("train", "evaluate"), ("test",))
