@@ -71,7 +71,7 @@ def draw(made: dict[tuple[str, str], Jets], path: Path) -> None:
     with figure(2, 2, width=4.8, height=3.6) as (drawing, axes):
         for axis, (name, (bins, label)) in zip(np.ravel(axes), BINS.items(), strict=True):
             for (choice, kind), jets in made.items():
-                values = np.clip(quantities(jets)[name], bins[0], bins[-1])
+                values = np.minimum(quantities(jets)[name], bins[-1])
                 colour = COLOURS["red" if kind == "top" else "blue"]
                 weights = np.full(len(values), 1 / len(jets.particles))
                 axis.hist(
@@ -82,7 +82,8 @@ def draw(made: dict[tuple[str, str], Jets], path: Path) -> None:
             axis.set_ylabel("constituents per jet and bin" if name == "pt" else "fraction of jets per bin")
             if name == "pt":
                 axis.set_xscale("log")
-        np.ravel(axes)[2].legend(fontsize=8)
+        handles, labels = np.ravel(axes)[0].get_legend_handles_labels()
+        drawing.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=10)
         drawing.savefig(path, dpi=80)
 
 
