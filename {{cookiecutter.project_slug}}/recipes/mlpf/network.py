@@ -44,7 +44,7 @@ from fair_hep.nets.gravnet import GravNet
 from fair_hep.nets.layers import Rows
 from fair_hep.particleflow.columns import CLASSES, ELEMENT, MOMENTA
 from fair_hep.particleflow.corrections import CORRECTIONS, corrected
-from fair_hep.particleflow.start import start_in_calorimeter
+from fair_hep.particleflow.start import Places, start_in_calorimeter
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -59,6 +59,7 @@ _ENERGY = (1.5, 0.5)
 _DEPOSIT = 0.5
 #: Neighbours weigh half at a distance of 0.04 in eta and phi, half a cell of the HCAL: where `corrections` starts.
 _NEAR = 6.0
+_PLACES = Places(0, (2, 3, 4), (6, 7, 8), (_NEAR / _ETA, _NEAR, _NEAR), 5, *_ENERGY)
 #: 1 MeV: energies of real elements lie above; the floor keeps the logarithm finite for anything else.
 _FLOOR = 1e-3
 
@@ -190,8 +191,7 @@ class Body(nn.Module):
         if a.corrects:  # starts from no correction, and from neighbours in the calorimeter
             for parameter in self.regress[-1].parameters():
                 nn.init.zeros_(parameter)
-            places = {"kind": 0, "towers": (2, 3, 4), "tracks": (6, 7, 8), "scales": (_NEAR / _ETA, _NEAR, _NEAR)}
-            start_in_calorimeter(self.embed, self.convolutions[0].space, **places)
+            start_in_calorimeter(self.embed, self.convolutions[0], _PLACES)
 
     def forward(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Reconstruct events.
