@@ -34,9 +34,14 @@ CAPTIONS: Mapping[str, str] = {
     "removal": "Logit while the elements that it sees are removed or inserted by falling relevance, for every rule set",
     "event_*": "One event: all elements, and the share of relevance that they have for one of them",
 }
-#: Quantities and classes that are told in a line each, unless a model asks for others.
+#: Quantity and class of what is told in a line each, both sides, also in bins of eta; a model may ask for others.
 HEADLINE: Mapping[tuple[str, str], str] = {
+    ("efficiency_at_equal_fake_rate", "neutral_hadron"): "neutral hadrons: efficiency at the rules' fake rate",
     ("efficiency", "neutral_hadron"): "neutral hadrons: efficiency",
     ("fake_rate", "neutral_hadron"): "neutral hadrons: fake rate",
+    ("pt_resolution", "charged_hadron"): "charged hadrons: resolution of pT",
+    ("energy_resolution", "neutral_hadron"): "neutral hadrons: resolution of E",
     ("jet_pt_resolution", ""): "jets: resolution of pT",
+    ("jet_efficiency", ""): "jets: share found",
+    ("met_resolution_gev", ""): "missing transverse momentum: resolution in GeV",
 }

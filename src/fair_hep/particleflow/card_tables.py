@@ -8,7 +8,8 @@ from typing import Any
 from ..pages.document import Table
 from ..study.removal_table import removal_rows
 from .comparison import FLOWS
-from .comparison_rows import Row
+from .comparison_rows import ERRORS, Row
+from .labels import stage_label
 
 __all__ = ["comparison_table", "study_tables"]
 
@@ -22,10 +23,13 @@ def comparison_table(rows: Sequence[Row]) -> Table:
         if row.quantity in _SHOWN or row.quantity.startswith(("jet_", "met_")):
             values = (row.measures[flow] for flow in FLOWS)
             texts = ["" if value is None else value.text().replace("+-", "±") for value in values]
-            cells.append((row.quantity.replace("_", " "), row.kind.replace("_", " "), str(row.entries), *texts))
+            where = row.where.label if row.where else ""
+            named = (row.quantity.replace("_", " "), row.kind.replace("_", " "), where, str(row.entries))
+            cells.append((*named, *texts, "yes" if row.worse() else ""))
+    cells.sort(key=lambda cell: cell[-1] == "")  # stable: what is worse comes first
     return Table(
-        "The network and rule-based particle flow on the same events",
-        ("quantity", "class", "entries", "network", "rules"),
+        "The network and rule-based particle flow on the same events; what is worse than the rules comes first",
+        ("quantity", "class", "where", "entries", "network", "rules", f"worse by more than {ERRORS:g} errors"),
         tuple(cells),
     )
 
@@ -57,7 +61,7 @@ def study_tables(found: Mapping[str, Any]) -> Iterator[Table]:
             ("random down to", "correlation", "elements"),
             tuple(
                 (
-                    row["stage"],
+                    stage_label(row["stage"]),
                     "undefined" if row["correlation"] is None else _signed(row),
                     str(row["elements"]),
                 )

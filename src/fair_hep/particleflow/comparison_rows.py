@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,25 +12,68 @@ from .columns import CHARGED, CLASSES
 from .comparison import FLOWS, NETWORK, RULES, Comparison
 from .event_measures import missing_momentum
 from .measures import Measure, efficiency, efficiency_at, fake_rate, jackknife, multiplicities, response, width
+from .particles import Particles
 
-__all__ = ["Row", "rows_of"]
+__all__ = ["ERRORS", "Bin", "Row", "measured", "rows_of"]
 
+#: A difference of more errors than these counts.
+ERRORS = 2.0
+#: What single precision can't tell.
+_ROUNDING = 1e-5
 #: What is measured of particles on whose class generator and both flows agree.
 QUANTITIES = ("pt", "energy", "eta", "phi")
 
 
 @dataclass(frozen=True)
+class Bin:
+    """A range of |eta| or of the energy in GeV, its upper edge excluded."""
+
+    name: str
+    label: str
+    quantity: str
+    low: float
+    high: float
+
+    def holds(self, particles: Particles) -> np.ndarray:
+        """Say which particles lie in the bin."""
+        values = np.abs(getattr(particles, self.quantity))
+        return np.asarray(particles.known & (values >= self.low) & (values < self.high))
+
+
+@dataclass(frozen=True)
 class Row:
-    """One line of the table: a quantity of a class, for both flows."""
+    """One line of the table: a quantity of a class, for both flows; of all particles, or of those in a bin."""
 
     quantity: str
     kind: str
     entries: int
     measures: Mapping[str, Measure | None]
+    where: Bin | None = None
 
     def name(self, flow: str) -> str:
         """Return the name of the metric of a flow, given the flow's own."""
-        return "_".join(part for part in (flow, self.quantity, self.kind) if part)
+        return "_".join(
+            part for part in (flow, self.quantity, self.kind, self.where.name if self.where else "") if part
+        )
+
+    def text(self) -> str:
+        """Return what is measured, in words."""
+        words = f"{self.quantity} {self.kind}".replace("_", " ").strip()
+        return f"{words}, {self.where.label}" if self.where else words
+
+    def worse(self) -> bool:
+        """Say whether the network is worse than the rules by more than `ERRORS` errors, both errors together.
+
+        Efficiencies and shares are better when high, everything else is better when nearer to 0.
+        """
+        ours, theirs = (self.measures[flow] for flow in FLOWS)
+        if ours is None or theirs is None:
+            return False
+        if "efficiency" in self.quantity or self.quantity == "charge_right":
+            behind = theirs.value - ours.value
+        else:
+            behind = abs(ours.value) - abs(theirs.value)
+        return behind > max(ERRORS * math.hypot(ours.error or 0.0, theirs.error or 0.0), _ROUNDING)
 
 
 def rows_of(found: Comparison, jets: Mapping[str, Mapping[str, np.ndarray]]) -> list[Row]:
@@ -54,7 +98,7 @@ def _classes(found: Comparison) -> Iterator[Row]:
         chosen = found.agreed(number)
         right = {flow: p.charge[chosen] == found.truth.charge[chosen] for flow, p in found.flows.items()}
         event = found.event[chosen]
-        measures = {flow: _measured(values, event, found.events, np.mean) for flow, values in right.items()}
+        measures = {flow: measured(values, event, found.events, np.mean) for flow, values in right.items()}
         yield Row("charge_right", CLASSES[number], len(chosen), measures)
 
 
@@ -93,7 +137,7 @@ def _momenta(found: Comparison) -> Iterator[Row]:
             }
             for name, statistic in (("bias", np.mean), ("resolution", np.std), ("core", width)):
                 measures = {
-                    flow: _measured(values, found.event[chosen], found.events, statistic)
+                    flow: measured(values, found.event[chosen], found.events, statistic)
                     for flow, values in responses.items()
                 }
                 yield Row(f"{quantity}_{name}", kind, len(chosen), measures)
@@ -111,7 +155,7 @@ def _counts(found: Comparison) -> Iterator[Row]:
         }
         for name, statistic in (("multiplicity_bias", np.mean), ("multiplicity_resolution", np.std)):
             measures = {
-                flow: _measured(values, every[some], found.events, statistic) for flow, values in relative.items()
+                flow: measured(values, every[some], found.events, statistic) for flow, values in relative.items()
             }
             yield Row(name, kind, int(some.sum()), measures)
 
@@ -122,7 +166,7 @@ def _missing(found: Comparison) -> Iterator[Row]:
     every = np.repeat(np.arange(found.events), 2)
     apart = {flow: (missing_momentum(p, found.event, found.events) - truth).ravel() for flow, p in found.flows.items()}
     for name, statistic in (("met_resolution_gev", np.std), ("met_core_gev", width)):
-        measures = {flow: _measured(values, every, found.events, statistic) for flow, values in apart.items()}
+        measures = {flow: measured(values, every, found.events, statistic) for flow, values in apart.items()}
         yield Row(name, "", found.events, measures)
 
 
@@ -130,19 +174,30 @@ def _jets(jets: Mapping[str, Mapping[str, np.ndarray]], events: int) -> Iterator
     """Share of generated jets that are found, and the response of their pT."""
     matched = {flow: np.isfinite(found["response"]) for flow, found in jets.items()}
     event = jets[NETWORK]["event"]
-    measures = {flow: _measured(values, event, events, np.mean) for flow, values in matched.items()}
+    measures = {flow: measured(values, event, events, np.mean) for flow, values in matched.items()}
     yield Row("jet_efficiency", "", len(event), measures)
     both = matched[NETWORK] & matched[RULES]
     for name, statistic in (("jet_pt_bias", np.mean), ("jet_pt_resolution", np.std), ("jet_pt_core", width)):
         measures = {
-            flow: _measured(found["response"][both], event[both], events, statistic) for flow, found in jets.items()
+            flow: measured(found["response"][both], event[both], events, statistic) for flow, found in jets.items()
         }
         yield Row(name, "", int(both.sum()), measures)
 
 
-def _measured(
+def measured(
     values: np.ndarray, event: np.ndarray, events: int, statistic: Callable[[np.ndarray], float]
 ) -> Measure | None:
+    """Return a statistic of the finite values ``[entries]`` with its error; None of fewer than two.
+
+    Parameters
+    ----------
+    values, event
+        Each entry and its event ``[entries]``.
+    events
+        Number of events.
+    statistic
+        What is measured of some of the values.
+    """
     real = np.isfinite(values)
     if real.sum() < 2:
         return None

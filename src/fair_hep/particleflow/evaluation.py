@@ -14,7 +14,8 @@ from ..models.contract import Evaluation
 from .captions import HEADLINE
 from .card_tables import comparison_table
 from .comparison import FLOWS, NETWORK, RULES, Comparison, compare
-from .comparison_rows import Row, rows_of
+from .comparison_bins import binned_rows
+from .comparison_rows import ERRORS, Row, rows_of
 from .evaluation_figures import draw
 from .event_measures import jet_responses
 from .measures import Measure, f1, jackknife
@@ -67,11 +68,11 @@ def evaluate(
     """
     found = compare(outputs, targets)
     jets = {flow: jet_responses(particles, found.truth, found.offsets) for flow, particles in found.flows.items()}
-    rows = rows_of(found, jets)
+    rows = [*rows_of(found, jets), *binned_rows(found)]
     metrics = dict(metrics_of(rows, found, name))
     _write(rows, folder / "comparison.csv", name)
     figures = draw(found, jets, folder, title)
-    lines = (_mean_f1_line(metrics, found, name, title), *_headline(rows, headline, title))
+    lines = (_worse(rows), _mean_f1_line(metrics, found, name, title), *_headline(rows, headline, title))
     return Evaluation(metrics, decisive(name), ("comparison.csv", *figures), lines, (comparison_table(rows),))
 
 
@@ -128,13 +129,30 @@ def _mean_f1_line(metrics: Mapping[str, float], found: Comparison, name: str, ti
     )
 
 
+def _worse(rows: Sequence[Row]) -> str:
+    """Say what the rules do better: the first thing to know of a network."""
+    worse = [
+        f"{row.text()} {ours.text()} against {theirs.text()}"
+        for row in rows
+        if row.worse() and (ours := row.measures[NETWORK]) and (theirs := row.measures[RULES])
+    ]
+    if not worse:
+        return f"no row of {len(rows)} is worse than that of rule-based particle flow by more than {ERRORS:g} errors"
+    return (
+        f"worse than rule-based particle flow by more than {ERRORS:g} errors in {len(worse)} of {len(rows)} rows: "
+        f"{'; '.join(worse)}"
+    )
+
+
 def _headline(rows: Sequence[Row], wanted: Mapping[tuple[str, str], str], title: str) -> Iterator[str]:
     """Give the figures that are asked for, both sides in each line."""
     for row in rows:
         ours, theirs = (row.measures[flow] for flow in FLOWS)
-        if (row.quantity, row.kind) in wanted and ours is not None and theirs is not None:
-            yield f"{wanted[row.quantity, row.kind]}: {title} {ours.text()}, rules {theirs.text()}"
-    absent = sorted({row.kind for row in rows if row.quantity == "efficiency" and not row.entries})
+        wanted_here = (row.quantity, row.kind) in wanted and (row.where is None or row.where.quantity == "eta")
+        if wanted_here and ours is not None and theirs is not None:
+            where = f", {row.where.label}" if row.where else ""
+            yield f"{wanted[row.quantity, row.kind]}{where}: {title} {ours.text()}, rules {theirs.text()}"
+    absent = sorted({row.kind for row in rows if row.quantity == "efficiency" and not row.entries and not row.where})
     if absent:
         yield f"no element of the test events is: {', '.join(absent)}"
 
@@ -143,11 +161,18 @@ def _write(rows: Sequence[Row], path: Path, name: str) -> None:
     with new_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(
-            ["quantity", "class", "entries", *(f"{flow}{part}" for flow in (name, RULES) for part in ("", "_error"))]
+            [
+                "quantity",
+                "class",
+                "bin",
+                "entries",
+                *(f"{flow}{part}" for flow in (name, RULES) for part in ("", "_error")),
+            ]
         )
         for row in rows:
             cells = [_cell(measure) for measure in (row.measures[flow] for flow in FLOWS)]
-            writer.writerow([row.quantity, row.kind, row.entries, *(value for pair in cells for value in pair)])
+            where = row.where.label if row.where else ""
+            writer.writerow([row.quantity, row.kind, where, row.entries, *(value for pair in cells for value in pair)])
 
 
 def _cell(measure: Measure | None) -> tuple[str, str]:

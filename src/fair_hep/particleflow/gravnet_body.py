@@ -14,6 +14,7 @@ from ..lrp.treatments import as_it_is, find_treatment, pass_on, rectify
 from ..nets.gravnet import GravNet
 from ..nets.layers import Rows
 from .chains import Link, follow, forward, link
+from .corrections import corrected
 
 __all__ = ["ForwardPass", "GravNetBody", "Step", "blocks", "follow_body"]
 
@@ -28,6 +29,10 @@ class GravNetBody(Protocol):
     the activation after it, if there are activations, is applied. ``classify`` gives the logits, from the rows of the
     last convolution, with the features before them if ``classify_features``. ``regress`` gives the momenta, from the
     features and the logits, with the rows behind them if ``regress_rows``. Padding gives 0.
+
+    A body may also have ``measured``, a function that gives what the detector measured of elements from their features
+    ``[..., 6]``: then ``regress`` gives `CORRECTIONS` and the momenta are what `corrected` makes of both. What is
+    explained of such a body are the corrections.
 
     Attributes
     ----------
@@ -78,8 +83,13 @@ class ForwardPass:
         The heads.
     classes
         Number of logits.
+    held
+        Number of momenta, the first ones, that come from no head: the charge of a body that corrects.
     outputs
-        Logits, then momenta ``[rows, outputs]``.
+        What is explained: logits, then momenta, or the corrections of a body that corrects ``[rows, outputs]``; 0 where
+        held.
+    answers
+        Logits, then momenta, as the body gives them ``[rows, outputs]``.
     """
 
     given: Tensor
@@ -88,7 +98,9 @@ class ForwardPass:
     classify: Sequence[Link]
     regress: Sequence[Link]
     classes: int
+    held: int
     outputs: Tensor
+    answers: Tensor
 
 
 def follow_body(body: GravNetBody, features: Tensor, mask: Tensor, epsilon: float) -> ForwardPass:
@@ -112,12 +124,16 @@ def follow_body(body: GravNetBody, features: Tensor, mask: Tensor, epsilon: floa
     seen = torch.cat([given, values], 1) if body.classify_features else values
     logits, classify = follow(body.classify, seen, epsilon)
     seen = torch.cat([given, logits, values] if body.regress_rows else [given, logits], 1)
-    momenta, regress = follow(body.regress, seen, epsilon)
-    outputs = torch.cat([logits, momenta], 1)
+    learned, regress = follow(body.regress, seen, epsilon)
+    measured = getattr(body, "measured", None)
+    momenta = learned if measured is None else corrected(measured(given), learned)
+    held = momenta.shape[1] - learned.shape[1]
+    outputs = torch.cat([logits, learned.new_zeros(len(given), held), learned], 1)
+    answers = torch.cat([logits, momenta], 1)
     if not bool(outputs[rows.mask].isfinite().all()):
         raise ExplainError("an activation isn't finite (NaN or infinity): look at inputs and weights")
     sent = _split(given, [*embed, steps[0].propagate])
-    return ForwardPass(given, sent, steps, classify, regress, logits.shape[1], outputs)
+    return ForwardPass(given, sent, steps, classify, regress, logits.shape[1], held, outputs, answers)
 
 
 def blocks(count: int, numbers: int) -> Iterator[slice]:

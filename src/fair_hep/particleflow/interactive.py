@@ -12,7 +12,7 @@ from ..bundle.files import read_json
 from ..pages.interactive import Part
 from .comparison import RULES, Comparison, compare
 from .display import LOWEST, event_part
-from .labels import CLASS_LABELS
+from .labels import CLASS_LABELS, output_labels
 
 __all__ = ["interactive_parts"]
 
@@ -45,7 +45,7 @@ def interactive_parts(evaluation: Path, explanation: Path | None, features: Sequ
             "R-maps by class",
             "How the absolute relevance of an output is shared out, on average over elements: the first row is the "
             "element itself, the others are the elements that matter most to it.",
-            {"features": list(features), "lowest": LOWEST, "outputs": list(_outputs(read_json(study)["outputs"]))},
+            {"features": list(features), "lowest": LOWEST, "outputs": list(_outputs(read_json(study)))},
             _script("rmaps.js"),
         )
 
@@ -85,7 +85,8 @@ def _script(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
-def _outputs(outputs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _outputs(study: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    outputs, labels = study["outputs"], output_labels(study.get("corrections", False), plain=True)
     for name in sorted(outputs, key=lambda name: name != "class"):
         cells = [
             {
@@ -99,7 +100,7 @@ def _outputs(outputs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             if cell["elements"]
         ]
         if cells:
-            yield {"name": "logit of the true class" if name == "class" else name.replace("_", " "), "cells": cells}
+            yield {"name": labels[name], "cells": cells}
 
 
 def _rounded(rows: Any) -> list[list[float]]:

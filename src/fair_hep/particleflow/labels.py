@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .columns import CLASSES
 
-__all__ = ["CLASS_LABELS", "OUTPUT_LABELS", "FeatureNames"]
+__all__ = ["CLASS_LABELS", "OUTPUT_LABELS", "FeatureNames", "output_labels", "stage_label"]
 
 CLASS_LABELS = tuple(name.replace("_", " ") for name in CLASSES)
 OUTPUT_LABELS = {
@@ -19,6 +19,58 @@ OUTPUT_LABELS = {
     "cos_phi": r"$\cos\phi$",
     "log_energy": r"$\log\,E$",
 }
+#: What is explained instead where momenta correct what was measured (m).
+_CORRECTIONS = {
+    "log_pt": r"$\log\,(p_T\,/\,p_T^{\,m})$",
+    "eta": r"$\eta - \eta^{\,m}$",
+    "sin_phi": r"$\sin(\phi - \phi^{\,m})$",
+    "cos_phi": r"$\cos(\phi - \phi^{\,m}) - 1$",
+    "log_energy": r"$\log\,(E\,/\,E^{\,m})$",
+}
+_PLAIN = {
+    "class": "logit of the true class",
+    "charge": "charge",
+    "log_pt": "log pT",
+    "eta": "η",
+    "sin_phi": "sin φ",
+    "cos_phi": "cos φ",
+    "log_energy": "log E",
+}
+_PLAIN_CORRECTIONS = {
+    "log_pt": "log(pT / measured)",
+    "eta": "η - measured",
+    "sin_phi": "sin(φ - measured)",
+    "cos_phi": "cos(φ - measured) - 1",
+    "log_energy": "log(E / measured)",
+}
+_STAGES = {"classify": "class head", "regress": "momentum head", "embed": "embedding"}
+
+
+def output_labels(corrects: bool, *, plain: bool = False) -> Mapping[str, str]:
+    """Return what is explained in words, by output.
+
+    Parameters
+    ----------
+    corrects
+        Whether the network's momenta correct what was measured: then the corrections are explained.
+    plain
+        As plain text, for pages; otherwise with formulas, for figures.
+    """
+    if plain:
+        return {**_PLAIN, **_PLAIN_CORRECTIONS} if corrects else _PLAIN
+    return {**OUTPUT_LABELS, **_CORRECTIONS} if corrects else OUTPUT_LABELS
+
+
+def stage_label(name: str) -> str:
+    """Return what a part of the network is called in a table, given its module.
+
+    Examples
+    --------
+    >>> stage_label("convolutions.1")
+    'convolution 2'
+    """
+    part, _, number = name.partition(".")
+    return f"convolution {int(number) + 1}" if number else _STAGES.get(part, part)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,9 @@ def layout(features: Sequence[str]) -> dict[str, Column]:
         "map/class": Column(f"[maps] its true class: {classes}", MAPS),
         "map/predicted": Column("[maps] class with the largest logit", MAPS),
         "map/explained": Column(
-            f"[maps, {count}] what is explained, f: logit of the true class, then {', '.join(MOMENTA)}", MAPS
+            f"[maps, {count}] what is explained, f: logit of the true class, then {', '.join(MOMENTA)} "
+            "(of a network that corrects what was measured: the corrections, in units of the resolution)",
+            MAPS,
         ),
         SEEN: Column("[maps] number of elements that it sees, itself included: each has a row in seen/*", MAPS),
         "ledger/inputs": Column(f"[maps, {count}] sum of the relevance of all elements and features", MAPS),

@@ -5,6 +5,9 @@ arXiv:2111.12840; the generic engine (`explain`) gives the same for one output a
 together. Each head carries relevance back to the rows of the last convolution; from there on it lives on pairs of an
 output and an element that it sees (`receptive`). What an element sends in the first convolution is split once into the
 contributions of its features, whatever output asks. Nothing is ever as large as elements times elements.
+
+Of a body whose momenta correct what was measured, the corrections are explained: what the detector says itself is no
+answer of the network. The engine explains the momenta, and books what was measured as a constant, beside the biases.
 """
 
 from __future__ import annotations
@@ -128,7 +131,7 @@ class RelevanceFlow:
             If an answer differs by more than a thousandth of the largest one.
         """
         own = torch.cat(list(outputs), -1).flatten(0, 1)[self.mask.flatten()]
-        apart = float((own - self.outputs[self.mask.flatten()]).abs().max())
+        apart = float((own - self.found.answers[self.mask.flatten()]).abs().max())
         if not apart <= 1e-3 * max(1.0, float(own.abs().max())):
             raise ExplainError(
                 f"the network's answers differ from those that relevance maps follow by {apart:.1e}: its forward must "
@@ -217,7 +220,7 @@ class RelevanceFlow:
     def _heads(self, elements: Tensor, weights: Tensor, taken: Taken) -> tuple[Tensor, Tensor]:
         """Return what flows back to features ``[n, features]`` and to rows of the last convolution ``[n, width]``."""
         features, classes = self.found.given.shape[1], self.found.classes
-        logits, momenta = weights[:, :classes], weights[:, classes:]
+        logits, momenta = weights[:, :classes], weights[:, classes + self.found.held :]
         own = weights.new_zeros(len(elements), features)
         rows: Tensor | float = 0.0
         if bool((momenta != 0).any()):

@@ -24,7 +24,7 @@ from ..study.resume import weights_sha256
 from .card_tables import study_tables
 from .choices import choose
 from .columns import CLASSES, MOMENTA
-from .labels import OUTPUT_LABELS, FeatureNames
+from .labels import CLASS_LABELS, FeatureNames, output_labels
 from .options import EventStudyOptions
 from .randomised import randomised
 from .relevances import EXPLAINED, explain_events, layout, read_maps, relevance_key
@@ -128,6 +128,7 @@ def study(
         "elements": {"explained": len(averages.errors), "at_most": options.elements},
         "ledger": {"largest_error": largest, "median_error": float(np.median(averages.errors))},
         "explained": _plain(settings),
+        "corrections": getattr(network.body, "measured", None) is not None,
         "features": list(subject.features.names),
         "r_score_bins": BINS.tolist(),
         "relevant_share": SHARE,
@@ -145,7 +146,7 @@ def study(
     if settings.figures:
         shown = [choice.index for choice in choices[: settings.figures]]
         _display(subject, network, dataset, shown, folder, epsilon=epsilon, options=options)
-    found["headline"] = headline(found, settings, subject.features.names, subject.truth)
+    found["headline"] = headline(found, settings, subject.features, subject.truth)
     return found
 
 
@@ -192,15 +193,15 @@ def _removal(
 
 
 def _draw(found: Mapping[str, Any], features: FeatureNames, folder: Path, suffix: str) -> None:
-    outputs = found["outputs"]
+    outputs, labels = found["outputs"], output_labels(found["corrections"])
     for kind in CLASSES:
         if any(cell["elements"] for cell in outputs["class"][kind].values()):
-            label = f"{OUTPUT_LABELS['class']} ({kind.replace('_', ' ')})"
+            label = f"{labels['class']} ({CLASS_LABELS[CLASSES.index(kind)]})"
             draw_r_maps(outputs["class"], [kind], features.formulas, label, folder / f"rmap_{kind}.{suffix}")
     for name in MOMENTA:
         kinds = [kind for kind in CLASSES[1:] if any(cell["elements"] for cell in outputs[name][kind].values())]
         if kinds:
-            draw_r_maps(outputs[name], kinds, features.formulas, OUTPUT_LABELS[name], folder / f"rmaps_{name}.{suffix}")
+            draw_r_maps(outputs[name], kinds, features.formulas, labels[name], folder / f"rmaps_{name}.{suffix}")
     draw_scores(outputs["class"], features.formulas, folder / f"r_scores.{suffix}")
     draw_counts(outputs["class"], folder / f"relevant_elements.{suffix}")
     if "removal" in found["trust"]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .columns import CLASSES
+from .labels import CLASS_LABELS, FeatureNames
 from .relevances import EXPLAINED
 from .rmap_averages import SHARE
 
@@ -16,7 +17,7 @@ __all__ = ["headline"]
 
 
 def headline(
-    found: Mapping[str, Any], settings: ExplainConfig, features: Sequence[str], truth: Sequence[str]
+    found: Mapping[str, Any], settings: ExplainConfig, features: FeatureNames, truth: Sequence[str]
 ) -> list[str]:
     """Return the lines, given what was found, the settings, the features, and which of them come from the generator."""
     classes = found["outputs"]["class"]
@@ -25,20 +26,27 @@ def headline(
         f"{len(EXPLAINED)} outputs each, by {settings.composite}: largest ledger error "
         f"{found['ledger']['largest_error']:.1e} in {settings.precision}"
     ]
-    known = {kind: classes[kind]["correct"] for kind in CLASSES if classes[kind]["correct"]["elements"]}
+    if found["corrections"]:
+        lines.append("of momenta, the corrections are explained: what differs from the element's own measurement")
+    known = {
+        label: classes[kind]["correct"]
+        for kind, label in zip(CLASSES, CLASS_LABELS, strict=True)
+        if classes[kind]["correct"]["elements"]
+    }
     shares = [f"{_percent(cell['neighbours_share'])} ({kind})" for kind, cell in known.items()]
     if shares:
         lines.append(f"neighbours' share of |R| of the class, correctly classified: {', '.join(shares)}")
         counts = [f"{cell['relevant_elements']['mean']:.1f} ({kind})" for kind, cell in known.items()]
         lines.append(f"elements that carry {100 * SHARE:.0f} % of |R|: {', '.join(counts)}")
-    places = [features.index(name) for name in truth]
+    places = [features.names.index(name) for name in truth]
     shares_of_truth = [
         f"{100 * sum(row[place] for row in cell['r_map']['mean'] for place in places):.1f} % ({kind})"
         for kind, cell in known.items()
         if kind in ("electron", "muon")
     ]
     if places and shares_of_truth:
-        lines.append(f"share of {' and '.join(truth)}, which come from the generator: {', '.join(shares_of_truth)}")
+        named = " and ".join(features.plain[place] for place in places)
+        lines.append(f"share of {named}, which come from the generator: {', '.join(shares_of_truth)}")
     trust = found["trust"]
     if "removal" in trust:
         rows = sorted(trust["removal"].items(), key=lambda item: -item[1]["area"])

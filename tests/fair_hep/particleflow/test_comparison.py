@@ -91,7 +91,7 @@ def test_all_numbers_are_finite_and_files_are_there(tmp_path: Path) -> None:
     assert sorted(found.files) == sorted(path.name for path in tmp_path.iterdir())
     with (tmp_path / "comparison.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert {"quantity", "class", "entries", "mlpf", "mlpf_error", "rules", "rules_error"} == set(rows[0])
+    assert {"quantity", "class", "bin", "entries", "mlpf", "mlpf_error", "rules", "rules_error"} == set(rows[0])
     assert all("\n" not in line for line in found.headline)
 
 

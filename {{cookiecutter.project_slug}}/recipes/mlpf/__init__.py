@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fair_hep import validate
 from fair_hep.particleflow.model import ParticleFlowModel
 
-from .evaluate import FACTORS, HEADLINE
+from .evaluate import FACTORS
 from .explain import LABELS, TARGET, TRUTH
 from .inputs import CITATION, FEATURES, INPUTS, LIMITS, OUTPUTS, SUMMARY, TARGETS, TITLE
 
@@ -33,7 +33,6 @@ class MLPF(ParticleFlowModel):
     title, summary, citation = TITLE, SUMMARY, CITATION
     inputs, outputs, targets, features = INPUTS, OUTPUTS, TARGETS, FEATURES
     limits, factors = LIMITS, FACTORS
-    headline = HEADLINE
     labels, truth_features = LABELS, TRUTH
 
     def build(self, **hyperparameters: Any) -> nn.Module:

@@ -25,9 +25,10 @@ place  track                  tower                  normalised
 Every feature is clipped to [-5, 5]; a row whose type is 0 is padding and gives zeros. Relevance lives at these
 features, so a feature that is 0 has none: a tower's missing charge explains nothing.
 
-``body`` learns. Two published architectures and a wider one, by preset. All have three perceptrons with ELU: ``embed``
-(nn1) maps features to the rows that the GravNet convolutions exchange, ``classify`` (nn2) gives class logits,
-``regress`` (nn3) gives the momentum from the features and the class logits.
+``body`` learns. Two published architectures and a wider one, by preset, and ``corrections``: the compact one with a
+momentum head that gives what differs from what was measured of the element (`corrected`). All have three perceptrons
+with ELU: ``embed`` (nn1) maps features to the rows that the GravNet convolutions exchange, ``classify`` (nn2) gives
+class logits, ``regress`` (nn3) gives the momentum from features and class logits, and for corrections the last rows.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ from fair_hep.data.delphes import TOWER, TRACK
 from fair_hep.nets.gravnet import GravNet
 from fair_hep.nets.layers import Rows
 from fair_hep.particleflow.columns import CLASSES, ELEMENT, MOMENTA
+from fair_hep.particleflow.corrections import CORRECTIONS, corrected
+from fair_hep.particleflow.start import Places, start_in_calorimeter
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -54,6 +57,9 @@ _ETA = 1 / 2.5
 _PT = (0.5, 0.7)
 _ENERGY = (1.5, 0.5)
 _DEPOSIT = 0.5
+#: Neighbours weigh half at a distance of 0.04 in eta and phi, half a cell of the HCAL: where `corrections` starts.
+_NEAR = 6.0
+_PLACES = Places(0, (2, 3, 4), (6, 7, 8), (_NEAR / _ETA, _NEAR, _NEAR), 5, *_ENERGY)
 #: 1 MeV: energies of real elements lie above; the floor keeps the logarithm finite for anything else.
 _FLOOR = 1e-3
 
@@ -63,8 +69,9 @@ class Hyperparameters(Strict):
 
     preset: str = Field(
         "compact",
-        pattern="^(explained|compact|wide)$",
-        description="explained (one convolution, 311,722 parameters), compact (42,832) or wide (335,496)",
+        pattern="^(explained|compact|wide|corrections)$",
+        description="explained (one convolution, 311,722 parameters), compact (42,832), wide (335,496), or corrections "
+        "(of what was measured)",
     )
     space: int | None = Field(None, ge=1, le=16, description="dimensions of the learned space")
     propagate: int | None = Field(None, ge=1, description="columns that elements send to each other")
@@ -122,6 +129,8 @@ class Architecture:
         Whether the classifying head sees the features beside the rows of the last convolution.
     regress_rows
         Whether the momentum head sees those rows beside features and logits.
+    corrects
+        Whether the momentum head gives corrections of what was measured, see `fair_hep.particleflow.corrections`.
     """
 
     embed: tuple[int, ...]
@@ -134,6 +143,7 @@ class Architecture:
     activated: bool
     classify_features: bool
     regress_rows: bool
+    corrects: bool = False
 
 
 PRESETS: dict[str, Architecture] = {
@@ -151,6 +161,11 @@ PRESETS: dict[str, Architecture] = {
     "wide": Architecture(
         embed=(120, 120, 120, 64), convolutions=2, width=64, space=4, propagate=22, k=16, head=(256, 256, 256),
         activated=False, classify_features=True, regress_rows=False,
+    ),
+    # Ours: the momentum head corrects what was measured.
+    "corrections": Architecture(
+        embed=(64, 64, 64, 64), convolutions=2, width=64, space=4, propagate=30, k=16, head=(60, 60, 60),
+        activated=False, classify_features=True, regress_rows=True, corrects=True,
     ),
 }  # fmt: skip
 
@@ -171,7 +186,12 @@ class Body(nn.Module):
         seen = a.width + len(ELEMENT) * a.classify_features
         self.classify = _perceptron(seen, *a.head, len(CLASSES))
         seen = len(ELEMENT) + len(CLASSES) + a.width * a.regress_rows
-        self.regress = _perceptron(seen, *a.head, len(MOMENTA))
+        self.regress = _perceptron(seen, *a.head, len(CORRECTIONS if a.corrects else MOMENTA))
+        self.measured = measured if a.corrects else None
+        if a.corrects:  # starts from no correction, and from neighbours in the calorimeter
+            for parameter in self.regress[-1].parameters():
+                nn.init.zeros_(parameter)
+            start_in_calorimeter(self.embed, self.convolutions[0], _PLACES)
 
     def forward(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Reconstruct events.
@@ -198,6 +218,8 @@ class Body(nn.Module):
         logits = self.classify(torch.cat([given, values], -1) if self.classify_features else values)
         seen = [given, logits, values] if self.regress_rows else [given, logits]
         momenta = self.regress(torch.cat(seen, -1))
+        if self.measured is not None:
+            momenta = corrected(self.measured(given.detach()), momenta)
         real = mask[..., None]
         return torch.where(real, rows.dense(logits), 0.0), torch.where(real, rows.dense(momenta), 0.0)
 
@@ -228,6 +250,13 @@ class ParticleFlow(nn.Module):
         """
         outputs: tuple[Tensor, Tensor] = self.body(*self.features(elements))
         return outputs
+
+
+def measured(features: Tensor) -> Tensor:
+    """Return charge, ln pT, eta, sin phi, cos phi and ln E ``[..., 6]`` of elements, from their features."""
+    log_pt, log_energy = (features[..., place] / scale + centre for place, (centre, scale) in ((1, _PT), (5, _ENERGY)))
+    eta, sin, cos = features[..., 2] / _ETA, features[..., 3], features[..., 4]
+    return torch.stack([features[..., 9], log_pt, eta, sin, cos, log_energy], -1)
 
 
 def _perceptron(*widths: int) -> nn.Sequential:

@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 
 import torch
 from fair_hep import Strict
-from fair_hep.particleflow.candidates import momenta_of
 from fair_hep.particleflow.columns import CLASSES
+from fair_hep.particleflow.corrections import momentum_loss
 from pydantic import Field
 from torch import Tensor
 
@@ -31,6 +31,10 @@ class LossOptions(Strict):
         "batch", description="batch: 1 / sqrt(count of the class in the batch); equal; or six numbers"
     )
     momentum_weight: float = Field(1.0, ge=0)
+    momentum_errors: Literal["logarithms", "resolution"] = Field(
+        "logarithms",
+        description="logarithms of pT and E, and directions; or in units of the resolution, rare classes counted more",
+    )
 
 
 def loss(outputs: Sequence[Tensor], batch: Mapping[str, Tensor], options: LossOptions) -> Tensor:
@@ -46,11 +50,11 @@ def loss(outputs: Sequence[Tensor], batch: Mapping[str, Tensor], options: LossOp
         Choices.
     """
     real = batch["elements"][..., 0] > 0
-    logits, momenta, target = (values[real] for values in (*outputs, batch["target"]))
+    logits, momenta, target, elements = (values[real] for values in (*outputs, batch["target"], batch["elements"]))
     label = target[:, 0].long()
-    return _classification(logits, label, options) + options.momentum_weight * _momentum(
-        logits, momenta, target.to(momenta.dtype), label
-    )
+    resolution = options.momentum_errors == "resolution"
+    momentum = momentum_loss(logits, momenta, target, elements, resolution=resolution)
+    return _classification(logits, label, options) + options.momentum_weight * momentum
 
 
 def class_weights(label: Tensor, options: LossOptions) -> Tensor:
@@ -76,11 +80,3 @@ def _classification(logits: Tensor, label: Tensor, options: LossOptions) -> Tens
         each = (-torch.expm1(logarithm)).clamp(min=1e-12).pow(options.gamma) * each
     weight = class_weights(label, options).to(logits)[label]
     return (weight * each).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
-
-
-def _momentum(logits: Tensor, momenta: Tensor, target: Tensor, label: Tensor) -> Tensor:
-    """Return the mean squared error over known values of elements with a particle whose class is right."""
-    wanted, known = momenta_of(target)
-    chosen = (label > 0) & (logits.detach().argmax(-1) == label)
-    counted = (known & chosen[:, None]).to(momenta.dtype)
-    return ((momenta - wanted).square() * counted).sum() / counted.sum().clamp(min=1.0)
