@@ -47,8 +47,8 @@ def test_logarithms_are_of_ratios_and_the_charge_is_the_tracks() -> None:
 def errors(kind: float, found: list[float], wanted: list[float], pt: float = 10.0) -> Tensor:
     elements = torch.zeros(1, 12, dtype=torch.float64)
     elements[0, [0, 1, 5]] = torch.tensor([kind, pt, 2 * pt], dtype=torch.float64)
-    values = [torch.tensor([row], dtype=torch.float64) for row in (found, wanted)]
-    return response_errors(*values, elements)[0]
+    given, truth = (torch.tensor([row], dtype=torch.float64) for row in (found, wanted))
+    return response_errors(given, truth, elements)[0]
 
 
 def test_errors_are_relative_to_the_truth_for_tracks_and_to_the_measurement_for_towers() -> None:

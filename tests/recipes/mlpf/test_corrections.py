@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from particle_flow.network import PRESETS, ParticleFlow
@@ -21,7 +23,7 @@ def network(preset: str, *, trained: bool = False) -> ParticleFlow:
     torch.manual_seed(0)
     made = ParticleFlow(preset).double().eval()
     if trained:
-        torch.nn.init.normal_(made.body.regress[-1].weight, std=0.1)
+        torch.nn.init.normal_(made.get_parameter("body.regress.6.weight"), std=0.1)
     return made
 
 
@@ -89,7 +91,8 @@ def test_the_engine_books_what_was_measured_as_a_constant() -> None:
     found = explain(made.body, (features, mask), target.flatten())
     assert found.ledger.closes(torch.float64)
     constants = found.ledger.layers["the network: add"]
-    measured = made.body.measured(features)[:, 0, MOMENTA.index("log_energy")]
+    body: Any = made.body
+    measured = body.measured(features)[:, 0, MOMENTA.index("log_energy")]
     torch.testing.assert_close(constants, measured)
 
 

@@ -179,9 +179,8 @@ class Body(nn.Module):
         inputs = [a.embed[-1], *[a.width] * (a.convolutions - 1)]
         self.classify_features, self.regress_rows = a.classify_features, a.regress_rows
         self.embed = _perceptron(len(ELEMENT), *a.embed)
-        self.convolutions = nn.ModuleList(
-            GravNet(width, a.width, space=a.space, propagate=a.propagate, k=a.k) for width in inputs
-        )
+        convolutions = [GravNet(width, a.width, space=a.space, propagate=a.propagate, k=a.k) for width in inputs]
+        self.convolutions = nn.ModuleList(convolutions)
         self.activations = nn.ModuleList(nn.LeakyReLU() for _ in inputs if a.activated)
         seen = a.width + len(ELEMENT) * a.classify_features
         self.classify = _perceptron(seen, *a.head, len(CLASSES))
@@ -191,7 +190,7 @@ class Body(nn.Module):
         if a.corrects:  # starts from no correction, and from neighbours in the calorimeter
             for parameter in self.regress[-1].parameters():
                 nn.init.zeros_(parameter)
-            start_in_calorimeter(self.embed, self.convolutions[0], _PLACES)
+            start_in_calorimeter(self.embed, convolutions[0], _PLACES)
 
     def forward(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Reconstruct events.
