@@ -205,13 +205,16 @@ def _account(jet: Relevances, about: tuple[str, str, str, str]) -> str:
     pt, mass = np.hypot(px, py), np.sqrt(max(energy**2 - px**2 - py**2 - pz**2, 0.0))
     return (
         f"{title}, $p_T$ = {pt:.0f} GeV, m = {mass:.0f} GeV, {int(jet[ELEMENTS])} constituents; rules: {composite}\n"
-        f"{explained} = {account(jet)}; probability of {last} {_probability(jet):.2g}\n"
+        f"{explained} = {account(jet)}; probability of {last} {_probability(jet)}\n"
         "lines: edges with the most |R|, darker for more"
     )
 
 
-def _probability(jet: Relevances) -> float:
-    """Return the probability of the last class: the softmax of the outputs."""
+def _probability(jet: Relevances) -> str:
+    """Return the probability of the last class, the softmax of the outputs, not rounded to certainty."""
     outputs = jet["example/outputs"].astype(np.float64)
     odds = np.exp(outputs - outputs.max())
-    return float(odds[-1] / odds.sum())
+    value = float(odds[-1] / odds.sum())
+    if value < 0.001:
+        return "< 0.001"
+    return "> 0.999" if value > 0.999 else f"{value:.3f}"
