@@ -28,7 +28,7 @@ CITATION = {
 LIMITS = ("Made for anti-kT jets (R = 0.8) with pT from 550 to 650 GeV and |eta| below 2.",)
 FACTORS = (
     "The kinematic range: the headline's figures are of the whole range together.",
-    "The event generator and the detector: the sample is Pythia 8 at particle level, without pile-up. Not measured.",
+    "Generator and detector: the sample is Pythia 8 and a parametrised ATLAS detector, without pile-up. Not measured.",
 )
 
 INPUTS = (particle_set(columns=COMPONENTS),)
