@@ -19,10 +19,11 @@ __all__ = ["CORRECTIONS", "corrected", "momentum_loss", "response_errors"]
 #: What a head of corrections gives, in order: ln(pT / measured), eta - measured, sine and cosine - 1 of phi - measured,
 #: ln(E / measured), each in units of the detector's resolution. The charge is the track's: nothing corrects it.
 CORRECTIONS = ("log_pt_ratio", "delta_eta", "sin_delta_phi", "cos_delta_phi", "log_energy_ratio")
-#: Resolutions in that order, rounded: a track's pT is known to a fifth at most, its direction to 0.01; a tower's energy
-#: to a half, since particles share towers, and its place to a fraction of its size.
+#: Resolutions in that order, rounded: a track's pT is known to a fifth at most, its direction to 0.01; a tower's place to
+#: a fraction of its size, and its energy to 150 % / sqrt(E / GeV), at most to a half, since particles share towers.
 _TRACK = (0.2, 0.01, 0.01, 0.01, 0.2)
 _TOWER = (0.5, 0.05, 0.05, 0.05, 0.5)
+_STOCHASTIC = 1.5
 #: A factor above e^3 corrects nothing any more; the limit keeps the loss finite for an untrained network.
 _LARGEST = 3.0
 
@@ -41,7 +42,7 @@ def corrected(measured: Tensor, corrections: Tensor) -> Tensor:
         ``[..., 5]`` in the order of `CORRECTIONS`, in units of the resolution.
     """
     charge, log_pt, eta, sin, cos, log_energy = measured.unbind(-1)
-    scaled = corrections * torch.where(charge[..., None] != 0, measured.new_tensor(_TRACK), measured.new_tensor(_TOWER))
+    scaled = corrections * _resolution(charge[..., None] != 0, log_energy[..., None])
     log_ratio, delta_eta, sine, cosine, log_energy_ratio = scaled.unbind(-1)
     turn = cosine + 1.0
     parts = [
@@ -69,13 +70,21 @@ def response_errors(momenta: Tensor, wanted: Tensor, elements: Tensor) -> Tensor
         The elements ``[..., 12]``, in the columns of the data set.
     """
     track = elements[..., :1] == TRACK
-    unit = torch.where(track, momenta.new_tensor(_TRACK), momenta.new_tensor(_TOWER))
     logs = [1, 5]
+    unit = _resolution(track, elements[..., 5:6].to(momenta).clamp(min=1e-3).log())
     scale = torch.where(track, wanted[..., logs], elements[..., logs].to(momenta).clamp(min=1e-3).log())
     found, true = ((values[..., logs] - scale).clamp(max=_LARGEST).exp() for values in (momenta, wanted))
     energies = (found - true) / unit[..., [0, 4]]
     angles = (momenta - wanted)[..., 2:5] / unit[..., 1:4]
     return torch.cat([torch.zeros_like(energies[..., :1]), energies[..., :1], angles, energies[..., 1:]], -1)
+
+
+def _resolution(track: Tensor, log_energy: Tensor) -> Tensor:
+    """Return the units ``[..., 5]`` of corrections, given which elements are tracks and ln E ``[..., 1]`` each."""
+    tower = log_energy.new_tensor(_TOWER).expand(*log_energy.shape[:-1], len(CORRECTIONS))
+    sharper = (_STOCHASTIC / _TOWER[0] * torch.exp(-log_energy / 2)).clamp(max=1.0)
+    tower = torch.cat([tower[..., :1] * sharper, tower[..., 1:4], tower[..., 4:] * sharper], -1)
+    return torch.where(track, log_energy.new_tensor(_TRACK), tower)
 
 
 def momentum_loss(

@@ -44,6 +44,14 @@ def test_logarithms_are_of_ratios_and_the_charge_is_the_tracks() -> None:
     torch.testing.assert_close(found[[0, 1, 2, 5]], torch.tensor([1.0, 1.7, -0.68, 2.3], dtype=torch.float64))
 
 
+def test_a_tower_is_corrected_less_where_it_is_measured_better() -> None:
+    step = torch.tensor([[0.0, 0.0, 0.0, 0.0, 1.0]], dtype=torch.float64)
+    for energy, unit in ((1.0, 0.5), (9.0, 0.5), (100.0, 0.15)):
+        there = measured(charge=0.0)
+        there[0, 5] = math.log(energy)
+        assert float(corrected(there, step)[0, 5] - there[0, 5]) == pytest.approx(unit)
+
+
 def errors(kind: float, found: list[float], wanted: list[float], pt: float = 10.0) -> Tensor:
     elements = torch.zeros(1, 12, dtype=torch.float64)
     elements[0, [0, 1, 5]] = torch.tensor([kind, pt, 2 * pt], dtype=torch.float64)
@@ -57,7 +65,8 @@ def test_errors_are_relative_to_the_truth_for_tracks_and_to_the_measurement_for_
     track = errors(TRACK, found, wanted)
     assert track.tolist() == pytest.approx([0.0, 0.5 / 0.2, 10.0, 0.0, 0.0, 0.25 / 0.2])
     tower = errors(TOWER, found, wanted)
-    assert tower.tolist() == pytest.approx([0.0, 0.4 / 0.5, 2.0, 0.0, 0.0, 0.3 / 0.5])
+    unit = 1.5 / math.sqrt(20.0)
+    assert tower.tolist() == pytest.approx([0.0, 0.4 / unit, 2.0, 0.0, 0.0, 0.3 / unit])
 
 
 def test_errors_of_an_untrained_network_are_finite() -> None:
