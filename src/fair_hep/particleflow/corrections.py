@@ -19,8 +19,8 @@ __all__ = ["CORRECTIONS", "corrected", "momentum_loss", "response_errors"]
 #: What a head of corrections gives, in order: ln(pT / measured), eta - measured, sine and cosine - 1 of phi - measured,
 #: ln(E / measured), each in units of the detector's resolution. The charge is the track's: nothing corrects it.
 CORRECTIONS = ("log_pt_ratio", "delta_eta", "sin_delta_phi", "cos_delta_phi", "log_energy_ratio")
-#: Resolutions in that order, rounded: a track's pT is known to a fifth at most, its direction to 0.01; a tower's place to
-#: a fraction of its size, and its energy to 150 % / sqrt(E / GeV), at most to a half, since particles share towers.
+#: Resolutions in that order, rounded: a track's pT is known to a fifth at most, its direction to 0.01; a tower's place
+#: to a fraction of its size, and its energy to 150 % / sqrt(E / GeV), at most to a half, since particles share towers.
 _TRACK = (0.2, 0.01, 0.01, 0.01, 0.2)
 _TOWER = (0.5, 0.05, 0.05, 0.05, 0.5)
 _STOCHASTIC = 1.5
