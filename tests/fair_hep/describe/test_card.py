@@ -51,9 +51,10 @@ def test_pictures_are_linked_and_all_of_them(bundled: Bundled, card: str) -> Non
 def test_numbers_are_those_of_the_evaluation(bundled: Bundled, card: str) -> None:
     metrics = read_json(bundled[0].bundle / "metrics.json")
     assert all(line in card for line in metrics["headline"])
-    (table,) = metrics["tables"]
-    assert table["rows"]
-    assert all(cell in card for row in table["rows"] for cell in row)
+    assert metrics["tables"]
+    for table in metrics["tables"]:
+        assert table["rows"]
+        assert all(cell in card.replace("\\|", "|") for row in table["rows"] for cell in row)
     model = recipe(bundled[0])
     assert all(f"- {limit}" in card for limit in (*model.limits, *model.factors))
     assert all(f"`{name}`" in card for name in model.measures)

@@ -82,7 +82,7 @@ def test_it_gives_the_stored_answers_and_relevances(program: Path, bundled: Bund
         first, *rows = re.split(r"^  element ", text, flags=re.MULTILINE)
         whole = numbers(first)
         elements = [int(row.split()[0]) for row in rows]
-        assert len(elements) == 20
+        assert len(elements) == min(20, len(requested[number]))
         scale = np.abs(stored[number]).max()
         account = whole["relevance"] + whole["ledger"]
         for spec in signature.outputs:
