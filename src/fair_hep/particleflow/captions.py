@@ -28,9 +28,9 @@ CAPTIONS: Mapping[str, str] = {
     "multiplicities": "Number of particles found in an event against the number generated",
     "events": "Missing transverse momentum and jets, for the network and for the rules",
     "rmap_*": "R-map of a class's logit: share of |R| by feature, of the element and of the others",
-    "rmaps_*": "R-maps of a component of the momentum, by class",
-    "r_scores": "R-scores: each feature's share of the absolute relevance, by class",
-    "relevant_elements": "Number of elements that carry most of the relevance, by class",
+    "rmaps_*": "R-maps of a component of the momentum, or of its correction where a network corrects, by class",
+    "r_scores": "R-scores of the true class's logit: each feature's signed share of the absolute relevance, by class",
+    "relevant_elements": "Number of elements that carry most of the relevance of the true class's logit, by class",
     "removal": "Logit while the elements that it sees are removed or inserted by falling relevance, for every rule set",
     "event_*": "One event: all elements, and the share of relevance that they have for one of them",
 }

@@ -21,11 +21,11 @@ OUTPUT_LABELS = {
 }
 #: What is explained instead where momenta correct what was measured (m).
 _CORRECTIONS = {
-    "log_pt": r"$\log\,(p_T\,/\,p_T^{\,m})$",
-    "eta": r"$\eta - \eta^{\,m}$",
-    "sin_phi": r"$\sin(\phi - \phi^{\,m})$",
-    "cos_phi": r"$\cos(\phi - \phi^{\,m}) - 1$",
-    "log_energy": r"$\log\,(E\,/\,E^{\,m})$",
+    "log_pt": r"$\log\,(p_T\,/\,p_T^{\,m})$ (m: as measured)",
+    "eta": r"$\eta - \eta^{\,m}$ (m: as measured)",
+    "sin_phi": r"$\sin(\phi - \phi^{\,m})$ (m: as measured)",
+    "cos_phi": r"$\cos(\phi - \phi^{\,m}) - 1$ (m: as measured)",
+    "log_energy": r"$\log\,(E\,/\,E^{\,m})$ (m: as measured)",
 }
 _PLAIN = {
     "class": "logit of the true class",

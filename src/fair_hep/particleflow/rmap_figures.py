@@ -109,13 +109,23 @@ def draw_scores(cells: Mapping[str, Mapping[str, Any]], features: Sequence[str],
                     counts = np.asarray(cell["r_scores"][feature], float)
                     style = {"where": "mid", "lw": 1.4, "color": _COLOURS[number], "label": CLASS_LABELS[number]}
                     panel.step(centres, counts / counts.sum(), **style)
-            panel.set(xlabel="share of Σ|R|, signed", yscale="log", xlim=(-1, 1), ylim=(3e-3, 2))
+            reach = _reach([cells[kind]["correct"] for kind in CLASSES], feature)
+            panel.set(xlabel="share of Σ|R|, signed", yscale="log", xlim=(-reach, reach), ylim=(3e-3, 2))
             panel.set_title(label, fontsize=11)
         handles, labels = axes.flat[0].get_legend_handles_labels()
         if handles:
             picture.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
         picture.supylabel("Fraction of correctly classified elements", fontsize=12)
+        picture.supxlabel("Explained: logit of the true class; right of 0 speaks for it", fontsize=12)
         picture.savefig(name)
+
+
+def _reach(cells: Sequence[Mapping[str, Any]], feature: int) -> float:
+    """Return the largest absolute R-score of a feature, as the edge of a bin; at least two bins."""
+    counts = [np.asarray(cell["r_scores"][feature]) for cell in cells if cell["elements"]]
+    filled = np.flatnonzero(np.sum(counts, 0)) if counts else np.array([], int)
+    edges = [np.abs(BINS[filled]), np.abs(BINS[filled + 1]), [2 * (BINS[1] - BINS[0])]]
+    return float(max(np.max(part) for part in edges if len(part)))
 
 
 def draw_counts(cells: Mapping[str, Mapping[str, Any]], path: Path) -> None:
@@ -137,9 +147,12 @@ def draw_counts(cells: Mapping[str, Mapping[str, Any]], path: Path) -> None:
                 panel.errorbar(places, means, errors, label=f"{outcome}ly classified", **style)
             panel.set_xticks(range(len(CLASSES)), CLASS_LABELS, rotation=35, ha="right")
             panel.set(ylabel=label, xlim=(-0.6, len(CLASSES) - 0.4))
-            panel.set_ylim(0, 1.05 if key == "neighbours_share" else 1.15 * panel.get_ylim()[1])
+            # A little below 0, so that points on the axis are seen whole.
+            top = 1.05 if key == "neighbours_share" else 1.15 * panel.get_ylim()[1]
+            panel.set_ylim(-0.03 * top, top)
             panel.minorticks_off()
         picture.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
+        picture.supxlabel("Explained: logit of the true class", fontsize=12)
         picture.savefig(name)
 
 
