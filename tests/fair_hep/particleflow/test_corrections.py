@@ -8,11 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fair_hep.nets.gravnet import GravNet
-from fair_hep.nets.layers import Rows
 from fair_hep.particleflow.columns import MOMENTA
 from fair_hep.particleflow.corrections import CORRECTIONS, corrected, response_errors
-from fair_hep.particleflow.start import Places, start_in_calorimeter
 
 TRACK, TOWER = 2.0, 1.0
 
@@ -90,35 +87,3 @@ def test_the_best_answer_for_towers_is_the_mean_of_the_truth() -> None:
         answer.fill_(math.log(14.0))  # their mean
     (gradient,) = torch.autograd.grad(loss(), answer)
     assert abs(float(gradient)) < 1e-12
-
-
-def started(elements: int = 40) -> tuple[nn.Sequential, GravNet, Tensor]:
-    """Return embedding and convolution as they start, and features of tracks and towers."""
-    torch.manual_seed(0)
-    embed = nn.Sequential(nn.Linear(12, 16), nn.ELU(), nn.Linear(16, 16), nn.ELU(), nn.Linear(16, 9)).double()
-    layer = GravNet(9, 5, space=4, propagate=3, k=6).double()
-    start_in_calorimeter(embed, layer, Places(0, (2, 3, 4), (6, 7, 8), (5.0, 3.0, 3.0), 5, 1.5, 0.5))
-    features = torch.rand(elements, 12, dtype=torch.float64) * 2 - 1
-    features[:, 0] = torch.where(torch.arange(elements) % 3 == 0, 1.0, -1.0)
-    features[:, 6:8] += torch.where(features[:, :1] < 0, 4.0, 0.0)  # deposits of towers are no places
-    return embed, layer, features
-
-
-def test_at_the_start_neighbours_are_those_near_in_the_calorimeter() -> None:
-    embed, layer, features = started()
-    place = torch.where(features[:, :1] > 0, features[:, 6:9], features[:, 2:5])
-    there = layer.space(embed(features))
-    apart = there[:, :3] - place * torch.tensor([5.0, 3.0, 3.0])
-    torch.testing.assert_close(apart, apart[:1].expand_as(apart), rtol=0, atol=1e-3)
-    assert (there[:, 3] == 0).all()
-
-
-def test_at_the_start_energies_around_are_summed_for_tracks_and_towers_apart() -> None:
-    embed, layer, features = started()
-    rows = Rows(torch.ones(1, len(features), dtype=torch.bool), packed=False)
-    values = embed(features)
-    index, weight = layer.neighbourhood(layer.space(values), rows)
-    energy = (features[:, 5] / 0.5 + 1.5).exp() / 5
-    found = layer(values, rows)
-    for column, there in ((0, features[:, 0] > 0), (1, features[:, 0] < 0)):
-        torch.testing.assert_close(found[:, column], ((energy * there)[index] * weight).sum(1), rtol=1e-5, atol=1e-4)

@@ -44,7 +44,6 @@ from fair_hep.nets.gravnet import GravNet
 from fair_hep.nets.layers import Rows
 from fair_hep.particleflow.columns import CLASSES, ELEMENT, MOMENTA
 from fair_hep.particleflow.corrections import CORRECTIONS, corrected
-from fair_hep.particleflow.start import Places, start_in_calorimeter
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -57,9 +56,6 @@ _ETA = 1 / 2.5
 _PT = (0.5, 0.7)
 _ENERGY = (1.5, 0.5)
 _DEPOSIT = 0.5
-#: Neighbours weigh half at a distance of 0.04 in eta and phi, half a cell of the HCAL: where `corrections` starts.
-_NEAR = 6.0
-_PLACES = Places(0, (2, 3, 4), (6, 7, 8), (_NEAR / _ETA, _NEAR, _NEAR), 5, *_ENERGY)
 #: 1 MeV: energies of real elements lie above; the floor keeps the logarithm finite for anything else.
 _FLOOR = 1e-3
 
@@ -179,18 +175,18 @@ class Body(nn.Module):
         inputs = [a.embed[-1], *[a.width] * (a.convolutions - 1)]
         self.classify_features, self.regress_rows = a.classify_features, a.regress_rows
         self.embed = _perceptron(len(ELEMENT), *a.embed)
-        convolutions = [GravNet(width, a.width, space=a.space, propagate=a.propagate, k=a.k) for width in inputs]
-        self.convolutions = nn.ModuleList(convolutions)
+        self.convolutions = nn.ModuleList(
+            GravNet(width, a.width, space=a.space, propagate=a.propagate, k=a.k) for width in inputs
+        )
         self.activations = nn.ModuleList(nn.LeakyReLU() for _ in inputs if a.activated)
         seen = a.width + len(ELEMENT) * a.classify_features
         self.classify = _perceptron(seen, *a.head, len(CLASSES))
         seen = len(ELEMENT) + len(CLASSES) + a.width * a.regress_rows
         self.regress = _perceptron(seen, *a.head, len(CORRECTIONS if a.corrects else MOMENTA))
         self.measured = measured if a.corrects else None
-        if a.corrects:  # starts from no correction, and from neighbours in the calorimeter
+        if a.corrects:  # starts from no correction
             for parameter in self.regress[-1].parameters():
                 nn.init.zeros_(parameter)
-            start_in_calorimeter(self.embed, convolutions[0], _PLACES)
 
     def forward(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Reconstruct events.
