@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from fair_hep.bundle.errors import DataError, MissingStepError
@@ -53,14 +55,30 @@ def test_tables_and_figures_are_there(project: Project) -> None:
 
 
 def test_outputs_do_not_depend_on_the_batch(project: Project) -> None:
+    """In double precision; which of two constituents in one direction is the last neighbour is a matter of luck."""
     config = make_config(project)
-    model, network = model_named("particlenet"), train.load_network(project, config)
-    dataset = model.dataset(Store(data.store_folder(project, config) / "val"), max_constituents=128)
-    (first, _), (second, _) = (evaluate.apply(model, network, dataset, size) for size in (50, 333))
-    difference = np.abs(first["logits"] - second["logits"]).max(1)
-    # In single precision the rounding of one jet in hundreds may be larger than that of all others.
-    assert np.sort(difference)[-2] < 1e-4
-    assert difference.max() < 5e-4
+    model, network = model_named("particlenet"), train.load_network(project, config).double()
+
+    class Double(torch.nn.Module):
+        def forward(self, particles: torch.Tensor, axis: torch.Tensor) -> Any:
+            return network(particles.double(), axis.double())
+
+    dataset: Any = model.dataset(Store(data.store_folder(project, config) / "val"), max_constituents=128)
+    (first, _), (second, _) = (evaluate.apply(model, Double(), dataset, size) for size in (50, 333))
+    differing = np.flatnonzero(np.abs(first["logits"] - second["logits"]).max(1) > 1e-6)
+    jets = dataset.__getitems__([*range(len(dataset))])["particles"].numpy().astype(np.float64)
+    tied = [number for number, jet in enumerate(jets) if last_neighbours_tie(jet[jet[:, 0] > 0], k=7)]
+    assert set(differing) <= set(tied)
+    assert len(tied) < 0.005 * len(jets)
+
+
+def last_neighbours_tie(jet: np.ndarray, k: int) -> bool:
+    """Say whether for some constituent the k-th and the next neighbour are equally far in (eta, phi)."""
+    pt = np.hypot(jet[:, 1], jet[:, 2])
+    eta, phi = np.arcsinh(jet[:, 3] / pt), np.arctan2(jet[:, 2], jet[:, 1])
+    turn = (phi[:, None] - phi + np.pi) % (2 * np.pi) - np.pi
+    squared = np.sort((eta[:, None] - eta) ** 2 + turn**2, 1)
+    return squared.shape[1] > k + 1 and bool((squared[:, k + 1] - squared[:, k] < 1e-12).any())
 
 
 def test_a_test_split_of_one_class_is_refused(tmp_path: Path) -> None:
