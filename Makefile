@@ -111,7 +111,7 @@ lint: environment
 	$(BIN)/mypy hooks/pre_gen_project.py
 	$(BIN)/mypy hooks/post_gen_project.py
 	$(BIN)/mypy $(IN_PLACE)/support tests/conftest.py tests/fair_hep tests/recipes
-	$(BIN)/mypy --disable-error-code import-untyped tests/template
+	$(BIN)/mypy --disable-error-code import-untyped tests/template benchmarks
 
 test-library: export FAIR_HEP_RECIPES = $(abspath $(GENERATED))
 test-library: environment
@@ -137,7 +137,7 @@ test:
 endif
 
 # make benchmark NAME=explain OPTIONS="--jets 1000"
-benchmark: $(ENVIRONMENT)
+benchmark: environment
 	PYTHONPATH=tests $(BIN)/python benchmarks/$(NAME).py $(OPTIONS)
 
 clean:

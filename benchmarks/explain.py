@@ -10,6 +10,7 @@ and prints time, peak memory and the largest ledger error. Jets are the shipped 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import resource
 import statistics
@@ -25,7 +26,7 @@ from fair_hep.data.parallel import cores
 from fair_hep.data.store import Store
 from fair_hep.lrp import Explainer
 from fair_hep.lrp.edges import edge_sums
-from fair_hep.provenance.configuration import ExplainConfig
+from fair_hep.provenance.configuration import ExplainRules
 from fair_hep.study.relevances import read_relevances
 from fair_hep.study.sets import Work, write_sets
 from support.recipes import model as get
@@ -113,7 +114,7 @@ def compare(network: Any, data: Any, pairs: int) -> dict[str, Any]:
         batch = full_jets(data, size)
         inputs = network.features(batch["particles"], batch["axis"])
         with explainers["epsilon"] as explainer:
-            rates[size] = size / medians({"": lambda x=inputs, e=explainer: e(*x, target=TARGET)}, 5)[""]
+            rates[size] = size / medians({"": functools.partial(explainer, *inputs, target=TARGET)}, 5)[""]
     best = max(rates, key=lambda size: rates[size])
     batch = full_jets(data, best)
     inputs = network.features(batch["particles"], batch["axis"])
@@ -168,7 +169,7 @@ def peers(network: Any, inputs: Any, size: int) -> dict[str, float]:
 
 
 def to_disk(
-    network: Any, data: Any, jets: int, settings: ExplainConfig, folder: Path, *, processes: int
+    network: Any, data: Any, jets: int, settings: ExplainRules, folder: Path, *, processes: int
 ) -> dict[str, Any]:
     """Explain many jets, the sample's again and again, and write them to a file."""
     model = get("particlenet")
@@ -207,8 +208,11 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=0)
     arguments = parser.parse_args()
     network = build(arguments.preset, arguments.weights)
-    settings = ExplainConfig(
-        composite=arguments.composite, precision=arguments.precision, batch_size=arguments.batch_size
+    settings = ExplainRules(
+        composite=arguments.composite,
+        target=list(TARGET),
+        precision=arguments.precision,
+        batch_size=arguments.batch_size,
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

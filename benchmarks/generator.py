@@ -103,7 +103,7 @@ def draw(made: dict[float, list[Event]], path: Path) -> None:
             elements = joined(events)[0]
             track = elements[:, 0] == TRACK
             label = f"pile-up {pileup:g}, {len(events)} events"
-            options = {"histtype": "step", "color": colour, "weights": None}
+            options: dict[str, Any] = {"histtype": "step", "color": colour, "weights": None}
             for panel, values, edges in (
                 (axes[0], elements[track, 1], np.geomspace(0.1, 100, 31)),
                 (axes[1], elements[~track, 5], np.geomspace(0.5, 1000, 31)),

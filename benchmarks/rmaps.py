@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -31,7 +32,7 @@ GOAL = {"elements": 5000, "k": 8, "seconds": 1.0, "peak_GiB": 1.0}
 def measure(elements: int, k: int, repeats: int, output: str) -> dict[str, object]:
     """Measure one size in this process."""
     torch.manual_seed(0)
-    network = model("mlpf").build(preset="compact", k=k).eval()
+    network: Any = model("mlpf").build(preset="compact", k=k).eval()
     # The second event of an example has as many elements as allowed.
     batch = events(2, 0, longest=elements)["elements"][1:]
     with torch.inference_mode():
@@ -75,7 +76,7 @@ def main() -> None:
     parser.add_argument("--only", nargs=2, type=int, metavar=("ELEMENTS", "K"), help="one size, in this process")
     options = parser.parse_args()
     if options.only:
-        print(json.dumps(measure(*options.only, options.repeats, options.output)))
+        print(json.dumps(measure(options.only[0], options.only[1], options.repeats, options.output)))
         return
     for elements in SIZES:
         for k in NEIGHBOURS:

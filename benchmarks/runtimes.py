@@ -27,13 +27,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from top_tagger.network import PRESETS
 
-from fair_hep.bundle.format import Relevance
+from fair_hep.bundle import Relevance
 from fair_hep.bundle.session import session
 from fair_hep.data.store import Store
 from fair_hep.export.explained import Explained, export_explained
 from fair_hep.export.graph import Published, export_graph
-from fair_hep.jets.network import PRESETS
 from support.recipes import model as get
 from support.recipes import sample
 

@@ -37,7 +37,7 @@ from typing import Any
 #: Tests that build a project ask which model theirs is.
 os.environ["TEST_MODEL"] = "particlenet"
 
-from fair_hep.bundle.format import read_arrays
+from fair_hep.bundle import read_arrays
 
 CLIENTS = (1, 8, 32)
 PARAMETERS: dict[str, dict[str, bool]] = {"predict": {}, "explain": {"explain": True}}
@@ -150,7 +150,8 @@ class Client:
 def ask_together(port: int, clients: int, requests: list[bytes], *, count: int | None, end: float) -> list[float]:
     """Let clients ask in turn until so many requests or until the end; return all latencies."""
     asked = iter(range(count if count is not None else sys.maxsize))
-    lock, everyone, failed = threading.Lock(), [Client(port) for _ in range(clients)], []
+    lock, everyone = threading.Lock(), [Client(port) for _ in range(clients)]
+    failed: list[BaseException] = []
 
     def work(client: Client) -> None:
         try:

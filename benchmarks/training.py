@@ -13,12 +13,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from top_tagger.network import PRESETS
 from weaver.nn.model.ParticleNet import ParticleNet as WeaverParticleNet
 
 from fair_hep.data.store import Store
-from fair_hep.jets.network import PRESETS
 from support.recipes import model as get
 from support.recipes import sample
 
@@ -30,7 +31,8 @@ def sample_batch() -> dict[str, torch.Tensor]:
     model = get("particlenet")
     with tempfile.TemporaryDirectory() as folder:
         model.convert(sample("particlenet")["train"], Path(folder) / "train", max_constituents=CONSTITUENTS)
-        batch = model.dataset(Store(Path(folder) / "train"), max_constituents=CONSTITUENTS).__getitems__(range(BATCH))
+        jets: Any = model.dataset(Store(Path(folder) / "train"), max_constituents=CONSTITUENTS)
+        batch = jets.__getitems__(range(BATCH))
         particles = batch["particles"]
         padded = torch.zeros(BATCH, CONSTITUENTS, 4)
         padded[:, : particles.shape[1]] = particles
@@ -58,7 +60,7 @@ def main() -> None:
     torch.manual_seed(0)
     batch = sample_batch()
     blocks, head = PRESETS[arguments.preset]
-    ours = get("particlenet").build(preset=arguments.preset).train()
+    ours: Any = get("particlenet").build(preset=arguments.preset).train()
     theirs = WeaverParticleNet(7, 2, conv_params=list(blocks), fc_params=[(head, 0.1)], use_fusion=False).train()
     features, points, mask = ours.features(batch["particles"], batch["axis"])
     weaver_inputs = (points.transpose(1, 2), features.transpose(1, 2), mask[:, None].float())

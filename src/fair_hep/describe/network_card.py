@@ -203,13 +203,14 @@ def _temperature(metrics: Mapping[str, Any]) -> tuple[Block, ...]:
 def _explanation(folder: Path, explained: Mapping[str, Any], model: Model) -> Section:
     how = explained.get("explained", {})
     rules = ", ".join(f"{key} {value}" for key, value in how.items() if isinstance(value, str | float))
+    own = f" The model's own rules: {model.composite_reason}." if how.get("composite") == model.composite else ""
     return Section(
         "How it explains, and how far that can be trusted",
         (
             Paragraph(
                 "Layer-wise relevance propagation gives every feature of every element its part of an answer. The "
                 "parts, and what biases and the stabiliser take, sum to what is explained; that is checked for every "
-                f"example. Settings: {rules}."
+                f"example. Settings: {rules}.{own}"
             ),
             Items(tuple(explained["headline"])),
             *(Table.of(table) for table in explained.get("tables", [])),

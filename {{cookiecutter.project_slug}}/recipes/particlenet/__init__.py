@@ -34,6 +34,7 @@ class ParticleNetModel(Classifier):
     suffixes = data.SUFFIXES
     efficiencies, measures = evaluate.EFFICIENCIES, evaluate.MEASURES
     captions = evaluate.CAPTIONS | explain.CAPTIONS
+    composite, composite_reason = explain.COMPOSITE, explain.REASON
     explanation = staticmethod(explain.Explanation)
 
     published = staticmethod(data.published)
