@@ -26,7 +26,7 @@ _TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Count as slow whatever needs a project that has been through the chain."""
     for item in items:
-        if "bundled" in getattr(item, "fixturenames", ()):
+        if {"bundled", "third_party"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
 
 

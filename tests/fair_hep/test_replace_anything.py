@@ -110,6 +110,7 @@ def test_a_reader_of_ones_own_gives_the_same_jets(replaced: ModuleType, sample: 
     assert [len(chunk["particles"]) for chunk in chunks] == [4, 2]
 
 
+@pytest.mark.slow
 def test_a_figure_of_ones_own_is_drawn_with_the_usual_ones(replaced: ModuleType, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     targets: dict[str, Any] = {"label": np.arange(200) % 2}

@@ -41,6 +41,7 @@ def test_every_check_finds_a_fault_of_its_own() -> None:
     assert {fault.check for fault in FAULTS} == set(CHECKS)
 
 
+@pytest.mark.slow
 def test_a_model_without_a_fault_passes_every_check(tmp_path: Path) -> None:
     told: list[str] = []
     outcomes = check_model(Sets(tmp_path), CONFIG, sample=tmp_path, report=lambda outcome: told.append(outcome.name))

@@ -219,6 +219,7 @@ def test_mistakes_end_in_one_line(tmp_path: Path, arguments: list[str], code: in
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_what_the_library_asks_for_is_enough(folder: Path, tmp_path: Path) -> None:
     """Installed as an index would give it, where there is nothing but what its metadata ask for."""
     stranger = Stranger(tmp_path / "venv", *CORE)

@@ -17,6 +17,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return make_project(tmp_path_factory.mktemp("cli"))
 
 
+@pytest.mark.slow
 def test_json_is_all_that_standard_output_holds(project: Project) -> None:
     done = call(project, "data", "--json")
     assert done.returncode == 0, done.stderr

@@ -52,6 +52,7 @@ def same(store: Store, expected: Block) -> None:
     np.testing.assert_allclose(store.array("axis"), total, rtol=1e-6, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [1, 7, 50, 1000])
 def test_all_jets_are_kept_to_the_last_partial_chunk(tmp_path: Path, chunk: int) -> None:
     jets = block(50)
@@ -62,6 +63,7 @@ def test_all_jets_are_kept_to_the_last_partial_chunk(tmp_path: Path, chunk: int)
     assert counts["top"] == counts["qcd"] == 25
 
 
+@pytest.mark.slow
 def test_several_processes_make_the_same_store(tmp_path: Path) -> None:
     write_table(tmp_path / "a.h5", [block(50)])
     for processes in (1, 2):
@@ -300,6 +302,7 @@ def test_a_file_that_wants_to_run_code_is_refused_unopened(tmp_path: Path, node:
     assert not (tmp_path / "broken-in").exists()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     peaks = []
     for pieces in (2, 20):

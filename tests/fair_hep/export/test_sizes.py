@@ -93,6 +93,7 @@ def test_a_recorded_graph_that_holds_for_some_sizes_is_refused(name: str) -> Non
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_an_exported_graph_that_holds_for_some_sizes_is_never_written(name: str, tmp_path: Path) -> None:
     body, words = PROGRAMS[name]

@@ -127,6 +127,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("elements", [1, 8, 9, 40])
 @pytest.mark.parametrize("strangers", [False, True], ids=["edges within sets", "an edge to another set"])
 def test_onnx_runtime_sums_rows_of_small_sets_and_of_others(written: Path, elements: int, strangers: bool) -> None:

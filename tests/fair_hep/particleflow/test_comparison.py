@@ -85,6 +85,7 @@ def test_both_flows_have_the_same_numbers_if_they_say_the_same(perfect: dict[str
             assert perfect["rules_" + name.removeprefix("mlpf_")] == pytest.approx(value, abs=1e-4), name
 
 
+@pytest.mark.slow
 def test_all_numbers_are_finite_and_files_are_there(tmp_path: Path) -> None:
     found = evaluate(*made(3), tmp_path)
     assert all(np.isfinite(value) for value in found.metrics.values())
@@ -134,6 +135,7 @@ def test_order_of_events_and_elements_changes_no_value() -> None:
         np.testing.assert_allclose(a, b)
 
 
+@pytest.mark.slow
 def test_nothing_but_none_is_an_answer_too(tmp_path: Path) -> None:
     outputs, targets = made(5)
     outputs["logits"] = np.zeros_like(outputs["logits"])
@@ -144,6 +146,7 @@ def test_nothing_but_none_is_an_answer_too(tmp_path: Path) -> None:
     assert "mlpf_pt_resolution_charged_hadron" not in found.metrics
 
 
+@pytest.mark.slow
 def test_classes_that_never_occur_are_said_so(tmp_path: Path) -> None:
     outputs, targets = made(8)
     rows = targets["gen"][:, 0] == 5

@@ -68,6 +68,7 @@ def test_missing_plotly_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_click_in_a_browser_shows_the_map_of_that_element(tmp_path: Path) -> None:
     event = _event()
     page = _page(tmp_path, event)

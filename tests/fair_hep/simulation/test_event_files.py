@@ -30,6 +30,7 @@ def bytes_of(files: dict[str, list[Path]]) -> list[bytes]:
     return [path.read_bytes() for group in files.values() for path in group]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pythia")
 def test_a_seed_decides_everything_and_processes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_UNIT", 4)

@@ -98,6 +98,7 @@ def run(model: Sets, folder: Path, asked: Study, **options: Any) -> dict[str, An
     return study(model, model.build(width=8).eval(), data, config, folder, asked)
 
 
+@pytest.mark.slow
 def test_what_a_recipe_asks_for_is_in_file_tables_figures_and_headline(model: Sets, tmp_path: Path) -> None:
     found = run(model, tmp_path / "one", Asked())
     (part,) = read_relevances(tmp_path / "one" / "relevances.h5")
@@ -116,6 +117,7 @@ def test_what_a_recipe_asks_for_is_in_file_tables_figures_and_headline(model: Se
     assert [row["down_to"] for row in found["trust"]["randomised"]] == ["whole.2"]
 
 
+@pytest.mark.slow
 def test_untrained_networks_are_gathered_alike_and_averaged(model: Sets, tmp_path: Path) -> None:
     found = run(model, tmp_path / "one", Asked())
     untrained = found["untrained"]
@@ -127,6 +129,7 @@ def test_untrained_networks_are_gathered_alike_and_averaged(model: Sets, tmp_pat
     assert "untrained" not in run(model, tmp_path / "other", Asked(), controls=0)
 
 
+@pytest.mark.slow
 def test_options_of_a_recipe_are_validated_with_the_others(model: Sets, tmp_path: Path) -> None:
     assert run(model, tmp_path / "one", Asked(), power=2)["heavy"] != run(model, tmp_path / "two", Asked())["heavy"]
     with pytest.raises(ConfigError, match="unknown key 'powers', did you mean 'power'"):

@@ -226,6 +226,7 @@ def test_an_evaluation_without_a_class_or_with_infinite_logits_is_refused(tmp_pa
 
 
 # -- explanation -------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_study_accounts_for_everything(model: Tagger, tmp_path: Path) -> None:
     explained = network(model)
     data = datasets(model, tmp_path)
@@ -263,6 +264,7 @@ def test_a_misspelt_composite_is_a_mistake_and_no_property_of_the_network(model:
         model.study(network(model), datasets(model, tmp_path), misspelt, tmp_path / "explain")
 
 
+@pytest.mark.slow
 def test_a_study_says_how_far_it_can_be_trusted(model: Tagger, tmp_path: Path) -> None:
     found = model.study(network(model), datasets(model, tmp_path), config(), tmp_path / "explain")
     trust = found["trust"]
@@ -281,6 +283,7 @@ def test_a_study_says_how_far_it_can_be_trusted(model: Tagger, tmp_path: Path) -
         assert trust["agreement"]["gradient x input"] > 0.99
 
 
+@pytest.mark.slow
 def test_a_study_is_reproducible_and_kept(tmp_path: Path) -> None:
     model = MODELS["three"]
     made, data = network(model), datasets(model, tmp_path)

@@ -38,6 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.slow
 def test_the_same_data_are_logged_by_many_at_once(server: str) -> None:
     import mlflow
     from mlflow.data.code_dataset_source import CodeDatasetSource

@@ -1,7 +1,7 @@
 """How the network is explained: which output, along which edges, what the study draws, and how trust is measured.
 
-The rules are chosen in a configuration, by ``explain.composite``; null means `COMPOSITE`. The study measures which rules
-find best what matters for the network at hand, and recommends them.
+The rules are chosen in a configuration, by ``explain.composite``; null means `COMPOSITE`. The study measures which
+rules find best what matters for the network at hand, and recommends them.
 """
 
 from __future__ import annotations
