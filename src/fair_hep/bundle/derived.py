@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .domain import Quantity
 from .errors import DataError
-from .quantities import KNOWN, derive, needed
+from .quantities import KNOWN, derive, difference_in_phi, needed
 from .signature import TensorSpec
 
 __all__ = ["MOMENTUM", "Elements", "derivable", "derived_values"]
@@ -91,9 +91,9 @@ class Elements:
         In rapidity, as jets are clustered: the pseudorapidity of a slow proton may be far from its jet's.
         """
         away = _rapidity(self.momenta) - _rapidity(self.sums)[self.example]
-        phi = derive("phi", self.momenta) - derive("phi", self.sums)[self.example]
+        turn = difference_in_phi(derive("phi", self.momenta), derive("phi", self.sums)[self.example])
         found = np.zeros(len(self.counts))
-        found[self.filled] = self.highest(np.hypot(away, (phi + np.pi) % (2 * np.pi) - np.pi))
+        found[self.filled] = self.highest(np.hypot(away, turn))
         return found
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-__all__ = ["ENERGIES", "KNOWN", "derive", "needed"]
+__all__ = ["ENERGIES", "KNOWN", "derive", "difference_in_phi", "needed"]
 
 #: Quantities in the unit of energy; all that are known.
 ENERGIES = frozenset({"E", "px", "py", "pz", "pt", "m"})
@@ -56,6 +56,12 @@ def derive(wanted: str, have: Mapping[str, np.ndarray]) -> np.ndarray:
         return have[wanted]
     inputs, formula = _FORMULAS[wanted]
     return formula(*(derive(name, have) for name in inputs))
+
+
+def difference_in_phi(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return ``first - second`` in [-pi, pi)."""
+    turned: np.ndarray = (first - second + np.pi) % (2 * np.pi) - np.pi
+    return turned
 
 
 def _needed(wanted: str, have: frozenset[str], asked: frozenset[str]) -> set[str] | None:

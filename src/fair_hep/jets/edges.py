@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..bundle.quantities import difference_in_phi
 from ..study.relevances import Relevances
 from .subjets import NONE
 
@@ -80,9 +81,8 @@ def angle_and_mass(part: Relevances, block: int, momenta: np.ndarray, count: int
     angles = part["element/angles"].astype(np.float64)
     first, second = (np.take_along_axis(momenta, ends[..., None], 1) for ends in (here, there))
     one, other = (np.take_along_axis(angles, ends[..., None], 1) for ends in (here, there))
-    difference = one - other
-    difference[..., 1] = (difference[..., 1] + np.pi) % (2 * np.pi) - np.pi
     total = first + second
     squared = total[..., 0] ** 2 - (total[..., 1:] ** 2).sum(-1)
-    distance, mass = np.sqrt((difference**2).sum(-1)), np.sqrt(np.maximum(squared, 0.0))
+    distance = np.hypot(one[..., 0] - other[..., 0], difference_in_phi(one[..., 1], other[..., 1]))
+    mass = np.sqrt(np.maximum(squared, 0.0))
     return np.where(exists, distance, np.nan), np.where(exists, mass, np.nan)

@@ -15,7 +15,7 @@ import numpy as np
 
 from .subjets import NONE, RADIUS, SUBJETS, one_cluster
 
-__all__ = ["Z_CUT", "find_prongs", "prongs_of_jets"]
+__all__ = ["Z_CUT", "find_prongs"]
 
 #: A splitting passes if its softer part has at least this share of the pT of both: z > z_cut, with beta = 0.
 Z_CUT = 0.1
@@ -50,15 +50,6 @@ def find_prongs(
         prongs = sorted(_recursive_soft_drop(jet, count, z_cut), key=lambda prong: -prong.pt())
         for number, prong in enumerate(prongs):
             result[[part.user_index() for part in prong.constituents()]] = number
-    return result
-
-
-def prongs_of_jets(particles: np.ndarray) -> np.ndarray:
-    """Assign the constituents of padded jets ``[jets, constituents, 4]`` to prongs: int8, `NONE` for padding."""
-    result = np.full(particles.shape[:2], NONE, np.int8)
-    for jet, momenta in enumerate(particles):
-        real = momenta[:, 0] > 0
-        result[jet, real] = find_prongs(momenta[real])
     return result
 
 

@@ -10,6 +10,8 @@ import warnings
 
 import numpy as np
 
+from ..bundle.quantities import difference_in_phi
+
 __all__ = ["RADIUS", "tau"]
 
 RADIUS = 0.8
@@ -55,7 +57,7 @@ def tau(particles: np.ndarray, n: int, *, radius: float = RADIUS) -> np.ndarray:
     axes = _kt_axes(momenta[spread], real[spread], n)
     pt, y, phi = _place(momenta[spread])
     _, axis_y, axis_phi = _place(axes)
-    turn = (phi[:, :, None] - axis_phi[:, None] + np.pi) % (2 * np.pi) - np.pi
+    turn = difference_in_phi(phi[:, :, None], axis_phi[:, None])
     distance = np.hypot(y[:, :, None] - axis_y[:, None], turn).min(2)
     result[spread] = np.sum(np.where(real[spread], pt * distance, 0.0), 1) / (pt.sum(1) * radius)
     return result

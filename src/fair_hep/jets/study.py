@@ -22,12 +22,12 @@ from ..study.share_figure import Panel
 from ..study.study import Case, Study
 from ..study.trust import Truth
 from .figures import draw_edge_graph, draw_fractions, draw_scores, draw_spectra
-from .grooming import Z_CUT, prongs_of_jets
+from .grooming import Z_CUT, find_prongs
 from .momenta import four_momenta
 from .nsubjettiness import tau
 from .shown import RULE, choose_shown, softest_share
 from .stability import stability, stability_table
-from .subjets import NONE, subjets_of_jets
+from .subjets import NONE, find_subjets, jet_by_jet
 from .tables import EdgeTables
 from .truth import judged, of_decay
 from .truth_tables import baselines, picking_table
@@ -106,8 +106,8 @@ class JetStudy(Study):
             "example/tau21": _ratio(two, one),
             "example/tau32": _ratio(three, two),
             "element/angles": torch.where(seen.mask[..., None], angles, 0.0).numpy(),
-            "element/subjet": subjets_of_jets(momenta.astype(np.float64)),
-            "element/prong": prongs_of_jets(momenta.astype(np.float64)),
+            "element/subjet": jet_by_jet(find_subjets, momenta.astype(np.float64)),
+            "element/prong": jet_by_jet(find_prongs, momenta.astype(np.float64)),
         }
 
     def summary(self, case: Case) -> EdgeTables:

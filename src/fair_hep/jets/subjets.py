@@ -7,12 +7,12 @@ References: Dokshitzer et al., JHEP 08 (1997) 001 (Cambridge/Aachen); Cacciari, 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-__all__ = ["NONE", "RADIUS", "SUBJETS", "find_subjets", "one_cluster", "subjets_of_jets"]
+__all__ = ["NONE", "RADIUS", "SUBJETS", "find_subjets", "jet_by_jet", "one_cluster"]
 
 SUBJETS = 3
 RADIUS = 0.8
@@ -72,10 +72,18 @@ def one_cluster(particles: np.ndarray, radius: float = RADIUS) -> Iterator[Any]:
     yield jets[0] if len(jets) == 1 else None
 
 
-def subjets_of_jets(particles: np.ndarray) -> np.ndarray:
-    """Assign the constituents of padded jets ``[jets, constituents, 4]`` to subjets: int8, `NONE` for padding."""
+def jet_by_jet(find: Callable[[np.ndarray], np.ndarray], particles: np.ndarray) -> np.ndarray:
+    """Assign the constituents of padded jets ``[jets, constituents, 4]`` to parts: int8, `NONE` for padding.
+
+    Parameters
+    ----------
+    find
+        Assigns the constituents of one jet, such as `find_subjets`.
+    particles
+        E, px, py, pz; a constituent has E > 0.
+    """
     result = np.full(particles.shape[:2], NONE, np.int8)
     for jet, momenta in enumerate(particles):
         real = momenta[:, 0] > 0
-        result[jet, real] = find_subjets(momenta[real])
+        result[jet, real] = find(momenta[real])
     return result

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.quantities import difference_in_phi
 from ..pages.document import Table
 from ..study.averages import by_class
 from ..study.picking import picked
@@ -172,8 +173,7 @@ def _edges(part: Relevances, place: int, momenta: np.ndarray, seed: int) -> dict
     truth = (one != other) & (one != NONE) & (other != NONE)
     first, second = ends(np.hypot(momenta[..., 1], momenta[..., 2]))
     angles = part["element/angles"].astype(np.float64)
-    eta, phi = (np.subtract(*ends(angles[..., number])) for number in range(2))
-    phi = (phi + np.pi) % (2 * np.pi) - np.pi
+    eta, phi = np.subtract(*ends(angles[..., 0])), difference_in_phi(*ends(angles[..., 1]))
     rankings = {
         SIGNED: signed.reshape(jets, -1),
         SIZE: share.reshape(jets, -1),

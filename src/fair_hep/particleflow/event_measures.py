@@ -6,8 +6,9 @@ import itertools
 
 import numpy as np
 
+from ..bundle.quantities import difference_in_phi
 from .measures import CUT
-from .particles import Particles, difference_in_phi
+from .particles import Particles
 
 __all__ = ["JETS", "cluster", "jet_responses", "missing_momentum"]
 

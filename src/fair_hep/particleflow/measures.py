@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..bundle.quantities import difference_in_phi
 from .columns import CLASSES
-from .particles import Particles, difference_in_phi
+from .particles import Particles
 
 __all__ = [
     "CUT", "Measure", "confusions", "efficiency", "efficiency_at", "f1", "fake_rate", "jackknife", "margins",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-__all__ = ["Particles", "by_event", "difference_in_phi", "learned", "read_rows"]
+__all__ = ["Particles", "by_event", "learned", "read_rows"]
 
 #: No detector reaches further; Delphes writes 999.9 where a direction isn't defined.
 ETA_LARGEST = 10.0
@@ -74,9 +74,3 @@ def by_event(offsets: np.ndarray) -> np.ndarray:
     """Return the number of the event of every element."""
     counts: np.ndarray = np.diff(offsets)
     return np.repeat(np.arange(len(counts)), counts)
-
-
-def difference_in_phi(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return ``first - second`` in [-pi, pi)."""
-    turned: np.ndarray = (first - second + np.pi) % (2 * np.pi) - np.pi
-    return turned

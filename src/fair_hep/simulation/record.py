@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.quantities import difference_in_phi
 from ..detector.particles import Particles
 from .pythia import Charges
 
@@ -93,7 +94,6 @@ class Record:
 def distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Return Delta R ``[n]`` between momenta ``[n, 4]``, in pseudorapidity and azimuth."""
     eta = [np.arcsinh(p[:, 3] / np.maximum(np.hypot(p[:, 1], p[:, 2]), 1e-9)) for p in (one, other)]
-    phi = np.arctan2(one[:, 2], one[:, 1]) - np.arctan2(other[:, 2], other[:, 1])
-    phi = (phi + np.pi) % (2 * np.pi) - np.pi
+    phi = difference_in_phi(*(np.arctan2(p[:, 2], p[:, 1]) for p in (one, other)))
     result: np.ndarray = np.hypot(eta[0] - eta[1], phi)
     return result

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fair_hep.jets.grooming import find_prongs, prongs_of_jets
-from fair_hep.jets.subjets import NONE, find_subjets
+from fair_hep.jets.grooming import find_prongs
+from fair_hep.jets.subjets import NONE, find_subjets, jet_by_jet
 
 
 def particles(prongs: list[tuple[float, float, float]]) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +41,7 @@ def test_prongs_are_numbered_by_pt_whatever_the_order() -> None:
     assert find_prongs(momenta[order]).tolist() == which[order].tolist()
     padded = np.zeros((1, 8, 4))
     padded[0, :6] = momenta
-    assert prongs_of_jets(padded)[0].tolist() == [*which.tolist(), NONE, NONE]
+    assert jet_by_jet(find_prongs, padded)[0].tolist() == [*which.tolist(), NONE, NONE]
 
 
 def test_two_jets_have_no_prongs() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fair_hep.jets.subjets import NONE, find_subjets, subjets_of_jets
+from fair_hep.jets.subjets import NONE, find_subjets, jet_by_jet
 
 Prongs = list[tuple[float, float, float]]
 
@@ -58,6 +58,6 @@ def test_padding_belongs_to_no_subjet() -> None:
     padded = np.zeros((2, len(which) + 3, 4))
     padded[0, : len(which)] = momenta
     padded[1, :2] = momenta[:2]
-    found = subjets_of_jets(padded)
+    found = jet_by_jet(find_subjets, padded)
     assert found[0].tolist() == [*which.tolist(), NONE, NONE, NONE]
     assert set(found[1].tolist()) == {NONE}

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from fair_hep.bundle.errors import DataError
+from fair_hep.bundle.quantities import difference_in_phi
 from fair_hep.models.contract import Evaluation
 from fair_hep.particleflow import evaluation
 from fair_hep.particleflow.candidates import momenta_of
@@ -29,7 +30,7 @@ from fair_hep.particleflow.measures import (
     response,
     width,
 )
-from fair_hep.particleflow.particles import by_event, difference_in_phi, read_rows
+from fair_hep.particleflow.particles import by_event, read_rows
 from fair_hep.particleflow.synthetic import events as example
 
 Arrays = dict[str, np.ndarray]
