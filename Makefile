@@ -35,7 +35,7 @@ ROOM ?=
 # Side by side: a process for each core, of one thread each, as threads of several processes wait for each other.
 WORKERS ?= --numprocesses logical --maxprocesses 4
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS) --durations=10 $(if $(FAST),-m "not slow")
-SUITES = library $(filter-out particlenet,$(MODELS)) template
+SUITES = library $(if $(FAST),,$(filter-out particlenet,$(MODELS))) template
 
 # Bytecode in the template's folder would be copied into every project that is generated from it.
 export PYTHONDONTWRITEBYTECODE = 1
@@ -45,7 +45,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 help:
 	@echo "make demo             generate a project into build/ and run its quick chain (MODEL=particlenet, mlpf, custom or graph)"
-	@echo "make test             lint, and the tests of library, recipes and template (FAST=1: without the slow ones)"
+	@echo "make test             lint, and the tests of library, recipes and template (FAST=1: without recipes and the slow ones)"
 	@echo "make test ROOM=lrp    the tests of one room of the library, or of one recipe: ROOM=recipes/mlpf"
 	@echo "make lint             ruff and mypy"
 	@echo "make benchmark NAME=explain        one of benchmarks/, which print their figures"
@@ -115,7 +115,7 @@ lint: environment
 
 test-library: export FAIR_HEP_RECIPES = $(abspath $(GENERATED))
 test-library: environment
-	$(PYTEST) --dist worksteal --doctest-modules src/fair_hep tests/fair_hep tests/recipes/particlenet
+	$(PYTEST) --dist worksteal --doctest-modules src/fair_hep tests/fair_hep $(if $(FAST),,tests/recipes/particlenet)
 
 $(filter-out particlenet,$(MODELS:%=test-%)): export FAIR_HEP_RECIPES = $(abspath $(GENERATED))
 $(filter-out particlenet,$(MODELS:%=test-%)): test-%: environment
