@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from ..bundle.domain import Trained
 from ..bundle.files import read_json
 from ..models.contract import Model
 from ..pages.document import Block, Code, Items, Paragraph, Picture, Section, Table
+from ..tagging.cuts import cuts_table
 from . import energy
 from .card_data import evaluation_data, source_of, training_data
 from .facts import Facts
 from .people import authors
-from .snippet import snippet
+from .snippet import ways_to_run
 from .software import SOFTWARE
 
 __all__ = ["CONFIGURATION", "network_sections"]
@@ -30,7 +31,7 @@ def network_sections(facts: Facts, model: Model) -> list[Section]:
     """Return the card's sections; pictures are named relative to the bundle."""
     return [
         Section("Model details", (_details(facts, model), _files(facts.folder))),
-        Section("Intended use", _use(facts, model)),
+        Section("Intended use", _use(facts, model), (*ways_to_run(facts), *_graph_that_explains(facts.signature))),
         Section("Factors", _factors(facts, model)),
         Section("Metrics", _metrics(facts.metrics, model)),
         Section("Evaluation data", evaluation_data(facts)),
@@ -94,22 +95,49 @@ def _files(folder: Path) -> Table:
 
 
 def _use(facts: Facts, model: Model) -> tuple[Block, ...]:
-    signature, rows = facts.signature, []
-    for kind, specs in (("input", signature.inputs), ("output", signature.outputs)):
-        rows += [
-            (f"`{s.name}`", kind, _shape(s), s.unit, ", ".join(s.columns), s.meaning + "; optional" * s.optional)
-            for s in specs
-        ]
-    head = ("name", "kind", "shape", "unit", "columns", "meaning")
-    code = ["outputs = model.predict(examples)  # arrays of different lengths, or one padded array"]
-    code += ["why = model.explain(examples)  # relevances of all features"] * bool(signature.explained)
     return (
         Paragraph(f"{model.summary} Nothing else was tried."),
-        *snippet(facts, code),
-        Table("Inputs and outputs of the graph", head, tuple(rows)),
+        Table("Inputs and outputs of the graph", _HEAD, _rows(facts.signature.inputs, facts.signature.outputs)),
         Paragraph(
             "Out of scope: values in other units, other selections and other detectors give numbers without meaning."
         ),
+    )
+
+
+def _graph_that_explains(signature: bundle.Signature) -> tuple[Section, ...]:
+    """Return what goes into the second graph and what comes out of it, besides what the first one has."""
+    known = signature.explained
+    if known is None:
+        return ()
+    plain = {spec.name for spec in (*signature.inputs, *signature.outputs)}
+    inputs, outputs = ([s for s in specs if s.name not in plain] for specs in (known.inputs, known.outputs))
+    weights = ", ".join(f"{w:g} for {c}" for w, c in zip(known.how.target, inputs[-1].columns, strict=True) if w)
+    edges = " Of the edges there is one value for each neighbour of each element; where `index` is -1 there is none."
+    return (
+        Section(
+            "The graph that explains",
+            (
+                Paragraph(
+                    f"`{bundle.EXPLAINED}` takes the same inputs and `{inputs[-1].name}`: weights of the raw outputs. "
+                    "What is explained is their weighted sum; relevances and the first three entries of the ledger sum "
+                    f"to it. The stored answers were made with {weights}."
+                    + edges
+                    * any(spec.name.startswith("edge") for spec in outputs)
+                ),
+                Table("What it takes and gives besides the inputs and outputs above", _HEAD, _rows(inputs, outputs)),
+            ),
+        ),
+    )
+
+
+_HEAD = ("name", "kind", "shape", "unit", "columns", "meaning")
+
+
+def _rows(inputs: Sequence[bundle.TensorSpec], outputs: Sequence[bundle.TensorSpec]) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (f"`{s.name}`", kind, _shape(s), s.unit, ", ".join(s.columns), s.meaning + "; optional" * s.optional)
+        for kind, specs in (("input", inputs), ("output", outputs))
+        for s in specs
     )
 
 
@@ -168,6 +196,7 @@ def _analyses(facts: Facts, model: Model) -> tuple[Section, ...]:
             Paragraph(f"On {tests}"),
             Items(tuple(metrics["headline"])),
             *_temperature(metrics),
+            *([cuts_table(metrics["working_points"])] if metrics.get("working_points") else []),
             *(Table.of(table) for table in metrics.get("tables", [])),
             *_pictures(folder, model, "evaluate"),
         ),
@@ -194,8 +223,8 @@ def _temperature(metrics: Mapping[str, Any]) -> tuple[Block, ...]:
             f"The graphs divide the network's logits by the temperature {found['value']:.4g}{fitted}. The expected "
             f"calibration error of the test split is {' and '.join(errors)}. Figures above and pictures are of the "
             "logits as trained; with two classes the order of the scores, and so areas and rejections, is the same. "
-            "Cuts on the score have to be divided by it. What is explained are the divided logits: relevances and "
-            "their account are smaller by the same factor, and their shares are the same."
+            "Cuts in the table of working points are those on the divided logits. These are explained too: relevances "
+            "and their account are smaller by the same factor, and their shares are the same."
         ),
     )
 

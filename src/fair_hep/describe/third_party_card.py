@@ -12,7 +12,7 @@ from ..provenance.about import About
 from ..provenance.project import Project
 from .facts import Facts
 from .people import authors
-from .snippet import snippet
+from .snippet import ways_to_run
 
 __all__ = ["missing", "third_party_sections"]
 
@@ -41,7 +41,7 @@ def third_party_sections(facts: Facts) -> list[Section]:
     return [
         Section("What is missing", (Items(missing(bool(metrics["metrics"]))),)),
         Section("Model details", (_details(facts),)),
-        Section("Intended use", _use(facts)),
+        Section("Intended use", _use(facts), ways_to_run(facts)),
         Section("Factors", nothing),
         Section("Metrics", _metrics(metrics)),
         Section(
@@ -84,13 +84,11 @@ def _use(facts: Facts) -> tuple[Any, ...]:
         for s in specs:
             shape = ", ".join(axis if axis in s.dynamic else f"{axis} = {s.sizes[axis]}" for axis in s.axes)
             rows.append((f"`{s.name}`", kind, f"[{shape}]", s.dtype, s.unit, ", ".join(s.columns), s.meaning))
-    names = ", ".join(f'"{spec.name}": ...' for spec in signature.inputs)
     what = (
         f"What it is for isn't known ({bundle.UNKNOWN})." if signature.summary == bundle.UNKNOWN else signature.summary
     )
     return (
         Paragraph(what),
-        *snippet(facts, [f"outputs = model.predict({{{names}}})"]),
         Table(
             "Inputs and outputs of the graph",
             ("name", "kind", "shape", "type", "unit", "columns", "meaning"),

@@ -53,6 +53,8 @@ class Evaluation:
         ``tables``.
     factors
         What answers depend on, as it was measured here, one sentence each: for the model card.
+    working_points
+        Cuts of a tagger of two classes on what its graph gives, as JSON values: see `fair_hep.tagging.cuts`.
     """
 
     metrics: Mapping[str, float]
@@ -61,6 +63,7 @@ class Evaluation:
     headline: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     factors: tuple[str, ...] = ()
+    working_points: tuple[Mapping[str, Any], ...] = ()
 
 
 class Model(ABC):

@@ -51,6 +51,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
             "headline": list(found.headline),
             "tables": [table.as_dict() for table in found.tables],
             "factors": list(found.factors),
+            **({"working_points": [dict(cut) for cut in found.working_points]} if found.working_points else {}),
             "examples": len(dataset),  # type: ignore[arg-type]
             "source": config.data.source,
         }

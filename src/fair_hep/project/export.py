@@ -25,6 +25,7 @@ from ..models.recipe import recipe
 from ..provenance.about import VERB as IMPORT
 from ..provenance.configuration import Config
 from ..provenance.project import Project
+from ..tagging.cuts import published_cuts
 from .data import store_folder
 from .temperature import Temperature, find_temperature
 
@@ -104,6 +105,8 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     metrics = _metrics(project, config)
     if temperature.record:
         metrics["temperature"] = dict(temperature.record)
+        if "working_points" in metrics:
+            metrics["working_points"] = published_cuts(metrics["working_points"], temperature.value)
     source = _Source(project, config, model, network, _examples(project, config), metrics, temperature)
     if not (project.root / "LICENSE").is_file():
         raise MissingStepError(project.root / "LICENSE", "git checkout LICENSE")

@@ -12,8 +12,8 @@ import numpy as np
 from ..bundle.errors import DataError
 from ..bundle.files import new_file
 from ..models.contract import Evaluation
-from ..pages.document import Table
 from ..pages.figures import COLOURS, figure, logit
+from .cuts import as_cuts
 from .measures import WorkingPoint, area, area_difference, working_points
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def evaluate(
         ),
     )
     files = ("working_points.csv", "roc.png", "scores.png")
-    return Evaluation(metrics, "auc", files, headline, (_table(points, classes[0]),))
+    return Evaluation(metrics, "auc", files, headline, working_points=as_cuts(points, classes))
 
 
 def not_worse(outputs: Arrays, champion: Arrays, targets: Arrays) -> tuple[bool, str]:
@@ -113,27 +113,6 @@ def _write_points(points: Sequence[WorkingPoint], path: Path) -> None:
         writer = csv.DictWriter(stream, fieldnames=list(vars(points[0])))
         writer.writeheader()
         writer.writerows(vars(point) for point in points)
-
-
-def _table(points: Sequence[WorkingPoint], background: str) -> Table:
-    """Return the working points: cuts on the score, and what passes them."""
-    return Table(
-        "Working points on the test split",
-        (
-            "signal efficiency", "score above", f"{background} jets that pass", "background efficiency",
-            "background rejection",
-        ),
-        tuple(
-            (
-                f"{point.signal_efficiency:.3f} ± {point.signal_error:.3f}",
-                f"{point.threshold:.3f}",
-                str(point.background_passed),
-                f"{point.background_efficiency:.2e} ± {point.background_error:.0e}",
-                point.text().replace("+-", "±"),
-            )
-            for point in points
-        ),
-    )  # fmt: skip
 
 
 def _draw_roc(

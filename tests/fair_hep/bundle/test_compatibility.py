@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +12,12 @@ from fair_hep import BundleError, ConfigError, LoadedModel, TensorSpec, load, va
 from fair_hep import bundle as core
 from fair_hep.bundle.files import read_json, write_json
 from fair_hep.bundle.stored import Stored
-
-ARCHIVES = sorted((Path(__file__).parents[1] / "bundles").rglob("*.tar.xz"))
+from support.kept import ARCHIVES, unpacked
 
 
 @pytest.fixture(scope="module", params=ARCHIVES, ids=lambda path: f"{path.parent.name}-{path.name.partition('.')[0]}")
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    place = tmp_path_factory.mktemp("published")
-    with tarfile.open(request.param) as archive:
-        archive.extractall(place, filter="data")
-    yield place / "bundle"
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpacked(request.param, tmp_path_factory.mktemp("published"))
 
 
 def test_there_is_one_of_each_kind() -> None:

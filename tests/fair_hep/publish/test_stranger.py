@@ -19,6 +19,7 @@ from fair_hep.describe.software import LICENCE, SOFTWARE, carry
 from fair_hep.project import publish
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project, load_project
+from support.containers import free_port
 from support.deposits import TOKEN, Deposits, add_deposits
 from support.published import copy
 from support.strangers import CORE, Stranger, built_wheel
@@ -74,7 +75,7 @@ def test_from_the_doi_alone_to_a_picture(
     _ok(stranger.run("python", "-", doi, cwd=home, stdin=FETCH))
     (record,) = (home / "record").iterdir()
     assert (record / "README.md").is_file()
-    shell, program = _snippet(record)
+    shell, program = _snippet(record, "With the library fair-hep")
 
     # What the card says, to the letter; pip reaches no index, and what it needs is there.
     sums, install, show = shell
@@ -88,9 +89,12 @@ def test_from_the_doi_alone_to_a_picture(
     assert _ok(stranger.run("python", "-c", absent, cwd=home)).strip() == "[]"
     told = _ok(stranger.run(*show.split(), cwd=record))
     assert "input particles [jets, constituents, component 4] float32: E (GeV)" in told
-    given = "import numpy as np\nexamples = np.load('examples/inputs.npz')['particles'][:2]\n"
-    done = stranger.run("python", "-", cwd=record, stdin=f"{given}{program}\nprint(outputs['logits'].shape, len(why))")
-    assert _ok(done) == "(2, 2) 2\n"
+    count = bundle.read_examples(record).count
+    done = stranger.run("python", "-", cwd=record, stdin=f"{program}\nprint(outputs['logits'].shape, len(why))")
+    assert _ok(done) == f"({count}, 2) {count}\n"
+    _, alone = _snippet(record, "With ONNX Runtime alone")
+    assert "fair_hep" not in alone
+    assert "relevances and ledger together" in _ok(stranger.run("python", "-", cwd=record, stdin=alone))
 
     # The command, from the DOI.
     assert "logits" in _ok(stranger.run("fair-hep", "verify", doi, cwd=home))
@@ -108,6 +112,8 @@ def test_from_the_doi_alone_to_a_picture(
     assert missing.stderr.strip() == "error: plot needs matplotlib: install fair-hep with its extra [plot]"
     missing = stranger.run("fair-hep", "serve", doi, cwd=home)
     assert missing.stderr.strip() == "error: serve needs starlette, uvicorn: install fair-hep with its extra [serve]"
+    stranger.offer("starlette", "uvicorn")
+    _ask(stranger, record)
     _ok(stranger.run("fair-hep", "index", str(record), "--output", "zoo", cwd=home))
     assert "Tiny tagger" in (home / "zoo" / "index.html").read_text()
     stranger.offer("matplotlib")
@@ -120,12 +126,37 @@ def _ok(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout
 
 
-def _snippet(record: Path) -> tuple[list[str], str]:
-    """Return the lines for a shell and the program of the card's section on use."""
-    section = (record / "README.md").read_text().partition("## Intended use")[2].partition("\n## ")[0]
-    (shell,) = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
-    (program,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+def _snippet(record: Path, title: str) -> tuple[list[str], str]:
+    """Return the lines for a shell and the program of one of the card's ways to an answer."""
+    section = (record / "README.md").read_text().partition(f"\n### {title}\n")[2].partition("\n##")[0]
+    shell = "".join(re.findall(r"```bash\n(.*?)```", section, re.DOTALL))
+    program = "".join(re.findall(r"```python\n(.*?)```", section, re.DOTALL))
     return shell.strip().splitlines(), program
+
+
+def _ask(stranger: Stranger, record: Path) -> None:
+    """Serve the bundle and ask it, as the card says, at a port that is free."""
+    (install, serve, *asked), _ = _snippet(record, "Over HTTP")
+    assert install.startswith('pip install "software/fair_hep-')
+    assert install.endswith('.whl[serve]"')
+    port = str(free_port())
+    program, *arguments = serve.replace("8080", port).split()
+    server = subprocess.Popen([stranger.folder / "bin" / program, *arguments], cwd=record, stdout=subprocess.DEVNULL)
+    try:
+        end = time.time() + 60
+        while subprocess.run(["curl", "--silent", f"http://127.0.0.1:{port}/ping"], check=False).returncode:
+            assert server.poll() is None
+            assert time.time() < end
+        for line in asked:
+            command = ["bash", "-c", line.replace("8080", port)]
+            done = subprocess.run(command, cwd=record, capture_output=True, text=True, check=True)
+            answers = json.loads(done.stdout)["predictions"]
+            assert {"logits", "probabilities", "outside"} <= set(answers[0])
+        assert len(answers[0]["relevance"]) == 3
+    finally:
+        server.kill()
+        server.wait()
+    assert bundle.check_files(record)
 
 
 def test_the_archive_holds_the_wheel_of_the_project_and_its_sums_say_so(project: Project, wheel: Path) -> None:

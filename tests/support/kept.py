@@ -1,0 +1,18 @@
+"""Bundles of earlier versions, which stay readable."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+__all__ = ["ARCHIVES", "unpacked"]
+
+#: One archive for each.
+ARCHIVES = sorted((Path(__file__).parents[1] / "fair_hep" / "bundles").rglob("*.tar.xz"))
+
+
+def unpacked(archive: Path, folder: Path) -> Path:
+    """Unpack one of `ARCHIVES` into a folder; return the folder of the bundle."""
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder, filter="data")
+    return folder / "bundle"
