@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .bundle.runtime import LoadedModel, load
     from .bundle.strict import Strict, validate
     from .check.checks import check_model
-    from .data.columns import Columns
     from .lrp.composites import COMPOSITES, Composite
     from .lrp.engine import Explainer, explain
     from .lrp.maps import register_linear
@@ -99,7 +98,7 @@ _HOMES = {
     "bundle.runtime": ("LoadedModel", "load"),
     "bundle.strict": ("Strict", "validate"),
     "check.checks": ("check_model",),
-    "data.columns": ("Columns",),
+    "bundle.columns": ("Columns",),
     "lrp.composites": ("COMPOSITES", "Composite"),
     "lrp.engine": ("Explainer", "explain"),
     "lrp.maps": ("register_linear",),

@@ -55,15 +55,22 @@ def _columns(spec: TensorSpec, values: Any) -> Any:
 
 
 def _from_awkward(spec: TensorSpec, values: Any) -> list[np.ndarray]:
-    """Turn an Awkward array of records or of plain numbers into one array for each example."""
+    """Turn an Awkward array of records or of plain numbers into one array for each example.
+
+    Records may lie in lists, or lists in records, as ``tree.arrays()`` gives them.
+    """
     import awkward
 
-    fields = awkward.fields(values)
-    if fields and values.ndim == len(spec.axes) - 2:
-        values = values[np.newaxis]
-    if fields:
-        columns = [column[..., np.newaxis] for column in _in_order(spec, values, fields)]
-        values = awkward.concatenate(columns, axis=-1)
+    if fields := awkward.fields(values):
+        try:
+            columns = [column[..., np.newaxis] for column in _in_order(spec, values, fields)]
+            if columns[0].ndim == len(spec.axes) - 1:  # one example by itself
+                columns = [column[np.newaxis] for column in columns]
+            values = awkward.concatenate(columns, axis=-1)
+        except ValueError as error:
+            raise DataError(
+                f"{spec.name}: fields have different numbers of {spec.axes[1]}, expected the same in each example"
+            ) from error
     width = spec.sizes[spec.axes[-1]]
     return [np.asarray(awkward.to_numpy(example), dtype=spec.dtype).reshape(-1, width) for example in values]
 

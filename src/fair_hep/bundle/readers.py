@@ -1,21 +1,27 @@
 """Read examples from files as people have them: the published layout, Parquet with Awkward lists, ROOT, ``.npz``.
 
-In Parquet and ROOT every column of an input is a list column (or branch) of its name, one row per example. An ``.npz``
-file holds an array for each input, as ``examples/inputs.npz`` in every bundle does: padded with zeros at the end.
+In Parquet and ROOT every column of an input is a list column (or branch) of its name, one row per example; where names
+differ, a map says which is which (`mapped`). An ``.npz`` file holds an array for each input, as ``examples/inputs.npz``
+in every bundle does: padded with zeros at the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from .columnar import SUFFIXES
+from .columnar.root import TREES
+from .columns import Columns
 from .errors import BundleError, DataError
 from .extras import need
 from .folder import read_arrays
 from .inputs import cut
+from .mapped import read_mapped
 from .signature import Signature, TensorSpec
 
 __all__ = ["Examples", "OwnFiles", "read_examples"]
@@ -40,7 +46,13 @@ Reader = Callable[[Path, Signature, int], Iterator[Examples]]
 
 
 def read_examples(
-    path: Path, signature: Signature, size: int, *, own: OwnFiles | None = None, options: Options | None = None
+    path: Path,
+    signature: Signature,
+    size: int,
+    *,
+    own: OwnFiles | None = None,
+    options: Options | None = None,
+    columns: Columns | None = None,
 ) -> Iterator[Examples]:
     """Read examples from a file, ``size`` at a time.
 
@@ -54,9 +66,13 @@ def read_examples(
         Reads files of the model's published layout; None: columns of the inputs' names are all that is known.
     options
         Those of its ``read``.
+    columns
+        Which columns of the file are what; then nothing else is asked. None: they have the names of the inputs.
 
     Raises
     ------
+    ConfigError
+        If the map doesn't give what the model takes.
     DataError
         If the file is missing, of a kind that isn't known, can't be read, lacks columns (the line names those found),
         or holds no examples.
@@ -70,6 +86,8 @@ def read_examples(
         known = {suffix: (published, _LIBRARIES.get(suffix, ())) for suffix in own.suffixes} | {
             suffix: reader for suffix, reader in _READERS.items() if suffix not in own.suffixes
         }
+    if columns is not None:
+        known = {suffix: (partial(read_mapped, columns=columns), ()) for suffix in SUFFIXES}
     reader, libraries = known.get(path.suffix.lower(), (None, ()))
     if reader is None:
         raise DataError(f"{path.name}: got suffix {path.suffix!r}, expected one of {', '.join(known)}")
@@ -109,11 +127,10 @@ def _root(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
 
     try:
         with uproot.open(path) as file:
-            trees = {name: kind for name, kind in file.classnames(cycle=False).items() if kind == "TTree"}
+            trees = [name for name, kind in file.classnames(cycle=False).items() if kind in TREES]
             if not trees:
-                raise DataError(
-                    f"{path.name}: got no TTree, found {', '.join(file.classnames(cycle=False)) or 'nothing'}"
-                )
+                found = ", ".join(file.classnames(cycle=False)) or "nothing"
+                raise DataError(f"{path.name}: got no TTree and no RNTuple, found {found}")
             tree = file[max(trees, key=lambda name: len(_found(signature, file[name].keys())))]
             names = _names(path, signature, tree.keys())
             for chunk in tree.iterate(list(names.values()), step_size=size, library="ak"):

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .columns import Map, find_columns
 from .errors import BundleError, DataError, MissingStepError, ProjectError
 from .folder import EXPLAINED, MODEL, check_files
 from .inputs import Weights, cuts, examples, pad
+from .mapped import mapped
 from .session import compute, session
 from .signature import UNEXPLAINED, Signature, TensorSpec, read_signature
 from .stored import OWN, RELEVANCE, Comparison, Stored, compare, complaint
@@ -121,7 +123,7 @@ class LoadedModel:
         self._explained: onnxruntime.InferenceSession | None = None
         self._threads = threads
 
-    def predict(self, inputs: Any, *, batch: int = BATCH) -> Answers:
+    def predict(self, inputs: Any, *, batch: int = BATCH, columns: Map | None = None) -> Answers:
         """Score examples; a warning says in one line which of them lie outside of what the model knows.
 
         Parameters
@@ -132,6 +134,9 @@ class LoadedModel:
             differ), an Awkward array, or a single example. Units and columns are those of the signature.
         batch
             Examples in one pass.
+        columns
+            Which columns are what, for an Awkward array as ``tree.arrays()`` gives it, a mapping or a table: the name
+            of a map that ships (`fair_hep.bundle.columns.READY`), a YAML file, or keys and values.
 
         Returns
         -------
@@ -145,10 +150,13 @@ class LoadedModel:
             If the values don't fit the signature; the line says where.
         """
         judge = Judge(self.signature)
-        found = self._whole(inputs, judge, batch)
+        found = self._whole(self._mapped(inputs, columns), judge, batch)
         if judge.line:
             warnings.warn(judge.line, stacklevel=2)
         return found
+
+    def _mapped(self, inputs: Any, columns: Map | None) -> Any:
+        return inputs if columns is None else mapped(self.signature, find_columns(columns), inputs)
 
     def _whole(self, inputs: Any, judge: Judge, batch: int) -> Answers:
         """Score examples; the judge takes what is outside."""
@@ -197,6 +205,7 @@ class LoadedModel:
         batch: int = EXPLAINED_BATCH,
         first: int = 0,
         judge: Judge | None = None,
+        columns: Map | None = None,
     ) -> list[Answer]:
         """Score examples and explain each: one mapping for an example, cut to its own length.
 
@@ -216,6 +225,8 @@ class LoadedModel:
             Number of the first example, for messages.
         judge
             Takes what is outside, for several calls; whoever brings one says it itself. None: a warning says it.
+        columns
+            As for `predict`.
 
         Returns
         -------
@@ -242,7 +253,7 @@ class LoadedModel:
         weigh = Weights(known.inputs[-1], known.how.target, target)
         results: dict[int, Answer] = {}
         asked = judge or Judge(self.signature)
-        for piece, lengths, numbers in self._pieces(inputs, batch, first, asked):
+        for piece, lengths, numbers in self._pieces(self._mapped(inputs, columns), batch, first, asked):
             shape = next(iter(piece.values())).shape
             weights = weigh([number - first for number in numbers], lengths, shape)
             values = compute(self._explained, names, {**piece, known.inputs[-1].name: weights})

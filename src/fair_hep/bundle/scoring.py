@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .answer import OUTSIDE
+from .columns import Columns
 from .errors import DataError, ExplainError
 from .extras import need
 from .readers import OwnFiles, read_examples
@@ -36,6 +37,7 @@ def score_file(
     explain: bool = False,
     own: OwnFiles | None = None,
     options: Mapping[str, Any] | None = None,
+    columns: Columns | None = None,
 ) -> dict[str, Any]:
     """Score the examples of a file; write CSV, Parquet or HDF5, by the suffix of ``output``.
 
@@ -55,6 +57,8 @@ def score_file(
         Whether relevances are wanted too.
     own, options
         What reads files of the model's published layout, if its recipe is at hand, and the options for it.
+    columns
+        Which columns of the file are what, for files of other names; None: those of the inputs or the layout.
 
     Returns
     -------
@@ -81,7 +85,7 @@ def score_file(
     count, counted = 0, signature.inputs[0].axes[0]
     judge = Judge(signature)
     with writer(output) as write:
-        for examples in read_examples(file, signature, CHUNK, own=own, options=options):
+        for examples in read_examples(file, signature, CHUNK, own=own, options=options, columns=columns):
             write(
                 _columns(
                     model, {name: list(values) for name, values in examples.items()}, count, judge, explain=explain

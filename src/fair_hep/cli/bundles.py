@@ -18,13 +18,20 @@ from ..bundle.errors import DataError
 from .common import output_is_log, show, start
 
 if TYPE_CHECKING:
+    from ..bundle.columns import Columns
     from ..bundle.runtime import Judge, LoadedModel
 
-__all__ = ["command", "index", "main"]
+__all__ = ["columns_option", "command", "index", "main"]
 
 log = logging.getLogger(__name__)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+#: Which columns of a file are what, for files of other names than the model's.
+columns_option = click.option(
+    "--columns",
+    metavar="MAP",
+    help="Which columns of FILE are what: a YAML file, or a map that ships: jetclass, nanoaod, pfnano.",
+)
 #: Features that a line about an element names.
 _NAMED = 3
 
@@ -101,11 +108,12 @@ def verify(bundle: str) -> dict[str, Any]:
 @click.argument("bundle")
 @click.argument("file", type=_FILE)
 @click.option("--output", type=_FILE, required=True, help="Table to write: .csv, .parquet or .h5.")
-def predict(bundle: str, file: Path, output: Path) -> dict[str, Any]:
+@columns_option
+def predict(bundle: str, file: Path, output: Path, columns: str | None) -> dict[str, Any]:
     """Write a row for each example."""
     from ..bundle.scoring import score_file
 
-    return score_file(_model(bundle), file, output)
+    return score_file(_model(bundle), file, output, columns=_columns(columns))
 
 
 @_verb("explain", "Say what answers owe to their inputs: of a file's examples, or of those stored in the bundle.")
@@ -114,7 +122,10 @@ def predict(bundle: str, file: Path, output: Path) -> dict[str, Any]:
 @click.option("--output", type=_FILE, help="Table to write, a row for each example; without it, some are shown.")
 @click.option("--count", type=click.IntRange(1), default=3, show_default=True, help="Examples that are shown.")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Elements of each that are shown.")
-def explain(bundle: str, file: Path | None, output: Path | None, count: int, top: int) -> dict[str, Any]:
+@columns_option
+def explain(  # noqa: PLR0917
+    bundle: str, file: Path | None, output: Path | None, count: int, top: int, columns: str | None
+) -> dict[str, Any]:
     """Write or show relevances."""
     from ..bundle.answer import answer
     from ..bundle.runtime import Judge
@@ -122,8 +133,8 @@ def explain(bundle: str, file: Path | None, output: Path | None, count: int, top
 
     model = _model(bundle)
     if output is not None:
-        return score_file(model, file or _stored(model), output, explain=True)
-    given = list(islice(_examples(model, file), count))
+        return score_file(model, file or _stored(model), output, explain=True, columns=_columns(columns, file))
+    given = list(islice(_examples(model, file, columns), count))
     judge = Judge(model.signature)
     found = answer(model, given, {"explain": True, "top": top}, judge=judge)
     _say(judge)
@@ -136,14 +147,15 @@ def explain(bundle: str, file: Path | None, output: Path | None, count: int, top
 @click.argument("file", type=_FILE, required=False)
 @click.option("--output", type=_FILE, required=True, help="Picture to write: .png, .pdf or .svg.")
 @click.option("--example", type=click.IntRange(0), default=0, show_default=True, help="Number of the example.")
-def plot_(bundle: str, file: Path | None, output: Path, example: int) -> dict[str, Any]:
+@columns_option
+def plot_(bundle: str, file: Path | None, output: Path, example: int, columns: str | None) -> dict[str, Any]:
     """Write a picture of one explanation."""
     from ..bundle.files import new_file
     from ..bundle.plot import plot
     from ..bundle.runtime import Judge
 
     model = _model(bundle)
-    chosen = next(islice(_examples(model, file), example, None), None)
+    chosen = next(islice(_examples(model, file, columns), example, None), None)
     if chosen is None:
         raise DataError(f"--example {example}: there aren't that many; they count from 0")
     judge = Judge(model.signature)
@@ -219,11 +231,20 @@ def _stored(model: LoadedModel) -> Path:
     return model.folder / "examples" / "inputs.npz"
 
 
-def _examples(model: LoadedModel, file: Path | None) -> Any:
+def _columns(given: str | None, file: Path | None = Path()) -> Columns | None:
+    """Return the map of columns that was asked for."""
+    from ..bundle.columns import find_columns
+
+    if given is not None and file is None:
+        raise DataError("--columns says what the columns of a file are: give FILE too")
+    return None if given is None else find_columns(given)
+
+
+def _examples(model: LoadedModel, file: Path | None, columns: str | None) -> Any:
     """Give the examples of a file, or the stored ones, one at a time: values by the names of the inputs."""
     from ..bundle.readers import read_examples
 
-    for some in read_examples(file or _stored(model), model.signature, 16):
+    for some in read_examples(file or _stored(model), model.signature, 16, columns=_columns(columns, file)):
         names = list(some)
         yield from (dict(zip(names, one, strict=True)) for one in zip(*some.values(), strict=True))
 

@@ -12,7 +12,7 @@ import click
 from ..provenance.configuration import load_config
 from ..provenance.library import require_pinned
 from ..provenance.project import load_project
-from .bundles import index
+from .bundles import columns_option, index
 from .common import output_is_log, show, start
 
 __all__ = ["command", "main"]
@@ -178,9 +178,10 @@ def report() -> dict[str, Any]:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write to.")
 @click.option("--explain", "explained", is_flag=True, help="Write relevances too.")
-def predict(file: Path, output: Path, explained: bool) -> dict[str, Any]:
+@columns_option
+def predict(file: Path, output: Path, explained: bool, columns: str | None) -> dict[str, Any]:
     """Pass the options on."""
-    return {"file": file, "output": output, "explain": explained}
+    return {"file": file, "output": output, "explain": explained, "columns": columns}
 
 
 @_verb("check", "Try every promise that the model makes.")

@@ -8,17 +8,17 @@ finite numbers, energies, labels.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..bundle.columnar import SUFFIXES, open_columns, rows_of
+from ..bundle.columns import Columns, require_given
+from ..bundle.elements import elements_of
 from ..bundle.errors import ConfigError, DataError
-from ..bundle.quantities import ENERGIES, derive, needed
-from .columnar import SUFFIXES, Column, Lists, Source, open_columns
-from .columns import Columns
 from .labels import labels_of
 from .ragged import Ragged, falling
 from .store import write_store
@@ -53,15 +53,7 @@ class Reader:
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        have = self.columns.elements
-        if not self.columns.names():
-            raise ConfigError("data.options.columns: `elements` names no column of a file, expected at least one")
-        for name in self.spec.columns:
-            if needed(name, have) is None:
-                raise ConfigError(
-                    f"data.options.columns: got {', '.join(have) or 'nothing'} in `elements`, which doesn't give "
-                    f"{name!r} of the input {self.spec.name!r} ({', '.join(self.spec.columns)})"
-                )
+        require_given(self.columns, self.spec, "data.options.columns")
         named = self.columns.label if isinstance(self.columns.label, dict) else self.columns.values
         if named and set(named) != set(self.classes):
             raise ConfigError(
@@ -78,55 +70,26 @@ class Reader:
         DataError
             If anything doesn't fit; the line names file, row and column.
         """
+        if labels and self.columns.group is not None:
+            raise ConfigError(
+                "data.options.columns: `group` is for `predict`; labels belong to rows, not to their jets"
+            )
         with open_columns(path, self.columns.tree) as source:
-            names = [*self.columns.names(), *(self.columns.labels() if labels else ())]
+            names = [*self.columns.names(), *self.columns.others(), *(self.columns.labels() if labels else ())]
             source.require(names)
             start = 0
             for chunk in source.chunks(list(dict.fromkeys(names)), size):
-                elements, resorted = self._elements(source, chunk, start)
+                sets = elements_of(self.spec, self.columns, source.name, chunk, start)
+                elements, resorted = Ragged.from_counts(sets.values, sets.counts), 0
+                if sets.pt is not None:
+                    elements, resorted = falling(elements, sets.pt)
                 found = np.full(len(elements), -1, np.int16)
                 if labels:
                     found = labels_of(self.columns, self.classes, source.name, chunk, start)
-                start += len(elements)
+                start += rows_of(next(iter(chunk.values())))
                 yield elements, found, resorted
             if start == 0:
                 raise DataError(f"{path.name}: got 0 {self.spec.axes[0]}, expected at least 1")
-
-    def _elements(self, source: Source, chunk: Mapping[str, Column], start: int) -> tuple[Ragged, int]:
-        """Return the elements of some rows, hardest first, and how many rows weren't sorted."""
-        lists = {name: _list(source.name, chunk[name], name) for name in self.columns.names()}
-        counts = _same_counts(source.name, lists, start)
-        place = np.repeat(np.arange(len(counts)), counts)
-        have = self._quantities(source.name, lists, place + start)
-        # What is zero in all columns is padding; a constant is in none.
-        real = np.logical_or.reduce([have[quantity] != 0 for quantity, column in self._read() if column])
-        have, place = {quantity: values[real] for quantity, values in have.items()}, place[real]
-        wanted = np.stack([derive(name, have) for name in self.spec.columns], 1).astype(self.spec.dtype)
-        for name, values in zip(self.spec.columns, wanted.T, strict=True):
-            where = f"{source.name}: {name} of the {self.spec.axes[1]}"
-            _refuse(~np.isfinite(values), values, place + start, where, "a finite number")
-            if name in self.spec.positive:
-                _refuse(values <= 0, values, place + start, where, "a value above 0")
-        elements = Ragged.from_counts(wanted, np.bincount(place, minlength=len(counts)))
-        return falling(elements, derive("pt", have)) if needed("pt", have) else (elements, 0)
-
-    def _quantities(self, file: str, lists: Mapping[str, Lists], rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Return every component that the file has, and constants, in GeV; ``rows`` says whose each entry is."""
-        scale = 1e-3 if self.columns.unit == "MeV" else 1.0
-        have = {}
-        for quantity, column in self.columns.elements.items():
-            if isinstance(column, str):
-                values = lists[column].values.astype(np.float64)
-                _refuse(~np.isfinite(values), values, rows, f"{file}: column {column}", "a finite number")
-            else:
-                values = np.full(len(rows), column, np.float64)
-            have[quantity] = values * scale if quantity in ENERGIES else values
-        return have
-
-    def _read(self) -> Iterator[tuple[str, bool]]:
-        """Give every component, and whether it is read from a column."""
-        for quantity, column in self.columns.elements.items():
-            yield quantity, isinstance(column, str)
 
 
 def convert(reader: Reader, files: Sequence[Path], folder: Path, *, chunk: int = 8192) -> dict[str, Any]:
@@ -189,25 +152,6 @@ def read(reader: Reader, path: Path, size: int) -> Iterator[dict[str, list[np.nd
         yield {reader.spec.name: [elements[number] for number in range(len(elements))]}
 
 
-def _list(file: str, column: Column, name: str) -> Lists:
-    if not isinstance(column, Lists):
-        raise DataError(f"{file}: column {name}: got one number for each row, expected a list of them")
-    return column
-
-
-def _same_counts(file: str, lists: Mapping[str, Lists], start: int) -> np.ndarray:
-    """Return how many elements each row has, the same by all columns."""
-    first, reference = next(iter(lists.items()))
-    for name, column in lists.items():
-        if not np.array_equal(column.counts, reference.counts):
-            row = int((column.counts != reference.counts).argmax())
-            raise DataError(
-                f"{file}: row {start + row}: {name} has {column.counts[row]} entries, {first} "
-                f"{reference.counts[row]}; expected the same number"
-            )
-    return reference.counts
-
-
 def _count(counts: dict[str, int], names: Sequence[str], elements: Ragged, label: np.ndarray, resorted: int) -> None:
     sizes = elements.counts()
     counts["examples"] += len(label)
@@ -217,9 +161,3 @@ def _count(counts: dict[str, int], names: Sequence[str], elements: Ragged, label
     counts["resorted"] += resorted
     for name, number in zip(names, np.bincount(label, minlength=len(names)), strict=True):
         counts[name] += int(number)
-
-
-def _refuse(wrong: np.ndarray, values: np.ndarray, rows: np.ndarray, place: str, expected: str) -> None:
-    if wrong.any():
-        bad = int(wrong.argmax())
-        raise DataError(f"{place}: row {rows[bad]}: got {values[bad]}, expected {expected}")

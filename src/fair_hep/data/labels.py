@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..bundle.columnar import Column, Lists
 from ..bundle.errors import DataError
-from .columnar import Column, Lists
 
 if TYPE_CHECKING:
-    from .columns import Columns
+    from ..bundle.columns import Columns
 
 __all__ = ["labels_of"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..bundle.columns import Map, find_columns
 from ..bundle.runtime import load
 from ..bundle.scoring import score_file
 from ..models.recipe import recipe
@@ -14,7 +15,15 @@ from ..provenance.project import Project
 __all__ = ["run"]
 
 
-def run(project: Project, config: Config | None, *, file: Path, output: Path, explain: bool = False) -> dict[str, Any]:
+def run(
+    project: Project,
+    config: Config | None,
+    *,
+    file: Path,
+    output: Path,
+    explain: bool = False,
+    columns: Map | None = None,
+) -> dict[str, Any]:
     """Score the examples of a file of columns or of the model's published layout, as `score_file` does.
 
     Parameters
@@ -23,6 +32,8 @@ def run(project: Project, config: Config | None, *, file: Path, output: Path, ex
         Whose bundle it is; of the configuration, only ``data.options`` say how a file is read.
     file, output, explain
         Those of `score_file`.
+    columns
+        Which columns of the file are what, whatever the model's own files have: see `find_columns`.
 
     Raises
     ------
@@ -36,4 +47,5 @@ def run(project: Project, config: Config | None, *, file: Path, output: Path, ex
     model = load(project.bundle)
     own = recipe(project) if model.signature.trainable else None
     options = config.data.options if config else {}
-    return score_file(model, file, output, explain=explain, own=own, options=options)
+    chosen = None if columns is None else find_columns(columns)
+    return score_file(model, file, output, explain=explain, own=own, options=options, columns=chosen)

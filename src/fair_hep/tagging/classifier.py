@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from ..bundle.columns import Columns
 from ..bundle.errors import ConfigError, DataError
 from ..bundle.strict import Strict, validate
 from ..data.column_reader import SUFFIXES, Reader
-from ..data.columns import Columns
 from ..models.contract import SPLITS, Evaluation, Model
 from ..pages.interactive import Part
 from . import many_classes, two_classes

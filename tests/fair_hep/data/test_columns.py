@@ -18,10 +18,10 @@ import uproot
 from pyarrow import parquet
 
 from fair_hep.bundle import TensorSpec
+from fair_hep.bundle.columnar import open_columns
+from fair_hep.bundle.columns import Columns
 from fair_hep.bundle.errors import ConfigError, DataError
 from fair_hep.data.column_reader import SUFFIXES, Reader, convert, read
-from fair_hep.data.columnar import open_columns
-from fair_hep.data.columns import Columns
 from fair_hep.data.store import Store
 
 COUNTS = np.array([3, 0, 41, 1, 7])

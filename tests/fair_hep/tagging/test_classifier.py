@@ -14,10 +14,10 @@ import torch
 from sklearn.metrics import confusion_matrix
 from torch import Tensor, nn
 
+from fair_hep.bundle.columns import Columns
 from fair_hep.bundle.errors import ConfigError, DataError, ExplainError
 from fair_hep.bundle.strict import Strict, validate
 from fair_hep.check import CHECKS, check_model
-from fair_hep.data.columns import Columns
 from fair_hep.data.store import Ragged, Store, write_store
 from fair_hep.models.specs import class_label, class_logits, element_features, particle_set
 from fair_hep.nets.kinematics import from_axis

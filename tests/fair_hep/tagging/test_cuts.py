@@ -1,4 +1,4 @@
-"""Working points as cuts on what the graph gives: on logits and on probabilities the same jets pass, as many as said."""
+"""Working points as cuts on what the graph gives: logits or probabilities, the same jets pass, as many as said."""
 
 from __future__ import annotations
 

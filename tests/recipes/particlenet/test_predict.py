@@ -243,7 +243,7 @@ def test_a_file_without_jets_is_refused(bundled: Bundled, tmp_path: Path) -> Non
         predict.run(bundled[0], None, file=file, output=tmp_path / "scores.csv")
     with uproot.recreate(tmp_path / "empty.root"):
         pass
-    with pytest.raises(DataError, match="got no TTree, found nothing"):
+    with pytest.raises(DataError, match="got no TTree and no RNTuple, found nothing"):
         predict.run(bundled[0], None, file=tmp_path / "empty.root", output=tmp_path / "scores.csv")
 
 

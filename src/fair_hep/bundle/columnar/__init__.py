@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from ...bundle.errors import DataError
+from ..errors import DataError
 from .hdf5 import open_hdf5
 from .npz import open_npz
 from .parquet import open_parquet
 from .root import open_root
-from .source import Column, Lists, Source
+from .source import Column, Lists, Source, rows_of
 
-__all__ = ["SUFFIXES", "Column", "Lists", "Source", "open_columns"]
+__all__ = ["SUFFIXES", "Column", "Lists", "Source", "open_columns", "rows_of"]
 
 _Opener: TypeAlias = Callable[[Path, "str | None"], contextlib.AbstractContextManager[Source]]
 #: Every suffix with what opens it, and what that needs.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...bundle.errors import DataError
+from ..errors import DataError
 from .source import Column, Source, line, same_length
 
 __all__ = ["open_npz"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...bundle.errors import DataError
+from ..errors import DataError
 from .source import Column, Lists, Source, line, same_length
 
 __all__ = ["open_hdf5"]

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...bundle.errors import DataError
+from ..errors import DataError
 from .source import Column, Lists, Source, line
 
-__all__ = ["open_root"]
+__all__ = ["TREES", "open_root"]
 
-_TREES = {"TTree", "ROOT::RNTuple"}
+#: Classes of what is read as a tree.
+TREES = {"TTree", "ROOT::RNTuple"}
 
 
 class _Root(Source):
@@ -58,7 +59,7 @@ def open_root(path: Path, name: str | None) -> Iterator[Source]:
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(uproot.open(path))
-            trees = [key for key, kind in file.classnames(cycle=False).items() if kind in _TREES]
+            trees = [key for key, kind in file.classnames(cycle=False).items() if kind in TREES]
             if name is not None and name not in trees:
                 raise DataError(f"{path.name}: has no tree {name!r}; found {', '.join(trees) or 'none'}")
             if name is None and len(trees) != 1:

@@ -11,9 +11,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ...bundle.errors import DataError
+from ..errors import DataError
 
-__all__ = ["Column", "Lists", "Source", "line", "same_length"]
+__all__ = ["Column", "Lists", "Source", "line", "rows_of", "same_length"]
 
 _ENTRY = re.compile(r"(.+)\[(\d{1,6})\]")
 
@@ -27,6 +27,11 @@ class Lists:
 
 
 Column: TypeAlias = np.ndarray | Lists
+
+
+def rows_of(column: Column) -> int:
+    """Return how many rows a column has."""
+    return len(column.counts) if isinstance(column, Lists) else len(column)
 
 
 class Source(ABC):
