@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .bundle import Signature, TensorSpec
     from .bundle.cite import Citation
+    from .bundle.columns import Columns
     from .bundle.errors import BundleError, ConfigError, DataError, ExplainError, ModelError, ProjectError
     from .bundle.files import new_file
     from .bundle.plot import plot

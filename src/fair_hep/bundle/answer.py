@@ -11,10 +11,12 @@ from .errors import DataError, ProjectError
 from .runtime import Answer, Judge, LoadedModel
 from .signature import Signature
 
-__all__ = ["OUTSIDE", "PARAMETERS", "LoadedModel", "ProjectError", "answer"]
+__all__ = ["NAMES", "OUTSIDE", "PARAMETERS", "LoadedModel", "ProjectError", "answer"]
 
 #: The field of an answer that says what of its example the model wasn't made for.
 OUTSIDE = "outside"
+#: The field of an explained answer that names features, entries of the ledger and classes.
+NAMES = "columns"
 #: What a request may ask for, and its default: relevances too, of how many elements (0: all), and of edges.
 PARAMETERS: Mapping[str, bool | int] = {"explain": False, "top": 0, "edges": False}
 
@@ -42,7 +44,8 @@ def answer(
         For each example its outputs by name, as nested lists, and ``outside``: a text for each thing of the example
         that the model wasn't made for, none if it lies inside. With ``explain`` also ``explained``, ``ledger`` and
         ``relevance``: of all ``elements`` in order, or of the ``top`` ones with the largest sum of absolute relevances,
-        the most relevant first; with ``edges`` also what belongs to the edges of these elements.
+        the most relevant first; with ``edges`` also what belongs to the edges of these elements. Then ``columns`` says
+        by the name of a field what its numbers mean, in their order.
 
     Raises
     ------
@@ -61,7 +64,8 @@ def answer(
         if bad:
             raise DataError(f"inputs[{number}]: the model's {', '.join(bad)} isn't finite; JSON has no word for it")
     if wanted["explain"]:
-        return [_told(one, int(wanted["top"]), edges=bool(wanted["edges"])) for one in found]
+        names = _names(model.signature)
+        return [{**_told(one, int(wanted["top"]), edges=bool(wanted["edges"])), NAMES: names} for one in found]
     return [{**{name: values.tolist() for name, values in one.items()}, OUTSIDE: one.outside} for one in found]
 
 
@@ -96,6 +100,12 @@ def _columns(signature: Signature, examples: Any) -> dict[str, list[Any]]:
         for name in names:
             columns[name].append(named[name])
     return columns
+
+
+def _names(signature: Signature) -> dict[str, list[str]]:
+    """Return the names of the entries along the last axis of every field that has some."""
+    known = signature.explained.outputs if signature.explained else signature.outputs
+    return {spec.name: list(spec.columns) for spec in known if spec.columns}
 
 
 def _told(explanation: Answer, top: int, *, edges: bool) -> dict[str, Any]:

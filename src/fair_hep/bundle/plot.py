@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .edge_figure import draw_edges
 from .errors import DataError
 from .extras import need
+from .plot_text import accounted, described
 from .signature import Signature, TensorSpec
 
 if TYPE_CHECKING:
@@ -24,8 +26,9 @@ def plot(signature: Signature, example: Any, explanation: Mapping[str, np.ndarra
     """Draw what `LoadedModel.explain` returned for an example.
 
     Left: the elements in pseudorapidity and azimuth, their area growing with their momentum, their colour the sum of
-    their relevances; left out where the input has no directions. Right: the relevance of every feature of the elements
-    that matter most.
+    their relevances, and the edges of the last block that has some, darker for more relevance; left out where the input
+    has no directions. Right: the relevance of every feature of the elements that matter most. Above: what the example
+    is, and the account of what is explained.
 
     Parameters
     ----------
@@ -62,15 +65,17 @@ def plot(signature: Signature, example: Any, explanation: Mapping[str, np.ndarra
     FigureCanvasAgg(picture)
     axes = picture.subplots(1, panels, squeeze=False)[0]
     if where is not None:
-        _draw_elements(axes[0], spec, values, where=where, sums=sums, named={numbers[row]: row for row in most[:5]})
+        edges = _last_edges(explanation, numbers)
+        if edges is not None:
+            draw_edges(axes[0], np.stack(where, 1), *edges)
+        named = {numbers[row]: row for row in most[:5]}
+        _draw_elements(axes[0], spec, values, where=where, sums=sums, named=named, edges=edges is not None)
     _draw_features(axes[-1], signature, relevance, most, numbers[most])
     outside = getattr(explanation, "outside", [])
-    ledger = float(explanation["ledger"][:3].sum())
     picture.suptitle(
-        f"{signature.title}: explained {float(explanation['explained']):+.3g} "
-        f"= relevance {sums.sum():+.3g} + bias, stabiliser and empty denominators {ledger:+.3g}"
+        f"{described(signature, spec, values)}\n{accounted(signature, explanation, float(sums.sum()))}"
         + "".join(f"\noutside of what the model knows: {text}" for text in outside),
-        fontsize=10 if outside else None,
+        fontsize=10 if outside else 11,
     )
     return picture
 
@@ -113,6 +118,26 @@ def _elements(
     return real, values[real], relevance[real]
 
 
+def _last_edges(explanation: Mapping[str, np.ndarray], numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return neighbours and shares of the last block with edges, as places among the real elements; None: no block."""
+    blocks = [name[: -len("_index")] for name in explanation if name.startswith("edge") and name.endswith("_index")]
+    if not blocks:
+        return None
+    index = np.asarray(explanation[f"{blocks[-1]}_index"])
+    share = np.abs(np.asarray(explanation[f"{blocks[-1]}_share"], np.float64))
+    place = np.full(len(index) + 1, -1)
+    place[numbers] = np.arange(len(numbers))
+    return place[index[numbers]], share[numbers]
+
+
+def _sizes(spec: TensorSpec, values: np.ndarray) -> tuple[str | None, np.ndarray]:
+    """Return what the area of an element grows with, and its values."""
+    name = next((name for name in SIZES if name in spec.columns), None)
+    if name not in SIZES[:3] and {"px", "py"} <= set(spec.columns):
+        return "pt", np.hypot(values[:, spec.columns.index("px")], values[:, spec.columns.index("py")])
+    return name, np.full(len(values), 1.0) if name is None else np.abs(values[:, spec.columns.index(name)])
+
+
 def _limit(values: np.ndarray) -> float:
     """Return the end of a colour scale that is symmetric around 0."""
     return float(np.abs(values).max(initial=0)) or 1.0
@@ -126,9 +151,9 @@ def _draw_elements(
     where: tuple[np.ndarray, np.ndarray],
     sums: np.ndarray,
     named: Mapping[int, int],
+    edges: bool,
 ) -> None:
-    name = next((name for name in SIZES if name in spec.columns), None)
-    size = np.full(len(values), 1.0) if name is None else np.abs(values[:, spec.columns.index(name)])
+    name, size = _sizes(spec, values)
     order = np.argsort(np.abs(sums), kind="stable")  # what matters most lies on top
     drawn = axes.scatter(
         where[0][order],
@@ -140,14 +165,17 @@ def _draw_elements(
         vmax=_limit(sums),
         edgecolors="0.3",
         linewidths=0.5,
+        zorder=2,
     )
     for number, row in named.items():
         place = (where[0][row], where[1][row])
         axes.annotate(str(number), place, xytext=(5, 5), textcoords="offset points", fontsize=9)
     axes.margins(0.1)
     axes.set_xlabel(r"$\eta$")
-    axes.set_ylabel(r"$\phi$")
-    axes.set_title(f"every element; area grows with {name}" if name else "every element", fontsize=11)
+    axes.set_ylabel(r"$\phi$ [rad]")
+    grows = f"; area grows with {name}" if name else ""
+    lines = "\nlines: edges of the last block with the most relevance" if edges else ""
+    axes.set_title(f"every element{grows}{lines}", fontsize=11)
     axes.figure.colorbar(drawn, ax=axes, label="sum of the relevances of an element", pad=0.02)
 
 

@@ -81,7 +81,8 @@ def _http(facts: Facts) -> tuple[Block, ...]:
         told.insert(
             2,
             'With `"params": {"explain": true, "top": 3}` each answer also holds `explained`, `ledger` and the '
-            "`relevance` of its three most relevant elements, with the names of what they count.",
+            "`relevance` of its three most relevant elements (`elements`: which), and `columns`, which names features, "
+            "entries of the ledger and classes in their order.",
         )
         # Nothing is written here: a bundle holds what its checksums list.
         ask.append(f"""sed 's/}}$/, "params": {{"explain": true, "top": 3}}}}/' {bundle.REQUEST} | {_curl("-")}""")

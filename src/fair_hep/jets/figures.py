@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.account import account
+from ..bundle.edge_figure import draw_edges
 from ..bundle.files import new_file
 from ..pages.figures import COLOURS, figure
-from ..study.account import account
-from ..study.edge_figure import draw_edges
 from ..study.relevances import ELEMENTS, Relevances
 from .subjets import NONE
 from .tables import SPECTRA

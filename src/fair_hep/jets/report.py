@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.account import account
 from ..pages.interactive import Part
-from ..study.account import account
 from ..study.relevances import ELEMENTS, FILE, Relevances, read_relevances
 from ..tagging.roc_part import rounded
 from .momenta import four_momenta

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.account import account
+from ..bundle.edge_figure import draw_edges
 from ..bundle.files import new_file
 from ..bundle.quantities import derive
 from ..pages.figures import COLOURS, figure
-from .account import account
-from .edge_figure import draw_edges
 from .relevances import ELEMENTS, Relevances, read_relevances
 from .study import Case, Study
 from .summary import Summary

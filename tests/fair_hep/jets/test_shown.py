@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fair_hep.bundle.account import account
 from fair_hep.jets.shown import choose_shown, softest_share
-from fair_hep.study.account import account
 from fair_hep.study.relevances import Relevances
 
 
