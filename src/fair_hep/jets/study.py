@@ -25,6 +25,7 @@ from .figures import draw_edge_graph, draw_fractions, draw_scores, draw_spectra
 from .grooming import Z_CUT, find_prongs
 from .momenta import four_momenta
 from .nsubjettiness import tau
+from .other_jets import on_other_jets, others_table
 from .shown import RULE, choose_shown, softest_share
 from .stability import stability, stability_table
 from .subjets import NONE, find_subjets, jet_by_jet
@@ -52,6 +53,12 @@ class JetOptions(StudyOptions):
     controls: int = Field(10, ge=0, description="untrained networks to compare with")
     top_edges: int = Field(15, ge=1, description="most relevant edges of a jet to look at, at most")
     stability: int = Field(100, ge=0, description="explained jets to explain again with changed constituents; 0: none")
+    others: dict[str, Path] = Field(
+        {},
+        description="other jets to score and explain with the same network, such as those of another shower or "
+        "detector: folders of stores that `data` made, by what is said of them",
+    )
+    other_jets: int = Field(300, ge=2, description="jets of each of them to explain, at most")
     heavy_edges: int = Field(5, ge=1, description="most relevant edges whose Delta R and mass are measured")
 
 
@@ -136,9 +143,12 @@ class JetStudy(Study):
         return Truth(of_decay(origin), judged(origin, seen.mask.numpy()), baselines(momenta, angles))
 
     def further(self, case: Case, work: Work) -> dict[str, Any]:
-        """Measure what stays if constituents change."""
-        count = case.options.stability
-        return {"stability": stability(case, work, self.momenta, count=count)} if count else {}
+        """Measure what stays if constituents change, or the jets."""
+        count, others = case.options.stability, case.options.others
+        found = {"stability": stability(case, work, self.momenta, count=count)} if count else {}
+        if others:
+            found["others"] = on_other_jets(case, work, others, case.options.other_jets)
+        return found
 
     def tables(self, case: Case, found: Mapping[str, Any]) -> Iterator[Table]:
         """Give how well the decay is picked, and what changes if the jets do."""
@@ -146,6 +156,8 @@ class JetStudy(Study):
             yield picking_table(found["picking"], self.place)
         if "stability" in found:
             yield stability_table(found["stability"])
+        if "others" in found:
+            yield others_table(found["others"])
 
     def panels(self, model: Model) -> Sequence[Panel]:
         """Return features, ranks and subjets."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Batch: TypeAlias = Mapping[str, Tensor]
     Arrays: TypeAlias = Mapping[str, np.ndarray]
 
-__all__ = ["CONTRACT", "SPLITS", "Evaluation", "Model"]
+__all__ = ["CONTRACT", "SPLITS", "Baseline", "Evaluation", "Model"]
 
 #: Version of this contract. It rises when a recipe that kept every promise might break one.
 CONTRACT = 1
@@ -64,6 +64,22 @@ class Evaluation:
     tables: tuple[Table, ...] = ()
     factors: tuple[str, ...] = ()
     working_points: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What tells the classes apart without a network, on the same examples.
+
+    Parameters
+    ----------
+    title
+        What it cuts on, with its numbers, in words.
+    score
+        ``[examples]``, finite and larger for the signal; above 0 an example is taken for it.
+    """
+
+    title: str
+    score: np.ndarray
 
 
 class Model(ABC):
@@ -174,12 +190,20 @@ class Model(ABC):
             If an option (``train.loss`` in a configuration) is unknown or out of range.
         """
 
+    def baselines(self, datasets: Mapping[str, Dataset[Any]], batch_size: int) -> Mapping[str, Baseline]:
+        """Return by name what needs no network and is measured beside it; `evaluate` gets them where there are any.
+
+        What is chosen, such as a cut, is chosen on "val"; scores are those of "test", in order.
+        """
+        return {}
+
     @abstractmethod
     def evaluate(self, outputs: Arrays, targets: Arrays, folder: Path) -> Evaluation:
         """Measure the outputs on a test set, and write tables and figures into ``folder``.
 
         Outputs and targets of sets come without padding: rows of all examples one after the other; ``offsets``
-        ``[examples + 1]`` among the targets says where each example starts.
+        ``[examples + 1]`` among the targets says where each example starts. A model with `baselines` takes them as a
+        fourth argument.
         """
 
     @abstractmethod

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["apply", "derived", "run"]
 
+#: The test split is measured; cuts of baselines are chosen on the validation split.
+SPLITS = ("val", "test")
+
 
 def run(project: Project, config: Config) -> dict[str, Any]:
     """Evaluate the network; write ``runs/<configuration>/evaluate/`` with metrics, raw outputs, tables and figures.
@@ -38,13 +41,21 @@ def run(project: Project, config: Config) -> dict[str, Any]:
 
     network = load_network(project, config)
     stores = store_folder(project, config)
-    provenance.require(stores / "test", "data", project.root)
-    model = recipe(project)
-    dataset = first(model.dataset(Store(stores / "test"), **config.data.options), config.evaluate.limit)
-    outputs, targets = apply(model, network, dataset, config.evaluate.batch_size)
+    for split in SPLITS:
+        provenance.require(stores / split, "data", project.root)
+    model, size = recipe(project), config.evaluate.batch_size
+    datasets = {
+        split: first(model.dataset(Store(stores / split), **config.data.options), config.evaluate.limit)
+        for split in SPLITS
+    }
+    dataset = datasets["test"]
+    outputs, targets = apply(model, network, dataset, size)
+    baselines = model.baselines(datasets, size)
     folder = project.run(config.name, "evaluate")
     with new_folder(folder) as temporary:
-        found = model.evaluate(outputs, {**targets, **derived(model, dataset, config.evaluate.batch_size)}, temporary)
+        # Only a model that has baselines knows of the fourth argument.
+        beside = (baselines,) if baselines else ()
+        found = model.evaluate(outputs, {**targets, **derived(model, dataset, size)}, temporary, *beside)
         result = {
             "metrics": dict(found.metrics),
             "decisive": found.decisive,
@@ -59,7 +70,8 @@ def run(project: Project, config: Config) -> dict[str, Any]:
         with new_file(temporary / "outputs.npz") as name:
             np.savez(name, **outputs, **targets)  # type: ignore[arg-type]
         weights = project.run(config.name, "train") / WEIGHTS
-        inputs = provenance.checksums(project.root, weights, stores / "test" / "store.json")
+        read = SPLITS if baselines else ("test",)
+        inputs = provenance.checksums(project.root, weights, *(stores / split / "store.json" for split in read))
         provenance.record(temporary, project, config, "evaluate", inputs=inputs, result=result)
     return {**result, "folder": str(folder.relative_to(project.root)), "files": list(found.files)}
 

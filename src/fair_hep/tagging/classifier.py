@@ -22,6 +22,8 @@ from ..data.column_reader import SUFFIXES, Reader
 from ..models.contract import SPLITS, Evaluation, Model
 from ..pages.interactive import Part
 from . import many_classes, two_classes
+from .baselines import choose_cuts, observed
+from .beside import BASELINE_MEASURES
 from .bins import in_bins
 from .calibration import calibration, draw_reliability, stated
 
@@ -32,9 +34,10 @@ if TYPE_CHECKING:
 
     from ..bundle.domain import Quantity
     from ..data.store import Store
-    from ..models.contract import Arrays, Batch
+    from ..models.contract import Arrays, Baseline, Batch
     from ..provenance.configuration import Config
     from ..study.study import Study
+    from .baselines import Observables
 
 __all__ = ["EVERY_MEASURE", "Classifier", "DataOptions", "LossOptions"]
 
@@ -81,6 +84,9 @@ class Classifier(Model):
     globs: Mapping[str, Sequence[str]] = {"train": ("*train*",), "val": ("*val*",), "test": ("*test*",)}
     #: Signal efficiencies of the working points, with two classes.
     efficiencies: Sequence[float] = two_classes.EFFICIENCIES
+    #: What tells two classes apart without a network, such as ``fair_hep.jets.observables.MASS_AND_TAU32``, to be
+    #: measured beside it; None: nothing.
+    observables: Observables | None = None
     suffixes = SUFFIXES
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -88,7 +94,8 @@ class Classifier(Model):
         super().__init_subclass__(**options)
         if "outputs" in vars(cls):
             usual = two_classes if len(cls.outputs[0].columns) == 2 else many_classes
-            cls.measures = {**usual.MEASURES, **EVERY_MEASURE, **cls.measures}
+            beside = BASELINE_MEASURES if cls.observables and usual is two_classes else {}
+            cls.measures = {**usual.MEASURES, **beside, **EVERY_MEASURE, **cls.measures}
             cls.captions = {**usual.CAPTIONS, **EVERY_CAPTION, **EXPLANATION_CAPTIONS, **cls.captions}
 
     @property
@@ -170,14 +177,29 @@ class Classifier(Model):
         chosen = validate(LossOptions, options, "train.loss")
         return functional.cross_entropy(outputs[0], batch["label"], label_smoothing=chosen.label_smoothing)
 
-    def evaluate(self, outputs: Arrays, targets: Arrays, folder: Path) -> Evaluation:
+    def baselines(self, datasets: Mapping[str, Dataset[Any]], batch_size: int) -> Mapping[str, Baseline]:
+        """Return cuts on each of the `observables`, and on both, chosen on the validation split."""
+        if self.observables is None or len(self.classes) != 2:
+            return {}
+        spec = self.inputs[0]
+        (known, labels), (values, _) = (
+            observed(datasets[split], self.observables, spec, batch_size) for split in ("val", "test")
+        )
+        return choose_cuts(self.observables, known, labels, values)
+
+    def evaluate(
+        self, outputs: Arrays, targets: Arrays, folder: Path, baselines: Mapping[str, Baseline] | None = None
+    ) -> Evaluation:
         """Measure area, accuracy and rejections of two classes; accuracy, efficiencies and confusions of more.
 
-        Probabilities are compared with what came true, and all is measured in bins of what the `domain` derives.
+        Probabilities are compared with what came true, and all is measured in bins of what the `domain` derives. What
+        needs no network is measured likewise, and where it is better, that is said first.
         """
         if len(self.classes) == 2:
             background, signal = self.classes
-            found = two_classes.evaluate(outputs, targets, folder, (background, signal), efficiencies=self.efficiencies)
+            found = two_classes.evaluate(
+                outputs, targets, folder, (background, signal), efficiencies=self.efficiencies, baselines=baselines
+            )
         else:
             found = many_classes.evaluate(outputs, targets, folder, self.classes)
         logits, labels = outputs[self.outputs[0].name], targets["label"]

@@ -13,13 +13,14 @@ from ..bundle.errors import DataError
 from ..bundle.files import new_file
 from ..models.contract import Evaluation
 from ..pages.figures import COLOURS, figure, logit
+from .beside import Measured, beside_lines, beside_metrics, beside_table, measure
 from .cuts import as_cuts
-from .measures import WorkingPoint, area, area_difference, working_points
+from .measures import WorkingPoint, area_difference
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..models.contract import Arrays
+    from ..models.contract import Arrays, Baseline
 
 __all__ = ["CAPTIONS", "EFFICIENCIES", "MEASURES", "evaluate", "not_worse", "score_of"]
 
@@ -33,8 +34,11 @@ MEASURES: Mapping[str, str] = {
     "rejection_*": "1 / background efficiency at the signal efficiency that the name gives in percent",
     "rejection_*_limit95": "its lower limit at 95 % confidence (Clopper-Pearson); fewer than ten background jets pass",
 }
+#: How what needs no network is drawn.
+_BESIDE = {"linestyle": "--", "linewidth": 1.4}
 CAPTIONS: Mapping[str, str] = {
-    "roc": "Background rejection against signal efficiency on the test split, with the working points",
+    "roc": "Background rejection against signal efficiency on the test split, with the working points; dashed: what "
+    "needs no network, where it was measured beside it",
     "scores": "Distribution of the score, logit of signal minus logit of background, for the jets of both classes",
 }
 
@@ -46,6 +50,7 @@ def evaluate(
     classes: tuple[str, str],
     *,
     efficiencies: Sequence[float] = EFFICIENCIES,
+    baselines: Mapping[str, Baseline] | None = None,
 ) -> Evaluation:
     """Measure logits ``[jets, 2]`` against labels ``[jets]``; write a table of working points and two figures.
 
@@ -59,6 +64,8 @@ def evaluate(
         Names of background and signal.
     efficiencies
         Signal efficiencies of the working points.
+    baselines
+        What needs no network, by name, on the same jets.
 
     Raises
     ------
@@ -67,31 +74,30 @@ def evaluate(
     """
     score, labels = score_of(outputs), targets["label"]
     try:
-        auc, auc_error = area(score, labels)
-        points = working_points(score, labels, efficiencies)
+        found = measure("the network", score, labels, efficiencies)
+        others = {
+            name: measure(one.title, one.score, labels, efficiencies) for name, one in (baselines or {}).items()
+        }  # fmt: skip
     except ValueError as error:
         raise DataError(f"evaluate: {error}; the test split needs jets of both classes") from error
-    right = float(((score > 0) == (labels == 1)).mean())
-    right_error = float(np.sqrt(right * (1 - right) / len(labels)))
-    _write_points(points, folder / "working_points.csv")
-    _draw_roc(score, labels, points, folder / "roc.png", classes)
+    _write_points(found.points, folder / "working_points.csv")
+    _draw_roc(found, others, labels, folder / "roc.png", classes)
     _draw_scores(score, labels, folder / "scores.png", classes)
-    metrics = {"auc": auc, "auc_error": auc_error, "accuracy": right, "accuracy_error": right_error}
-    for efficiency, point in zip(efficiencies, points, strict=True):
-        name = f"rejection_{efficiency * 100:.0f}"
-        if point.rejection is not None and point.rejection_error is not None:
-            metrics |= {name: point.rejection, f"{name}_error": point.rejection_error}
-        else:
-            metrics[f"{name}_limit95"] = point.rejection_limit
+    (auc, auc_error), (right, right_error) = found.auc, found.accuracy
+    worse, beside = beside_lines(found, others, labels, efficiencies)
     headline = (
+        *worse,
         f"AUC {auc:.4f} +- {auc_error:.4f}, accuracy {right:.4f} +- {right_error:.4f} on {len(labels)} test jets",
+        *beside,
         *(
             f"background rejection at {efficiency:.0%} signal efficiency: {point.text()}"
-            for efficiency, point in zip(efficiencies[:2], points[:2], strict=True)
+            for efficiency, point in zip(efficiencies[:2], found.points[:2], strict=True)
         ),
     )
+    metrics = {**found.metrics(efficiencies), **beside_metrics(others, efficiencies)}
     files = ("working_points.csv", "roc.png", "scores.png")
-    return Evaluation(metrics, "auc", files, headline, working_points=as_cuts(points, classes))
+    tables = (beside_table(found, others, efficiencies),) if others else ()
+    return Evaluation(metrics, "auc", files, headline, tables, working_points=as_cuts(found.points, classes))
 
 
 def not_worse(outputs: Arrays, champion: Arrays, targets: Arrays) -> tuple[bool, str]:
@@ -116,21 +122,24 @@ def _write_points(points: Sequence[WorkingPoint], path: Path) -> None:
 
 
 def _draw_roc(
-    score: NDArray[np.float64],
+    found: Measured,
+    others: Mapping[str, Measured],
     labels: NDArray[np.integer],
-    points: Sequence[WorkingPoint],
     path: Path,
     classes: tuple[str, str],
 ) -> None:
     from sklearn.metrics import roc_curve
 
-    background, signal, _ = roc_curve(labels, score)
-    seen = background > 0
+    points = found.points
     with new_file(path) as name, figure() as (picture, axes):
-        axes.plot(signal[seen], 1 / background[seen], label=f"AUC = {area(score, labels)[0]:.4f}")
+        lines = {"network": (found, {}), **{what: (one, _BESIDE) for what, one in others.items()}}
+        for what, (one, style) in lines.items():
+            background, signal, _ = roc_curve(labels, one.score, drop_intermediate=False)
+            seen = background > 0
+            axes.plot(signal[seen], 1 / background[seen], label=f"{what}: AUC = {one.auc[0]:.4f}", **style)
         measured = [p for p in points if p.rejection is not None]
         limits = [p for p in points if p.rejection is None]
-        style = {"color": COLOURS["orange"], "fmt": "o", "capsize": 3}
+        style = {"color": COLOURS["blue"], "fmt": "o", "capsize": 3}
         if measured:
             rejections, errors = [p.rejection for p in measured], [p.rejection_error for p in measured]
             efficiencies = [p.signal_efficiency for p in measured]

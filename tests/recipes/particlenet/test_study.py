@@ -17,6 +17,7 @@ from top_tagger import MODEL
 from torch.utils.data import Dataset
 
 from fair_hep.bundle.errors import ConfigError, ExplainError
+from fair_hep.data.store import Ragged, write_store
 from fair_hep.jets.changed import CHANGES
 from fair_hep.lrp import COMPOSITES
 from fair_hep.models.explaining import rules_of
@@ -288,3 +289,32 @@ def test_study_refuses_what_makes_no_sense(network: Any, tmp_path: Path) -> None
     only_empty.batch = {name: values[5:6] for name, values in only_empty.batch.items()}
     with pytest.raises(ExplainError, match="nothing to explain"):
         study(network, {"val": Jets(), "test": only_empty}, make_config(), tmp_path)
+
+
+def stored(folder: Path, size: int) -> Path:
+    """Write a store of synthetic jets; return the folder of its splits."""
+    batch = {name: values.numpy() for name, values in jets(size, 2, longest=20).items()}
+    real = batch["particles"][..., 0] > 0
+    with write_store(folder / "test", {}) as writer:
+        particles = Ragged.from_counts(batch["particles"][real], real.sum(1))
+        writer.append(particles=particles, axis=batch["axis"], label=batch["label"].astype(np.int16))
+    return folder
+
+
+def test_the_same_network_is_tried_on_other_jets(network: Any, tmp_path: Path) -> None:
+    options = {**BARE["options"], "other_jets": 8}
+    data = {"val": Jets(), "test": Jets()}
+
+    def tried(folder: Path) -> Mapping[str, Any]:
+        asked = make_config(figures=0, options={**options, "others": {"another shower": str(folder)}})
+        return study(network, data, asked, tmp_path / "study")
+
+    found = tried(stored(tmp_path / "stores", 30))
+    (row,) = found["others"]
+    assert (row["changed"], row["jets"], row["explained"]) == ("another shower", 30, 8)
+    assert row["auc_change"] == pytest.approx(row["auc"] - row["auc_before"])
+    assert -1 <= row["correlation"] <= 1 and 0 <= row["auc"] <= 1
+    (table,) = [table for table in found["tables"] if "other jets" in table["title"]]
+    assert table["rows"][0][0] == "another shower"
+    with pytest.raises(ConfigError, match=r"explain.options.others another shower: got .*nowhere, expected a folder"):
+        tried(tmp_path / "nowhere")

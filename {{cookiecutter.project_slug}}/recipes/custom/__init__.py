@@ -29,7 +29,7 @@ class CustomModel(Classifier):
     limits, factors = says.LIMITS, says.FACTORS
     inputs, outputs, targets, features = says.INPUTS, says.OUTPUTS, says.TARGETS, says.ELEMENT_FEATURES
     columns, globs, options = data.COLUMNS, data.GLOBS, data.Options
-    efficiencies, measures = evaluate.EFFICIENCIES, evaluate.MEASURES
+    efficiencies, observables, measures = evaluate.EFFICIENCIES, evaluate.OBSERVABLES, evaluate.MEASURES
     captions = evaluate.CAPTIONS | explain.CAPTIONS
 
     dataset = staticmethod(data.dataset)

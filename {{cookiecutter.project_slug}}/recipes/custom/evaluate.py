@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from fair_hep import COLOURS, figure, new_file
+from fair_hep.jets.observables import MASS_AND_TAU32
 
 from .inputs import CLASSES
 
 if TYPE_CHECKING:
     from fair_hep.models.contract import Arrays
 
-__all__ = ["CAPTIONS", "EFFICIENCIES", "MEASURES", "figures", "metrics"]
+__all__ = ["CAPTIONS", "EFFICIENCIES", "MEASURES", "OBSERVABLES", "figures", "metrics"]
 
 #: Signal efficiencies of the working points.
 EFFICIENCIES = (0.3, 0.5, 0.7, 0.8, 0.9)
+#: What needs no network and is measured beside it: cuts on the jet's mass and on N-subjettiness; None: nothing.
+OBSERVABLES = MASS_AND_TAU32
 #: What the metrics below are, for the model card.
 MEASURES = {
     "log_loss": "mean negative logarithm of the probability of the right class: lower is better, and calibrated"

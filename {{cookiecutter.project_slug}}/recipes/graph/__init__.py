@@ -29,7 +29,7 @@ class GraphModel(GraphClassifier):
     limits, factors = says.LIMITS, says.FACTORS
     inputs, outputs, targets, features = says.INPUTS, says.OUTPUTS, says.TARGETS, says.NODE_FEATURES
     columns, globs = data.COLUMNS, data.GLOBS
-    efficiencies = evaluate.EFFICIENCIES
+    efficiencies, observables = evaluate.EFFICIENCIES, evaluate.OBSERVABLES
 
     loss = staticmethod(train.loss)
     target = staticmethod(explain.target)

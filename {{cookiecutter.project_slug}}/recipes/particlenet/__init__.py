@@ -32,7 +32,7 @@ class ParticleNetModel(Classifier):
     limits, factors = says.LIMITS, says.FACTORS
     inputs, outputs, targets, features = says.INPUTS, says.OUTPUTS, says.TARGETS, says.ELEMENT_FEATURES
     suffixes = data.SUFFIXES
-    efficiencies, measures = evaluate.EFFICIENCIES, evaluate.MEASURES
+    efficiencies, observables, measures = evaluate.EFFICIENCIES, evaluate.OBSERVABLES, evaluate.MEASURES
     captions = evaluate.CAPTIONS | explain.CAPTIONS
     composite, composite_reason = explain.COMPOSITE, explain.REASON
     explanation = staticmethod(explain.Explanation)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["CAPTIONS", "EFFICIENCIES", "MEASURES"]
+from fair_hep.jets.observables import MASS_AND_TAU32
+
+__all__ = ["CAPTIONS", "EFFICIENCIES", "MEASURES", "OBSERVABLES"]
 
 #: Signal efficiencies of the working points.
 EFFICIENCIES = (0.3, 0.5, 0.7, 0.8, 0.9)
+#: What needs no network and is measured beside it: cuts on the jet's mass and on N-subjettiness; None: nothing.
+OBSERVABLES = MASS_AND_TAU32
 #: What metrics are, where the usual words say less, for the model card.
 MEASURES = {
     "auc": "area under the ROC curve: share of pairs of a top and a QCD jet in which the top jet has the higher score",
