@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ import pathlib, yaml
 path = pathlib.Path("configs/quick.yaml")
 values = yaml.safe_load(path.read_text())
 # A collision is an example of a hundred times the size of a jet.
-few = 300 if values["explain"]["size"] > 10 else 30
+few = 140 if values["explain"]["size"] > 10 else 14
 values["train"] |= {"epochs": 1, "limit": few}
 values["evaluate"] = {**values.get("evaluate", {}), "limit": few}
 explain = values["explain"]
@@ -61,10 +62,10 @@ def blocks(text: str) -> list[Block]:
     return [Block(language, note.strip(), body) for language, note, body in BLOCK.findall(text)]
 
 
-def script(text: str) -> str:
-    """Return one shell script of all blocks of a document that can be run here."""
+def script(chosen: Iterable[Block]) -> str:
+    """Return one shell script of those blocks of a document that can be run here."""
     parts = [PREAMBLE]
-    for number, block in enumerate(blocks(text), start=1):
+    for number, block in enumerate(chosen, start=1):
         if block.note:
             continue
         body = block.text if block.language == "bash" else f"python - <<'END'\n{block.text}END\n"

@@ -19,7 +19,16 @@ sys.dont_write_bytecode = True
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what takes long first, so that no process ends with it while the others have nothing left to do."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, _place(item)))
+
+
+#: What takes minutes, the longest first.
+LONG = ("test_every_command_of_the_template", "test_every_command_of_the_project", "test_every_command_of_the_guide")
+
+
+def _place(item: pytest.Item) -> int:
+    name = item.name.partition("[")[0]
+    return LONG.index(name) if name in LONG else len(LONG)
 
 
 @pytest.fixture

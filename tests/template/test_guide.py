@@ -74,7 +74,7 @@ def test_every_command_of_the_guide(bake: Bake, clone: Path, environment: Enviro
     with zenodo.Zenodo(tmp_path) as standin:
         deposits.add_deposits(standin)
         env = {**variables(environment, clone), **standin.environment}
-        done = attempt("bash", "-c", script(text), cwd=tmp_path, env=env, stdin="y\n")
+        done = attempt("bash", "-c", script(blocks(text)), cwd=tmp_path, env=env, stdin="y\n")
         said = f"{done.stdout}{done.stderr}"
         assert done.returncode == 0, said[-9000:]
         published = [record for record in standin.records.values() if record.files]

@@ -1,6 +1,7 @@
 """Every command of both READMEs is run, in its order, in one shell, offline.
 
-What stands in the same words in every project's README, and is part of `make quick`, is run once more in one of them.
+One model's README is run whole; of the others, and of the template's, what doesn't stand there in the same words, and
+what depends on the model nevertheless.
 
 A block that can't be run here says so behind its language (``bash needs-network``); a test counts those.
 The commands find an environment that is already installed, with the wheel of the project.
@@ -20,16 +21,25 @@ from pathlib import Path
 
 import pytest
 
-from fair_hep.project.run import CHAIN
-from support.documents import blocks, script, variables
+from support.documents import Block, blocks, script, variables
 from support.installed import Environment
 from support.template import MODELS, ROOT, SLUGS, Bake, attempt, run
+
+#: The model whose README is run from its first command to its last: the one that takes the shortest.
+WHOLE = "custom"
+#: The model of a project with every default, which is generated and run on as the template's README says.
+DEFAULT = MODELS[0]
+#: What is run for every model, though it stands in the same words everywhere: the chain, and what its network promises.
+FOR_EVERY_MODEL = ("make quick", "SLUG check")
+#: Long ones first, so that none runs alone at the end.
+IN_ORDER = ("mlpf", "custom", "graph")
+assert {*IN_ORDER, DEFAULT} == set(MODELS)
 
 
 def test_a_failing_command_ends_what_runs_behind_it(tmp_path: Path) -> None:
     text = "```bash\nsleep 300 &\nfalse\n```\n"
     started = time.monotonic()
-    done = attempt("bash", "-c", script(text), cwd=tmp_path)
+    done = attempt("bash", "-c", script(blocks(text)), cwd=tmp_path)
     assert done.returncode == 1
     assert time.monotonic() - started < 100
 
@@ -87,43 +97,75 @@ def use_alone(folder: Path, python: Path) -> None:
         assert run(*program, cwd=folder, env={"PYTHONPATH": "", "PATH": path}, stdin=block.text)
 
 
-def without_what_quick_runs(text: str) -> str:
-    """Drop the sections of verbs whose commands `make quick` gives, in the same words for every model."""
-    sections = re.split(r"^(?=##)", text, flags=re.MULTILINE)
-    again = {f"### {verb}" for verb in CHAIN if verb != "explain"}
-    assert again <= {section.partition("\n")[0] for section in sections}
-    kept = "".join(section for section in sections if section.partition("\n")[0] not in again)
-    # The section on explaining has more to show than the plain command.
-    found, count = re.subn(r"^```bash\n\w+ explain\n```\n", "", kept, flags=re.MULTILINE)
-    assert count == 1
-    return found
+def words(block: Block, slug: str) -> str:
+    return block.text.replace(slug, "SLUG")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("model", MODELS)
-def test_every_command_of_the_project(bake: Bake, environment: Environment, bare: Path, model: str) -> None:
-    folder = bake(model=model, project_slug=SLUGS[model], author="Lovelace, Ada")
+def of_the_model(text: str, slug: str, whole: str) -> list[Block]:
+    """Return what isn't run with the README that is run whole: other words, and what depends on the model.
+
+    Parameters
+    ----------
+    text
+        README of a project.
+    slug
+        Its package.
+    whole
+        README of the project of `WHOLE`.
+    """
+    elsewhere = {words(block, SLUGS[WHOLE]) for block in blocks(whole)}
+    everywhere = [block for block in blocks(text) if any(part in words(block, slug) for part in FOR_EVERY_MODEL)]
+    assert len(everywhere) == len(FOR_EVERY_MODEL)
+    return [block for block in blocks(text) if block in everywhere or words(block, slug) not in elsewhere]
+
+
+def here(commands: str) -> str:
+    """Change what the tests of others need, and what is run once, by the template's tests: a project's own tests."""
+    port = str(free_port())
+    return commands.replace("5001", port).replace("\nmake test\nmake lint\n", "\nmake --dry-run test lint\n")
+
+
+@pytest.fixture
+def whole(bake: Bake) -> Path:
+    """Generate the project whose README is run whole."""
+    return bake(model=WHOLE, project_slug=SLUGS[WHOLE], author="Lovelace, Ada")
+
+
+def test_the_readme_that_is_run_whole_has_every_verb(whole: Path) -> None:
+    verbs = re.search(r"^VERBS = (.*)$", (whole / "Makefile").read_text(), re.MULTILINE)
+    commands = "".join(block.text for block in blocks((whole / "README.md").read_text()) if not block.note)
+    assert verbs
+    for verb in (*verbs[1].split(), "predict", "check", "index"):
+        assert re.search(rf"^{SLUGS[WHOLE]} {verb}\b", commands, re.MULTILINE), verb
+
+
+def go_through(folder: Path, chosen: list[Block], environment: Environment, bare: Path) -> None:
+    """Run commands of a project's README in it, and the model without what trained it."""
     environment.stamp(folder)
-    text = (folder / "README.md").read_text().replace("5001", str(free_port()))
-    if model != MODELS[0]:
-        text = without_what_quick_runs(text)
-    # The project's own tests are run once, by `make test` of the template, and so are its linters.
-    text = text.replace("\nmake test\nmake lint\n", "\nmake --dry-run test lint\n")
-    done = attempt("bash", "-c", script(text), cwd=folder, env=variables(environment))
+    done = attempt("bash", "-c", here(script(chosen)), cwd=folder, env=variables(environment))
     assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-6000:]}"
     assert (folder / "scores.csv").is_file()
     assert (folder / "explained.csv").is_file()
-    assert (folder / "why.png").stat().st_size > 10_000
     use_alone(folder, bare)
+    assert (folder / "why.png").stat().st_size > 10_000
 
 
 @pytest.mark.slow
-def test_every_command_of_the_template(tmp_path: Path, clone: Path, environment: Environment) -> None:
-    text, env = (ROOT / "README.md").read_text(), variables(environment, clone)
-    done = attempt("bash", "-c", script(text), cwd=tmp_path, env=env, stdin="\n" * 9)
+def test_every_command_of_the_template(
+    tmp_path: Path, clone: Path, environment: Environment, bare: Path, whole: Path
+) -> None:
+    """The demo, then a project of one's own; as the README says, its README goes on from there."""
+    there = (whole / "README.md").read_text()
+    known = {line.replace(SLUGS[WHOLE], SLUGS[DEFAULT]) for line in there.splitlines()}
+    chosen = [
+        block for block in blocks((ROOT / "README.md").read_text()) if not known.issuperset(block.text.splitlines())
+    ]
+    assert len(chosen) == 4
+    env = variables(environment, clone)
+    done = attempt("bash", "-c", script(chosen), cwd=tmp_path, env=env, stdin="\n" * 9)
     assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-6000:]}"
-    demo = tmp_path / "cookiecutter-fair-hep" / "build" / "top_tagger"
-    assert (tmp_path / "top_tagger" / "bundle" / "SHA256SUMS").is_file()
+    demo, own = tmp_path / "cookiecutter-fair-hep" / "build" / "top_tagger", tmp_path / "top_tagger"
+    assert (own / "bundle" / "SHA256SUMS").is_file()
     assert (demo / "bundle" / "SHA256SUMS").is_file()
     found = json.loads((demo / "runs" / "quick" / "evaluate" / "metrics.json").read_text())
     # Below what is reached: the demo shows a model that works, and is no benchmark.
@@ -134,3 +176,17 @@ def test_every_command_of_the_template(tmp_path: Path, clone: Path, environment:
     assert again.returncode == 0
     assert "make -C build/top_tagger serve" in again.stdout
     assert "pip" not in again.stdout, "a second run must reuse what is there"
+    first, *rest = of_the_model((own / "README.md").read_text(), SLUGS[DEFAULT], there)
+    assert "make quick" in first.text
+    go_through(own, rest, environment, bare)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", IN_ORDER)
+def test_every_command_of_the_project(
+    bake: Bake, environment: Environment, bare: Path, whole: Path, model: str
+) -> None:
+    folder = whole if model == WHOLE else bake(model=model, project_slug=SLUGS[model], author="Lovelace, Ada")
+    text = (folder / "README.md").read_text()
+    chosen = blocks(text) if folder == whole else of_the_model(text, SLUGS[model], (whole / "README.md").read_text())
+    go_through(folder, chosen, environment, bare)
