@@ -120,7 +120,8 @@ class Collider:
         shift = np.repeat(_along_beam(len(counts), random), counts)[keep]
         momentum, made = flat.p, flat.vProd
         columns = [ak.to_numpy(values)[keep] for values in (momentum.px, momentum.py, momentum.pz)]
-        vertex = [1e-3 * ak.to_numpy(values)[keep] for values in (made.px, made.py, made.pz)]
+        # Pythia gives no place of production for what is made where the protons meet: that is the origin.
+        vertex = [1e-3 * ak.to_numpy(ak.fill_none(values, 0.0))[keep] for values in (made.px, made.py, made.pz)]
         vertex[2] = vertex[2] + shift
         pdg = ak.to_numpy(flat.id)[keep].astype(np.int64)
         energy = ak.to_numpy(momentum.e)[keep]
