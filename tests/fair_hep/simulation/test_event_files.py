@@ -125,7 +125,9 @@ def test_the_sample_is_what_its_provenance_says() -> None:
     assert {path.name for path in SAMPLE.glob("*.bz2")} == set(told["sha256"])
     for name, checksum in told["sha256"].items():
         assert sha256(SAMPLE / name) == checksum
-    assert told["pileup_mean"] == 10.0
+    assert told["pileup_mean"] == 0.0
+    assert told["process"] == {"train": "ttbar", "val": "ttbar", "test": "hard_qcd"}
+    assert set(told["pythia"]) == {"ttbar", "hard_qcd"}
 
 
 def test_the_sample_looks_like_collisions() -> None:
