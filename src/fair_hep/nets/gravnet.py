@@ -28,7 +28,7 @@ class GravNet(nn.Module):
     inputs, outputs
         Columns of the rows that enter and leave.
     space
-        Dimensions of the learned space.
+        Dimensions of the learned space; 0: nothing is learned of it, and ``places`` are given with the rows.
     propagate
         Columns that are sent.
     k
@@ -36,22 +36,30 @@ class GravNet(nn.Module):
     """
 
     #: What explanations take as constant: distances, so graph and weights.
-    held = ("space",)
+    held = ("places",)
 
     def __init__(self, inputs: int, outputs: int, *, space: int, propagate: int, k: int) -> None:
         super().__init__()
-        self.space = nn.Linear(inputs, space)
+        self.space = nn.Linear(inputs, space) if space else None
         self.propagate = nn.Linear(inputs, propagate)
         self.graph = Neighbours(k - 1)
         self.messages = Place()
         self.combine = nn.Linear(propagate, outputs)
 
-    def forward(self, values: Tensor, rows: Rows) -> Tensor:
-        """Map rows ``[rows, inputs]`` to ``[rows, outputs]``."""
-        index, weight = self.neighbourhood(self.space(values), rows)
+    def forward(self, values: Tensor, rows: Rows, places: Tensor | None = None) -> Tensor:
+        """Map rows ``[rows, inputs]`` to ``[rows, outputs]``; ``places`` ``[rows, space]`` where none are learned."""
+        index, weight = self.neighbourhood(self.places(values, places), rows)
         messages = self.messages(self.propagate(values)[index] * weight[..., None])
         combined: Tensor = self.combine(messages.sum(1))
         return combined
+
+    def places(self, values: Tensor, given: Tensor | None = None) -> Tensor:
+        """Return where rows ``[rows, inputs]`` lie: as learned, or as given."""
+        if self.space is not None:
+            learned: Tensor = self.space(values)
+            return learned
+        assert given is not None, "a GravNet without a learned space needs the places of its rows"
+        return given
 
     def neighbourhood(self, places: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
         """Return who is summed over, and with which weight.

@@ -34,8 +34,10 @@ AXES = {
 }
 #: Quantities of the responses: label, half the range.
 RESPONSES = {"pt": ("$p_T$", 1.0), "energy": ("E", 1.0), "eta": (r"$\eta$", 0.1), "phi": (r"$\phi$", 0.1)}
-#: A bin with fewer elements isn't drawn.
+#: A bin with fewer elements isn't drawn; where most bins have fewer, they are joined.
 FEWEST = 10
+#: A class is drawn if so many bins are filled.
+BINS = 3
 
 
 def draw(found: Comparison, jets: Mapping[str, Mapping[str, np.ndarray]], folder: Path, title: str) -> list[str]:
@@ -70,10 +72,12 @@ def _draw_confusion(found: Comparison, labels: Labels, path: Path) -> None:
 
 def _draw_efficiencies(found: Comparison, labels: Labels, path: Path) -> None:
     """Efficiency against the generated momentum, fake rate against the reconstructed one."""
-    kinds = [kind for kind in range(1, len(CLASSES)) if (found.truth.pid == kind).sum() >= 5 * FEWEST] or [1, 2]
+    binned = {kind: _binned(found, kind) for kind in range(1, len(CLASSES))}
+    kinds = [kind for kind, edges in binned.items() if edges] or [1]
     with new_file(path) as name, figure(3, len(kinds), width=4.6, height=3.2) as (picture, axes):
         for row, kind in zip(np.atleast_2d(axes), kinds, strict=True):
-            for panel, (quantity, (label, edges)) in zip(row, AXES.items(), strict=True):
+            for panel, (quantity, (label, axis)) in zip(row, AXES.items(), strict=True):
+                edges = binned[kind].get(quantity, axis)
                 for flow, particles in found.flows.items():
                     is_it, got_it = found.truth.pid == kind, particles.pid == kind
                     style = STYLES[flow]
@@ -82,7 +86,7 @@ def _draw_efficiencies(found: Comparison, labels: Labels, path: Path) -> None:
                     hollow = {**style, "markerfacecolor": "white", "linestyle": "--"}
                     _points(panel, getattr(particles, quantity)[got_it], ~is_it[got_it], edges, hollow)
                 panel.set(xlabel=label, ylim=(-0.03, 1.06), xscale="linear" if quantity == "eta" else "log")
-                panel.set(xlim=(edges[0], edges[-1]))
+                panel.set(xlim=(axis[0], axis[-1]))
                 if not panel.containers:
                     panel.text(0.5, 0.5, f"fewer than {FEWEST} in every bin", transform=panel.transAxes, ha="center")
             row[0].set_ylabel(f"{CLASS_LABELS[kind]}\nshare of elements")
@@ -91,6 +95,26 @@ def _draw_efficiencies(found: Comparison, labels: Labels, path: Path) -> None:
         first.plot([], [], color="black", linestyle="--", label="fake rate")
         first.legend(loc="center left", fontsize=9)
         picture.savefig(name)
+
+
+def _binned(found: Comparison, kind: int) -> dict[str, np.ndarray]:
+    """Return the edges of bins by quantity in which a class can be drawn: finer ones joined until most are filled.
+
+    Nothing if some axis has fewer than `BINS` filled bins.
+    """
+    is_it, result = found.truth.pid == kind, {}
+    for quantity, (_, axis) in AXES.items():
+        values = getattr(found.truth, quantity)[is_it]
+        for joined in (size for size in range(1, len(axis)) if (len(axis) - 1) % size == 0):
+            edges = axis[::joined]
+            counts = np.histogram(values, edges)[0]
+            filled = counts >= FEWEST
+            if filled[counts > 0].mean() >= 0.5 and filled.sum() >= BINS:
+                result[quantity] = edges
+                break
+        else:
+            return {}
+    return result
 
 
 def _points(panel: Any, values: np.ndarray, passed: np.ndarray, edges: np.ndarray, style: Any) -> None:

@@ -32,7 +32,8 @@ class GravNetBody(Protocol):
 
     A body may also have ``measured``, a function that gives what the detector measured of elements from their features
     ``[..., 6]``: then ``regress`` gives `CORRECTIONS` and the momenta are what `corrected` makes of both. What is
-    explained of such a body are the corrections.
+    explained of such a body are the corrections. And it may have ``places``, a function that gives where elements lie
+    from their features, for convolutions that learn no space.
 
     Attributes
     ----------
@@ -117,9 +118,11 @@ def follow_body(body: GravNetBody, features: Tensor, mask: Tensor, epsilon: floa
     rows = Rows(mask, packed=False)
     values, embed = follow(body.embed, given, epsilon)
     steps: list[Step] = []
+    find = getattr(body, "places", None)
+    places = None if find is None else find(given)
     for number, convolution in enumerate(body.convolutions):
         activation = body.activations[number] if len(body.activations) else None
-        values, step = _convolve(cast(GravNet, convolution), activation, values, rows, epsilon)
+        values, step = _convolve(cast(GravNet, convolution), activation, values, rows, epsilon, places=places)
         steps.append(step)
     seen = torch.cat([given, values], 1) if body.classify_features else values
     logits, classify = follow(body.classify, seen, epsilon)
@@ -144,9 +147,15 @@ def blocks(count: int, numbers: int) -> Iterator[slice]:
 
 
 def _convolve(
-    convolution: GravNet, activation: nn.Module | None, values: Tensor, rows: Rows, epsilon: float
+    convolution: GravNet,
+    activation: nn.Module | None,
+    values: Tensor,
+    rows: Rows,
+    epsilon: float,
+    *,
+    places: Tensor | None,
 ) -> tuple[Tensor, Step]:
-    index, weight = convolution.neighbourhood(convolution.space(values), rows)
+    index, weight = convolution.neighbourhood(convolution.places(values, places), rows)
     sent = convolution.propagate(values)
     propagate = link(convolution.propagate, sent, epsilon)
     # The same operations as in the network's own pass: its graph must not differ by a rounding error.

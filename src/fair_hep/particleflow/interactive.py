@@ -12,7 +12,7 @@ from ..bundle.files import read_json
 from ..pages.interactive import Part
 from .comparison import RULES, Comparison, compare
 from .display import LOWEST, event_part
-from .labels import CLASS_LABELS, output_labels
+from .labels import CLASS_LABELS, output_labels, row_labels
 
 __all__ = ["interactive_parts"]
 
@@ -92,6 +92,7 @@ def _outputs(study: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             {
                 "name": f"{kind.replace('_', ' ')}, {outcome}ly classified",
                 "elements": cell["elements"],
+                "rows": row_labels(cell),
                 "mean": _rounded(cell["r_map"]["mean"]),
                 "error": _rounded(cell["r_map"]["error"]) if cell["r_map"]["error"] else None,
             }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .columns import CLASSES
 
-__all__ = ["CLASS_LABELS", "OUTPUT_LABELS", "FeatureNames", "output_labels", "stage_label"]
+__all__ = ["CLASS_LABELS", "OUTPUT_LABELS", "FeatureNames", "output_labels", "row_labels", "stage_label"]
 
 CLASS_LABELS = tuple(name.replace("_", " ") for name in CLASSES)
 OUTPUT_LABELS = {
@@ -71,6 +72,31 @@ def stage_label(name: str) -> str:
     """
     part, _, number = name.partition(".")
     return f"convolution {int(number) + 1}" if number else _STAGES.get(part, part)
+
+
+def row_labels(cell: Mapping[str, Any]) -> list[str]:
+    """Return what the rows of an R-map are: the element itself, then the others and which kind they mostly are.
+
+    Parameters
+    ----------
+    cell
+        Entry of `RMapAverages.found` with at least one element.
+
+    Examples
+    --------
+    >>> row_labels({"others": [{"track": 3, "ECAL tower": 1, "HCAL tower": 0}]})
+    ['the element itself', 'most relevant other (75 % track)']
+    """
+    rows = ["the element itself"]
+    for number, kinds in enumerate(cell["others"], start=1):
+        name = f"{_ordinal(number)} most relevant other" if number > 1 else "most relevant other"
+        kind, total = max(kinds, key=lambda kind: kinds[kind]), sum(kinds.values())
+        rows.append(f"{name} ({100 * kinds[kind] / total:.0f} % {kind})" if total else name)
+    return rows
+
+
+def _ordinal(number: int) -> str:
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number, 'th') }"
 
 
 @dataclass(frozen=True)

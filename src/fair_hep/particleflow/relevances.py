@@ -18,7 +18,7 @@ import numpy as np
 from ..study.relevances import NOTHING, Column, read_relevances
 from ..study.resume import fingerprint
 from .choices import Choice, load_event
-from .columns import CLASSES, MOMENTA, OUTPUTS
+from .columns import CLASSES, KINDS, MOMENTA, OUTPUTS, kinds_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,6 +57,9 @@ def layout(features: Sequence[str]) -> dict[str, Column]:
             f"[maps, {count}] |f - inputs - bias - epsilon - lost| / (|f| + sum |R_input| + sum |R_bias terms|)", MAPS
         ),
         "seen/row": Column("[seen] an element of the same event that the explained one sees", SEEN, NOTHING),
+        "seen/kind": Column(
+            f"[seen] what it is: {', '.join(f'{n} {kind}' for n, kind in enumerate(KINDS))}", SEEN, NOTHING
+        ),
         "seen/relevance": Column(
             f"[seen, {count}, features] relevance of its features, in the unit of f: {', '.join(features)}", SEEN
         ),
@@ -73,6 +76,8 @@ class ElementRelevance:
         Classes.
     own
         Position of the element itself on the map.
+    kind
+        What the elements seen are ``[n]``, as positions in `KINDS`.
     relevance
         ``[n, 7, features]``: elements seen, what is explained, features.
     error
@@ -82,6 +87,7 @@ class ElementRelevance:
     true: int
     predicted: int
     own: int
+    kind: np.ndarray
     relevance: np.ndarray
     error: np.ndarray
 
@@ -135,6 +141,7 @@ def explain_events(
             },
             SEEN: np.diff(maps[0].offsets.numpy()).astype(np.int32),
             "seen/row": maps[0].element.numpy().astype(np.int32),
+            "seen/kind": kinds_of(event["elements"][0].numpy())[maps[0].element.numpy()],
             "seen/relevance": torch.stack([part.relevance for part in maps], 1).numpy().astype(np.float32),
         }
 
@@ -159,6 +166,7 @@ def read_maps(path: Path, chunk: int = 256) -> Iterator[ElementRelevance]:
                 int(maps["map/class"][number]),
                 int(maps["map/predicted"][number]),
                 own,
+                maps["seen/kind"][number, :count],
                 maps["seen/relevance"][number, :count],
                 maps["ledger/error"][number],
             )

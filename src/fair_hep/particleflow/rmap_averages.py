@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .columns import CLASSES
+from .columns import CLASSES, KINDS
 from .relevances import EXPLAINED, ElementRelevance
 
-__all__ = ["BINS", "OUTCOMES", "SHARE", "Mean", "RMapAverages", "r_map", "relevant_elements"]
+__all__ = ["BINS", "OUTCOMES", "SHARE", "Mean", "RMapAverages", "by_relevance", "r_map", "relevant_elements"]
 
 OUTCOMES = ("correct", "incorrect")
 #: Edges of the histograms of R-scores: a feature's signed part of the sum of |R|.
@@ -43,11 +43,16 @@ def r_map(relevance: np.ndarray, own: int, rows: int) -> np.ndarray:
     """
     size = np.abs(relevance.astype(np.float64))
     total = size.sum()
-    others = np.delete(size, own, 0)
-    order = np.argsort(-others.sum(1), kind="stable")[:rows]
-    kept = np.concatenate([size[own : own + 1], others[order]])
+    kept = np.concatenate([size[own : own + 1], size[by_relevance(relevance, own)[:rows]]])
     padded = np.pad(kept, [(0, 1 + rows - len(kept)), (0, 0)])
     return padded / total if total > 0 else padded
+
+
+def by_relevance(relevance: np.ndarray, own: int) -> np.ndarray:
+    """Return the positions of the other elements ``[n - 1]`` by falling sum of |R| ``[n, features]``."""
+    others = np.delete(np.arange(len(relevance)), own)
+    sums = np.abs(relevance.astype(np.float64)).sum(1)
+    return others[np.argsort(-sums[others], kind="stable")]
 
 
 def relevant_elements(relevance: np.ndarray, share: float = SHARE) -> int:
@@ -86,18 +91,22 @@ class Mean:
 class _Cell:
     """One output of the elements of one class and outcome."""
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, rows: int) -> None:
+        self.kinds = np.zeros((rows, len(KINDS)), np.int64)
         self.map, self.neighbours, self.relevant, self.seen, self.features = (Mean() for _ in range(5))
         self.scores = np.zeros((features, len(BINS) - 1), np.int64)
         self.silent = 0
 
-    def add(self, relevance: np.ndarray, own: int, rows: int) -> None:
-        """Take the map of one element in."""
+    def add(self, relevance: np.ndarray, own: int, kind: np.ndarray) -> None:
+        """Take the map of one element in, with what the elements on it are."""
+        rows = len(self.kinds)
         mapped = r_map(relevance, own, rows)
         if not mapped.any():
             self.silent += 1
             return
         self.map.add(mapped)
+        others = by_relevance(relevance, own)[:rows]
+        np.add.at(self.kinds, (np.arange(len(others)), kind[others]), 1)
         self.neighbours.add(1.0 - mapped[0].sum())
         self.relevant.add(float(relevant_elements(relevance)))
         self.seen.add(float(len(relevance)))
@@ -115,6 +124,7 @@ class _Cell:
             "elements": self.map.count,
             "without_relevance": self.silent,
             "r_map": self.map.result(),
+            "others": [dict(zip(KINDS, row, strict=True)) for row in self.kinds.tolist()],
             "neighbours_share": self.neighbours.result(),
             "relevant_elements": self.relevant.result(),
             "elements_seen": self.seen.result(),
@@ -135,10 +145,9 @@ class RMapAverages:
     """
 
     def __init__(self, rows: int, features: int) -> None:
-        self.rows = rows
         self.errors: list[float] = []
         self.cells = {
-            (name, kind, outcome): _Cell(features)
+            (name, kind, outcome): _Cell(features, rows)
             for name in EXPLAINED
             for kind in range(len(CLASSES))
             for outcome in OUTCOMES
@@ -149,7 +158,7 @@ class RMapAverages:
         outcome = OUTCOMES[element.predicted != element.true]
         self.errors.append(float(element.error.max()))
         for number, name in enumerate(EXPLAINED):
-            self.cells[name, element.true, outcome].add(element.relevance[:, number], element.own, self.rows)
+            self.cells[name, element.true, outcome].add(element.relevance[:, number], element.own, element.kind)
 
     def found(self) -> dict[str, Any]:
         """Return ``{output: {class: {outcome: ...}}}`` as JSON values."""

@@ -11,7 +11,7 @@ import numpy as np
 from ..bundle.files import new_file
 from ..pages.figures import COLOURS, figure
 from .columns import CLASSES
-from .labels import CLASS_LABELS
+from .labels import CLASS_LABELS, row_labels
 from .rmap_averages import BINS, OUTCOMES
 
 __all__ = ["draw_counts", "draw_r_map", "draw_r_maps", "draw_scores"]
@@ -50,7 +50,9 @@ def draw_r_maps(
                 shown = f"{CLASS_LABELS[CLASSES.index(kind)]}, {outcome}ly classified"
                 panel.set_title(f"{shown}: {cell['elements']} elements", fontsize=11)
                 if cell["elements"]:
-                    image = draw_r_map(panel, np.asarray(cell["r_map"]["mean"]), () if named else features)
+                    image = draw_r_map(
+                        panel, np.asarray(cell["r_map"]["mean"]), () if named else features, row_labels(cell)
+                    )
                 else:
                     _draw_nothing(panel, len(features), () if named else features)
                 named = True
@@ -60,10 +62,10 @@ def draw_r_maps(
         picture.savefig(name)
 
 
-def draw_r_map(panel: Any, values: np.ndarray, features: Sequence[str]) -> Any:
+def draw_r_map(panel: Any, values: np.ndarray, features: Sequence[str], rows: Sequence[str]) -> Any:
     """Draw one R-map ``[1 + n, features]`` with its values in the cells, in logarithmic colours; return the image.
 
-    ``features`` are named below, if there are any.
+    ``features`` are named below, if there are any; ``rows`` say what the rows are, beside their sums.
     """
     from matplotlib.colors import LogNorm
 
@@ -77,8 +79,10 @@ def draw_r_map(panel: Any, values: np.ndarray, features: Sequence[str]) -> Any:
             cell.set_in_layout(False)  # a thousand texts would take the layout many seconds
     _name_features(panel, features)
     sums = [f"{total:.3f}" for total in values.sum(1)]
-    names = ["itself", *(f"{_ordinal(n)} other" for n in range(1, len(values)))]
-    panel.set_yticks(range(len(values)), [f"{a}  Σ {b}" for a, b in zip(names, sums, strict=True)], fontsize=8)
+    # The kind on a line of its own: two panels stand side by side.
+    parts = [(*row.partition(" ("), total) for row, total in zip(rows, sums, strict=True)]
+    texts = [f"{name}  Σ {total}" + (f"\n({kind}" if kind else "") for name, _, kind, total in parts]
+    panel.set_yticks(range(len(values)), texts, fontsize=8)
     panel.minorticks_off()
     panel.tick_params(which="both", length=0)
     return image
@@ -154,7 +158,3 @@ def draw_counts(cells: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         picture.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
         picture.supxlabel("Explained: logit of the true class", fontsize=12)
         picture.savefig(name)
-
-
-def _ordinal(number: int) -> str:
-    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number, 'th') }"

@@ -1,8 +1,8 @@
 """Proton collisions from Pythia 8: ttbar or QCD at 14 TeV, with a Poisson number of pile-up interactions.
 
-The processes and the tune are those of the MLPF data set: Pythia's A14 parameters with the parton densities
-NNPDF2.3 LO, particles with c tau above 10 mm stable (K0S and Lambda reach the detector), minimum bias of
-non-diffractive, single- and double-diffractive interactions. Pile-up vertices lie along the beam as in Delphes' cards.
+The tune is that of the MLPF data set, and so are the processes but for ``hard_qcd``: Pythia's A14 parameters with the
+parton densities NNPDF2.3 LO, particles with c tau above 10 mm stable (K0S and Lambda reach the detector), minimum bias
+of non-diffractive, single- and double-diffractive interactions. Vertices lie along the beam as in Delphes' cards.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ _COMMON = (
 PROCESSES = {
     "ttbar": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", "6:m0 = 172.5"),
     "qcd": ("HardQCD:all = on", "PhaseSpace:pTHatMin = 20."),
+    # Ours, for a small sample: jets of 100 GeV have neutral hadrons where there are tracks, those of 20 GeV hardly any.
+    "hard_qcd": ("HardQCD:all = on", "PhaseSpace:pTHatMin = 100."),
     "minimum_bias": ("SoftQCD:nonDiffractive = on", "SoftQCD:singleDiffractive = on", "SoftQCD:doubleDiffractive = on"),
 }
 #: Spread of the vertices along the beam (a normal distribution), and where it is cut off; metres.
@@ -61,7 +63,7 @@ class Collider:
     Parameters
     ----------
     process
-        ``"ttbar"`` or ``"qcd"``.
+        One of `PROCESSES`.
     pileup
         Mean number of pile-up interactions; 0 gives none.
 
@@ -120,7 +122,8 @@ class Collider:
         shift = np.repeat(_along_beam(len(counts), random), counts)[keep]
         momentum, made = flat.p, flat.vProd
         columns = [ak.to_numpy(values)[keep] for values in (momentum.px, momentum.py, momentum.pz)]
-        vertex = [1e-3 * ak.to_numpy(values)[keep] for values in (made.px, made.py, made.pz)]
+        # Pythia gives no place of production for what is made where the protons meet: that is the origin.
+        vertex = [1e-3 * ak.to_numpy(ak.fill_none(values, 0.0))[keep] for values in (made.px, made.py, made.pz)]
         vertex[2] = vertex[2] + shift
         pdg = ak.to_numpy(flat.id)[keep].astype(np.int64)
         energy = ak.to_numpy(momentum.e)[keep]

@@ -7,6 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from fair_hep.particleflow.columns import ELEMENT, KINDS, kinds_of
+from fair_hep.particleflow.labels import row_labels
 from fair_hep.particleflow.relevances import ElementRelevance
 from fair_hep.particleflow.rmap_averages import BINS, RMapAverages, r_map, relevant_elements
 
@@ -45,9 +47,10 @@ def test_each_class_and_outcome_is_averaged_apart() -> None:
     one, two = np.zeros((2, 7, 12), np.float32), np.zeros((2, 7, 12), np.float32)
     one[0], two[1] = 1.0, -1.0
     errors = np.zeros(7)
-    averages.add(ElementRelevance(1, 1, 0, one, errors))
-    averages.add(ElementRelevance(1, 1, 0, two, errors))
-    averages.add(ElementRelevance(1, 2, 0, two, errors + 3e-9))
+    kind = np.array([0, 2])
+    averages.add(ElementRelevance(1, 1, 0, kind, one, errors))
+    averages.add(ElementRelevance(1, 1, 0, kind, two, errors))
+    averages.add(ElementRelevance(1, 2, 0, kind, two, errors + 3e-9))
     found = averages.found()
     cell = found["class"]["charged_hadron"]["correct"]
     assert cell["elements"] == 2
@@ -55,6 +58,11 @@ def test_each_class_and_outcome_is_averaged_apart() -> None:
     assert cell["neighbours_share"]["error"] == pytest.approx(0.5)
     assert np.sum(cell["r_map"]["mean"]) == pytest.approx(1.0)
     assert np.sum(cell["r_scores"]) == 2 * 12
+    nothing = dict.fromkeys(KINDS, 0)
+    assert cell["others"] == [{**nothing, "HCAL tower": 2}, nothing]
+    assert row_labels(cell) == [
+        "the element itself", "most relevant other (100 % HCAL tower)", "2nd most relevant other"
+    ]  # fmt: skip
     assert cell["signed_share"]["mean"] == pytest.approx([0.0] * 12)
     assert found["log_pt"]["charged_hadron"]["incorrect"]["neighbours_share"] == {"mean": 1.0, "error": None}
     assert found["class"]["muon"]["correct"] == {"elements": 0, "without_relevance": 0}
@@ -62,12 +70,29 @@ def test_each_class_and_outcome_is_averaged_apart() -> None:
     json.dumps(found, allow_nan=False)
 
 
+def test_others_are_named_by_what_they_are_in_the_order_of_the_map() -> None:
+    relevance = np.zeros((4, 7, 12), np.float32)
+    relevance[:, 0, 5] = 3.0, 1.0, 2.0, 9.0
+    averages = RMapAverages(rows=2, features=12)
+    averages.add(ElementRelevance(3, 3, 3, np.array([0, 2, 1, 1]), relevance, np.zeros(7)))
+    first, second = averages.found()["class"]["photon"]["correct"]["others"]
+    assert (first["track"], second["ECAL tower"]) == (1, 1)
+    assert sum(first.values()) == sum(second.values()) == 1
+
+
+def test_elements_are_tracks_or_towers_of_either_calorimeter() -> None:
+    elements = np.zeros((3, len(ELEMENT)))
+    # A track's columns 6 and 7 are a direction.
+    elements[:, 0], elements[:, 6], elements[:, 7] = (2, 1, 1), (-1.0, 3.0, 0.0), (0.5, 0.0, 4.0)
+    assert [KINDS[kind] for kind in kinds_of(elements)] == ["track", "ECAL tower", "HCAL tower"]
+
+
 def test_r_scores_of_one_and_minus_one_have_a_bin() -> None:
     averages = RMapAverages(rows=1, features=12)
     for sign in (1.0, -1.0):
         relevance = np.zeros((1, 7, 12), np.float32)
         relevance[..., 4] = sign
-        averages.add(ElementRelevance(3, 3, 0, relevance, np.zeros(7)))
+        averages.add(ElementRelevance(3, 3, 0, np.zeros(1, int), relevance, np.zeros(7)))
     scores = np.array(averages.found()["class"]["photon"]["correct"]["r_scores"])
     assert scores[4, 0] == scores[4, -1] == 1
     assert scores.sum() == 2 * 12

@@ -15,6 +15,7 @@ from fair_hep.data.delphes import CHARGED_HADRON, NEUTRAL_HADRON, PHOTON, Event
 from fair_hep.particleflow.reader import read_file
 from fair_hep.simulation import event_files as module
 from fair_hep.simulation.event_files import rounded, simulate
+from fair_hep.simulation.event_generator import VERTEX, Collider
 from support import recipes
 from support.needs import require
 
@@ -54,6 +55,18 @@ def test_a_seed_decides_everything_and_processes_nothing(tmp_path: Path, monkeyp
     # Files of the generator are sorted into the same splits again.
     names = [path.name for path in (tmp_path / "a").iterdir()]
     assert {split: [path.name for path in group] for split, group in first.items()} == MODEL.published(names)
+
+
+@pytest.mark.usefixtures("pythia")
+def test_what_is_made_at_once_comes_from_the_beam() -> None:
+    collider = Collider("qcd", 0.0)
+    collider.seed(1, 2)
+    vertex = collider.event(np.random.default_rng(0)).vertex
+    prompt = (vertex[:, :2] == 0).all(1)
+    # Most particles come from the interaction itself: all of these from one place along the beam.
+    assert prompt.mean() > 0.5
+    assert len(np.unique(vertex[prompt, 2])) == 1
+    assert 0 < abs(vertex[prompt, 2][0]) <= VERTEX["limit"]
 
 
 @pytest.mark.usefixtures("pythia")
@@ -112,7 +125,9 @@ def test_the_sample_is_what_its_provenance_says() -> None:
     assert {path.name for path in SAMPLE.glob("*.bz2")} == set(told["sha256"])
     for name, checksum in told["sha256"].items():
         assert sha256(SAMPLE / name) == checksum
-    assert told["pileup_mean"] == 10.0
+    assert told["pileup_mean"] == 0.0
+    assert told["process"] == {"train": "ttbar", "val": "ttbar", "test": "hard_qcd"}
+    assert set(told["pythia"]) == {"ttbar", "hard_qcd"}
 
 
 def test_the_sample_looks_like_collisions() -> None:

@@ -32,7 +32,7 @@ def test_the_candidates_can_be_learned(tmp_path: Path) -> None:
 def test_the_shipped_sample_is_whole_and_small(tmp_path: Path) -> None:
     files = recipes.sample("mlpf")
     assert sum(path.stat().st_size for group in files.values() for path in group) <= 4 * 2**20
-    for split, wanted in (("train", 210), ("val", 50), ("test", 110)):
+    for split, wanted in (("train", 600), ("val", 140), ("test", 290)):
         counts = convert(files[split], tmp_path / split)
         assert counts["events"] == wanted
         assert min(counts["targets"]) > 0

@@ -196,7 +196,7 @@ def test_every_column_has_a_label_of_its_own() -> None:
     assert len(set(FORMULAS)) == len(set(MODEL.feature_names.plain)) == len(ELEMENT) == 12
     values = np.zeros((2, len(ELEMENT)))
     with figure() as (_, panel):
-        draw_r_map(panel, values, FORMULAS)
+        draw_r_map(panel, values, FORMULAS, ["the element itself", "most relevant other (60 % track)"])
         assert [label.get_text() for label in panel.get_xticklabels()] == list(FORMULAS)
         assert panel.get_xticks().tolist() == list(range(12))
 

@@ -42,6 +42,7 @@ from fair_hep import Strict
 from fair_hep.data.delphes import TOWER, TRACK
 from fair_hep.nets.gravnet import GravNet
 from fair_hep.nets.layers import Rows
+from fair_hep.particleflow.cells import calorimeter_places
 from fair_hep.particleflow.columns import CLASSES, ELEMENT, MOMENTA
 from fair_hep.particleflow.corrections import CORRECTIONS, corrected
 from pydantic import Field
@@ -127,6 +128,8 @@ class Architecture:
         Whether the momentum head sees those rows beside features and logits.
     corrects
         Whether the momentum head gives corrections of what was measured, see `fair_hep.particleflow.corrections`.
+    cells
+        Whether the first convolution sums over the calorimeter's cells, see `fair_hep.particleflow.cells`.
     """
 
     embed: tuple[int, ...]
@@ -140,6 +143,7 @@ class Architecture:
     classify_features: bool
     regress_rows: bool
     corrects: bool = False
+    cells: bool = False
 
 
 PRESETS: dict[str, Architecture] = {
@@ -158,10 +162,10 @@ PRESETS: dict[str, Architecture] = {
         embed=(120, 120, 120, 64), convolutions=2, width=64, space=4, propagate=22, k=16, head=(256, 256, 256),
         activated=False, classify_features=True, regress_rows=False,
     ),
-    # Ours: the momentum head corrects what was measured.
+    # Ours: the momentum head corrects what was measured, and who shares a cell of the calorimeter is known.
     "corrections": Architecture(
         embed=(64, 64, 64, 64), convolutions=2, width=64, space=4, propagate=30, k=16, head=(60, 60, 60),
-        activated=False, classify_features=True, regress_rows=True, corrects=True,
+        activated=False, classify_features=True, regress_rows=True, corrects=True, cells=True,
     ),
 }  # fmt: skip
 
@@ -176,7 +180,8 @@ class Body(nn.Module):
         self.classify_features, self.regress_rows = a.classify_features, a.regress_rows
         self.embed = _perceptron(len(ELEMENT), *a.embed)
         self.convolutions = nn.ModuleList(
-            GravNet(width, a.width, space=a.space, propagate=a.propagate, k=a.k) for width in inputs
+            GravNet(width, a.width, space=0 if a.cells and not number else a.space, propagate=a.propagate, k=a.k)
+            for number, width in enumerate(inputs)
         )
         self.activations = nn.ModuleList(nn.LeakyReLU() for _ in inputs if a.activated)
         seen = a.width + len(ELEMENT) * a.classify_features
@@ -184,6 +189,7 @@ class Body(nn.Module):
         seen = len(ELEMENT) + len(CLASSES) + a.width * a.regress_rows
         self.regress = _perceptron(seen, *a.head, len(CORRECTIONS if a.corrects else MOMENTA))
         self.measured = measured if a.corrects else None
+        self.places = places if a.cells else None
         if a.corrects:  # starts from no correction
             for parameter in self.regress[-1].parameters():
                 nn.init.zeros_(parameter)
@@ -206,8 +212,9 @@ class Body(nn.Module):
         rows = Rows(mask, packed=self.training)
         given = rows.pack(features)
         values = self.embed(given)
+        where = None if self.places is None else self.places(given.detach())
         for number, convolution in enumerate(self.convolutions):
-            values = convolution(values, rows)
+            values = convolution(values, rows, where)
             if self.activations:
                 values = self.activations[number](values)
         logits = self.classify(torch.cat([given, values], -1) if self.classify_features else values)
@@ -252,6 +259,13 @@ def measured(features: Tensor) -> Tensor:
     log_pt, log_energy = (features[..., place] / scale + centre for place, (centre, scale) in ((1, _PT), (5, _ENERGY)))
     eta, sin, cos = features[..., 2] / _ETA, features[..., 3], features[..., 4]
     return torch.stack([features[..., 9], log_pt, eta, sin, cos, log_energy], -1)
+
+
+def places(features: Tensor) -> Tensor:
+    """Return where elements ``[...]`` lie in the calorimeter ``[..., 4]``, from their features."""
+    track = features[..., 0] > 0
+    eta, sin, cos = torch.where(track[..., None], features[..., 6:9], features[..., 2:5]).unbind(-1)
+    return calorimeter_places(eta / _ETA, sin, cos, ~track & (features[..., 6] > 0))
 
 
 def _perceptron(*widths: int) -> nn.Sequential:
