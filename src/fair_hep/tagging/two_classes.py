@@ -14,7 +14,7 @@ from ..bundle.files import new_file
 from ..models.contract import Evaluation
 from ..pages.document import Table
 from ..pages.figures import COLOURS, figure, logit
-from .measures import WorkingPoint, area, area_difference, working_points
+from .measures import WorkingPoint, area, area_difference, curve, working_points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -143,9 +143,7 @@ def _draw_roc(
     path: Path,
     classes: tuple[str, str],
 ) -> None:
-    from sklearn.metrics import roc_curve
-
-    background, signal, _ = roc_curve(labels, score)
+    background, signal = curve(score, labels)
     seen = background > 0
     with new_file(path) as name, figure() as (picture, axes):
         axes.plot(signal[seen], 1 / background[seen], label=f"AUC = {area(score, labels)[0]:.4f}")
