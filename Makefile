@@ -124,9 +124,9 @@ $(filter-out particlenet,$(MODELS:%=test-%)): export FAIR_HEP_RECIPES = $(abspat
 $(filter-out particlenet,$(MODELS:%=test-%)): test-%: environment
 	TEST_MODEL=$* $(ALONE) --doctest-modules $(GENERATED)/$(SLUG_$*) tests/recipes/$* $(ON_EVERY_MODEL)
 
-# One process: each would make the base of all images anew.
+# One process, since each would make the base of all images anew, and the model that is exported soonest.
 test-images: environment
-	$(ALONE) tests/template/test_image.py
+	TEST_MODEL=custom $(ALONE) tests/template/test_image.py
 
 test-template: environment
 	$(PYTEST) --maxschedchunk 1 $(if $(FAST),,--ignore tests/template/test_image.py) tests/template

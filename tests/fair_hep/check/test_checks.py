@@ -52,7 +52,13 @@ def test_a_model_without_a_fault_passes_every_check(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, id=fault.name.replace(" ", "-"), marks=[pytest.mark.slow] if fault.check in GRAPHS else [])
+        for fault in FAULTS
+    ],
+)
 def test_planted_fault_is_caught_by_name(fault: Fault, tmp_path: Path) -> None:
     names = [fault.check] if fault.check in GRAPHS else QUICK
     outcomes = {
