@@ -109,12 +109,9 @@ bakes: $(ENVIRONMENT)
 lint: environment
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src/fair_hep
-	$(BIN)/mypy $(foreach model,$(MODELS),$(IN_PLACE)/$(SLUG_$(model)))
-	$(BIN)/mypy hooks/pre_gen_project.py
-	$(BIN)/mypy hooks/post_gen_project.py
-	$(BIN)/mypy $(IN_PLACE)/support tests/conftest.py tests/fair_hep tests/recipes
-	$(BIN)/mypy --disable-error-code import-untyped tests/template benchmarks
+	$(BIN)/mypy hooks/pre_gen_project.py hooks/post_gen_project.py
+	$(BIN)/mypy src/fair_hep $(foreach model,$(MODELS),$(IN_PLACE)/$(SLUG_$(model))) $(IN_PLACE)/support tests/conftest.py \
+	  tests/fair_hep tests/recipes tests/template benchmarks
 
 test-library: export FAIR_HEP_RECIPES = $(abspath $(GENERATED))
 test-library: environment

@@ -58,7 +58,7 @@ def test_training_learns_and_writes_its_results(project: Project) -> None:
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(project: Project) -> None:
     with threads(1):
         for name, seed in (("one", 1), ("two", 1), ("three", 2)):
-            train.run(project, make_config(project, f"name={name}", f"seed={seed}"))
+            train.run(project, make_config(project, f"name={name}", f"seed={seed}", "train.limit=96"))
     assert _same(_weights(project, "one"), _weights(project, "two"))
     assert not _same(_weights(project, "one"), _weights(project, "three"))
 
