@@ -15,7 +15,7 @@ from ..models.contract import Evaluation
 from ..pages.figures import COLOURS, figure, logit
 from .beside import Measured, beside_lines, beside_metrics, beside_table, measure
 from .cuts import as_cuts
-from .measures import WorkingPoint, area_difference
+from .measures import WorkingPoint, area_difference, curve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,13 +128,11 @@ def _draw_roc(
     path: Path,
     classes: tuple[str, str],
 ) -> None:
-    from sklearn.metrics import roc_curve
-
     points = found.points
     with new_file(path) as name, figure() as (picture, axes):
         lines = {"network": (found, {}), **{what: (one, _BESIDE) for what, one in others.items()}}
         for what, (one, style) in lines.items():
-            background, signal, _ = roc_curve(labels, one.score, drop_intermediate=False)
+            background, signal = curve(one.score, labels)
             seen = background > 0
             axes.plot(signal[seen], 1 / background[seen], label=f"{what}: AUC = {one.auc[0]:.4f}", **style)
         measured = [p for p in points if p.rejection is not None]

@@ -26,8 +26,8 @@ from fair_hep.describe.schema_org import catalogue
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
 from support.browser import audit, opened, screenshot
+from support.command import command
 from support.needs import require
-from support.small import call
 
 Bundled = tuple[Project, Config]
 EVIL = "</script><script>document.title='evil'</script> <b>"
@@ -194,8 +194,8 @@ def test_what_can_not_be_gathered_is_one_line(bundles: list[Path], tmp_path: Pat
     assert not output.exists()
 
 
-def test_command_line(bundled: Bundled, tmp_path: Path) -> None:
-    done = call(bundled[0], "index", "bundle", "--output", str(tmp_path / "zoo"), "--title", "Zoo")
+def test_command_line(bundled: Bundled, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    done = command(bundled[0], "index", "bundle", "--output", str(tmp_path / "zoo"), "--title", "Zoo", capture=capfd)
     assert done.returncode == 0, done.stderr
     assert "lists 1 models" in done.stdout
-    assert call(bundled[0], "index", "--output", str(tmp_path / "zoo")).returncode == 2
+    assert command(bundled[0], "index", "--output", str(tmp_path / "zoo"), capture=capfd).returncode == 2

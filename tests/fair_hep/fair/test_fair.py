@@ -24,9 +24,10 @@ from fair_hep.fair.programs import asked
 from fair_hep.project.fair import CHECKS, judge, run
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project, load_project
+from support.command import command
 from support.complete import complete
 from support.published import copy
-from support.small import call, make_project
+from support.small import make_project
 from support.standin import Answer, StandIn
 
 Bundled = tuple[Project, Config]
@@ -338,9 +339,9 @@ def test_a_failure_beside_a_warning_is_still_a_failure(whole: Bundled, tmp_path:
     assert {"what to do:", "warnings, which fail nothing:"} <= set(result["headline"])
 
 
-def test_a_warning_ends_the_command_with_0(whole: Bundled, tmp_path: Path) -> None:
+def test_a_warning_ends_the_command_with_0(whole: Bundled, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     project = without_data_doi(whole, tmp_path / "project")
-    done = call(project, "fair", "--json")
+    done = command(project, "fair", "--json", capture=capfd)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["counts"][State.WARNING] > 0
 
@@ -463,16 +464,16 @@ def test_a_program_that_is_not_installed_is_a_failure_too(tmp_path: Path) -> Non
 
 
 def test_the_command_prints_the_whole_result_and_ends_with_1_if_something_failed(
-    whole: Bundled, tmp_path: Path
+    whole: Bundled, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     project, _ = copy(whole, tmp_path / "project")
     badge = tmp_path / "fair.svg"
-    done = call(project, "fair", "--json", "--badge", str(badge))
+    done = command(project, "fair", "--json", "--badge", str(badge), capture=capfd)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["counts"][State.FAILED] == 0
     assert "#1565c0" in badge.read_text()
     (project.root / "LICENSE").unlink()
-    done = call(project, "fair", "--json", "--badge", str(badge))
+    done = command(project, "fair", "--json", "--badge", str(badge), capture=capfd)
     assert done.returncode == 1
     assert json.loads(done.stdout)["counts"][State.FAILED] > 0
     assert done.stderr.strip().splitlines()[-1].startswith("error: ")

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_training_learns_and_writes_its_results(project: Project) -> None:
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(project: Project) -> None:
     with threads(1):
         for name, seed in (("one", 1), ("two", 1), ("three", 2)):
-            train.run(project, make_config(project, f"name={name}", f"seed={seed}"))
+            train.run(project, make_config(project, f"name={name}", f"seed={seed}", "train.limit=96"))
     assert _same(_weights(project, "one"), _weights(project, "two"))
     assert not _same(_weights(project, "one"), _weights(project, "three"))
 
@@ -99,15 +100,25 @@ def test_the_schedule_is_one_cycle() -> None:
     assert max(abs(a - b) for a, b in itertools.pairwise(rates)) < 1e-5
 
 
+INTERRUPTED = ("train.epochs=4", "train.checkpoint_steps=3", "train.threads=1", "train.batch_size=16")
+
+
+@pytest.fixture(scope="module")
+def alone(project: Project) -> Mapping[str, np.ndarray]:
+    """Give the weights of a training that nobody interrupted."""
+    with threads(1):
+        train.run(project, make_config(project, "name=alone", *INTERRUPTED))
+    return _weights(project, "alone")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
-def test_an_interrupted_training_reaches_the_same_weights(project: Project, stop: signal.Signals) -> None:
+def test_an_interrupted_training_reaches_the_same_weights(
+    project: Project, alone: Mapping[str, np.ndarray], stop: signal.Signals
+) -> None:
     """Stopped in the middle of an epoch and resumed: bit for bit the weights of the training that was left alone."""
-    overrides = ["train.epochs=4", "train.checkpoint_steps=3", "train.threads=1", "train.batch_size=16"]
     name = f"stopped{stop.value}"
-    with threads(1):
-        train.run(project, make_config(project, "name=alone", *overrides))
-    command = [sys.executable, "-m", "fair_hep.cli", "train", *OVERRIDES, *overrides, f"name={name}"]
+    command = [sys.executable, "-m", "fair_hep.cli", "train", *OVERRIDES, *INTERRUPTED, f"name={name}"]
     checkpoint = project.run(name, "train") / "checkpoints" / "last.ckpt"
     with subprocess.Popen(
         command, cwd=project.root, env=environment(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -119,22 +130,31 @@ def test_an_interrupted_training_reaches_the_same_weights(project: Project, stop
         process.wait(timeout=60)
     assert process.returncode == (-stop if stop is signal.SIGKILL else 128 + stop)
     assert not (project.run(name, "train") / "provenance.json").exists()
-    resumed = call(project, "train", "--resume", *OVERRIDES, *overrides, f"name={name}")
-    assert resumed.returncode == 0, resumed.stderr
-    assert _same(_weights(project, "alone"), _weights(project, name))
+    with threads(1):
+        train.run(project, make_config(project, f"name={name}", *INTERRUPTED), resume=True)
+    assert _same(alone, _weights(project, name))
+
+
+SHARED = ("train.threads=1", "model.dropout=0", "train.limit=128", "train.epochs=1")
+
+
+@pytest.fixture(scope="module")
+def single(project: Project) -> Mapping[str, Any]:
+    """Give the history of a training in one process."""
+    train.run(project, make_config(project, "name=single", *SHARED))
+    history: Mapping[str, Any] = read_json(project.run("single", "train") / "history.json")
+    return history
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["lightning", "torchrun"])
-def test_two_processes_learn_what_one_learns(project: Project, launcher: str) -> None:
+def test_two_processes_learn_what_one_learns(project: Project, single: Mapping[str, Any], launcher: str) -> None:
     """The same batches and shared batch-norm statistics: the losses agree to the rounding of float32.
 
     Weights are no measure: where batch norm makes a gradient vanish, Adam turns its rounding into whole steps. That the
     processes compute the same gradients is shown in float64 by ``test_processes.py``.
     """
-    overrides = ["train.threads=1", "model.dropout=0", "train.limit=128", "train.epochs=1"]
-    train.run(project, make_config(project, "name=single", *overrides))
-    arguments = ["train", *OVERRIDES, *overrides, f"name={launcher}", "train.devices=2", "train.accelerator=cpu"]
+    arguments = ["train", *OVERRIDES, *SHARED, f"name={launcher}", "train.devices=2", "train.accelerator=cpu"]
     if launcher == "lightning":
         done = call(project, *arguments)
     else:
@@ -158,7 +178,7 @@ def test_two_processes_learn_what_one_learns(project: Project, launcher: str) ->
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    one, two = (read_json(project.run(name, "train") / "history.json") for name in ("single", launcher))
+    one, two = single, read_json(project.run(launcher, "train") / "history.json")
     assert (one["processes"], two["processes"]) == (1, 2)
     assert one["steps"] == two["steps"] == 4
     for key in ("train_loss", "val_loss"):
