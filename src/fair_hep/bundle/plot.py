@@ -10,6 +10,7 @@ import numpy as np
 from .errors import DataError
 from .extras import need
 from .signature import Signature, TensorSpec
+from .symbols import formula
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -147,7 +148,7 @@ def _draw_elements(
     axes.margins(0.1)
     axes.set_xlabel(r"$\eta$")
     axes.set_ylabel(r"$\phi$")
-    axes.set_title(f"every element; area grows with {name}" if name else "every element", fontsize=11)
+    axes.set_title(f"every element; area grows with {formula(name)}" if name else "every element", fontsize=11)
     axes.figure.colorbar(drawn, ax=axes, label="sum of the relevances of an element", pad=0.02)
 
 
@@ -156,7 +157,13 @@ def _draw_features(
 ) -> None:
     shown = relevance[most]
     drawn = axes.imshow(shown, aspect="auto", cmap="RdBu_r", vmin=-_limit(shown), vmax=_limit(shown))
-    axes.set_xticks(range(shown.shape[1]), signature.relevant.columns, rotation=40, ha="right", fontsize=9)
+    axes.set_xticks(
+        range(shown.shape[1]),
+        [formula(name) for name in signature.relevant.columns],
+        rotation=40,
+        ha="right",
+        fontsize=9,
+    )
     axes.set_yticks(range(len(most)), [str(number) for number in numbers], fontsize=9)
     axes.set_ylabel("element, the most relevant one first")
     axes.set_title(f"the {len(most)} most relevant of {len(relevance)}, feature by feature", fontsize=11)
