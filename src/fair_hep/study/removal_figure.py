@@ -16,7 +16,7 @@ from ..pages.measured import measured
 __all__ = ["alike", "chosen_curves", "draw_removal"]
 
 #: Curves that are nowhere further apart than this share of their span lie on each other.
-WIDTH = 0.005
+WIDTH = 0.01
 #: Rules that are drawn however they do, the best that are drawn besides.
 PLAIN, BEST = ("epsilon",), 3
 
