@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,8 @@ class Data:
     license: str | None
     files: str | None
     splits: tuple[Split, ...]
+    #: How they were simulated, as the generator tells it; empty where that isn't known.
+    simulated: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -210,4 +212,5 @@ def _data(project: Project, folder: Path, counted: str) -> Data:
         license=licence or noted.get("license"),
         files=noted.get("files"),
         splits=splits,
+        simulated=noted.get("simulated", {}),
     )

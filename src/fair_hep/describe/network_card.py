@@ -14,9 +14,10 @@ from ..models.contract import Model
 from ..pages.document import Block, Code, Items, Paragraph, Picture, Section, Table
 from ..tagging.cuts import cuts_table
 from . import energy
-from .card_data import evaluation_data, source_of, training_data
+from .card_data import evaluation_data, training_data
 from .facts import Facts
 from .people import authors
+from .sample import source_of
 from .snippet import ways_to_run
 from .software import SOFTWARE
 
@@ -44,15 +45,19 @@ def network_sections(facts: Facts, model: Model) -> list[Section]:
     ]
 
 
-def _pictures(folder: Path, model: Model, verb: str) -> tuple[Picture, ...]:
-    """Return the figures that a verb left in a bundle, each with what it shows."""
-    found = sorted(path for path in (folder / "figures" / verb).rglob("*") if path.suffix in _SHOWN)
-    return tuple(Picture(path.relative_to(folder).as_posix(), _caption(path, model)) for path in found)
+def _pictures(folder: Path, model: Model, verb: str, found: Mapping[str, str] | None = None) -> tuple[Picture, ...]:
+    """Return the figures that a verb left in a bundle, each with what it shows, and what was found besides."""
+    paths = sorted(path for path in (folder / "figures" / verb).rglob("*") if path.suffix in _SHOWN)
+    return tuple(Picture(path.relative_to(folder).as_posix(), _caption(path, model, found or {})) for path in paths)
 
 
-def _caption(path: Path, model: Model) -> str:
-    known = (text for pattern, text in model.captions.items() if fnmatch(path.stem, pattern))
-    return next(known, path.stem.replace("_", " "))
+def _caption(path: Path, model: Model, found: Mapping[str, str]) -> str:
+    """Return what the recipe says of a figure, and what the study counted; the first pattern that fits counts."""
+    said, counted = (
+        next((text for pattern, text in texts.items() if fnmatch(path.stem, pattern)), "")
+        for texts in (model.captions, found)
+    )
+    return ". ".join(text for text in (said or path.stem.replace("_", " "), counted) if text)
 
 
 def _details(facts: Facts, model: Model) -> Items:
@@ -247,7 +252,7 @@ def _explanation(folder: Path, explained: Mapping[str, Any], model: Model) -> Se
                 "A relevance says what this network used, not what causes the answer in nature. Where relevances "
                 "barely change when weights are made random, they show the inputs more than the network."
             ),
-            *_pictures(folder, model, "explain"),
+            *_pictures(folder, model, "explain", explained.get("captions")),
         ),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..pages.document import Table
+from ..pages.measured import measured
 
 __all__ = ["removal_rows", "trust_lines", "trust_tables"]
 
@@ -34,8 +35,8 @@ def removal_rows(trust: Mapping[str, Any], composite: str, what: str) -> Table:
         tuple(
             (
                 name,
-                f"{row['area']:.2f} ± {row['area_error']:.2f}",
-                f"{row['above_random']:+.2f} ± {row['above_random_error']:.2f}",
+                measured(row["area"], row["area_error"], ".2f"),
+                measured(row["above_random"], row["above_random_error"], "+.2f"),
                 *((f"{row['frozen_area']:.2f}",) if graphs else ()),
                 _signed(trust["agreement"].get(name)),
                 *((_measured(truth.get(name)),) if truth else ()),
@@ -72,7 +73,7 @@ def trust_tables(trust: Mapping[str, Any], composite: str, what: str) -> Iterato
 def trust_lines(table: Mapping[str, Any], composite: str) -> list[str]:
     """Return the same in two lines for a human."""
     rows = sorted(table["removal"].items(), key=lambda item: -item[1]["area"])
-    shown = ", ".join(f"{name} {row['area']:.2f} ± {row['area_error']:.2f}" for name, row in rows)
+    shown = ", ".join(f"{name} {measured(row['area'], row['area_error'], '.2f')}" for name, row in rows)
     random = table["randomised"][-1]["correlation"]
     return [
         f"insertion minus deletion area on {table['jets']} validation jets: {shown}; "
@@ -84,9 +85,7 @@ def trust_lines(table: Mapping[str, Any], composite: str) -> list[str]:
 
 
 def _measured(row: Mapping[str, float | None] | None) -> str:
-    if row is None or row["area"] is None:
-        return "undefined"
-    return f"{row['area']:.3f} ± {row['error']:.3f}"
+    return measured(None, None) if row is None else measured(row["area"], row["error"])
 
 
 def _signed(value: float | None) -> str:
