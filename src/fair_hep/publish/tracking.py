@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from ..provenance.configuration import Config
@@ -11,12 +12,17 @@ from ..provenance.project import Project
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["artifact_location", "experiment", "tracking_uri"]
+__all__ = ["artifact_location", "experiment", "tracking_uri", "without_secrets"]
 
 
 def tracking_uri(project: Project, config: Config) -> str:
     """Return the configured address, else ``MLFLOW_TRACKING_URI``, else a SQLite file in the project."""
     return config.register_.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _own(project)
+
+
+def without_secrets(text: str) -> str:
+    """Leave out of addresses what may be a name and a password."""
+    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", text)
 
 
 def artifact_location(project: Project, config: Config) -> str | None:
