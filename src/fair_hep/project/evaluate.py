@@ -11,6 +11,7 @@ from ..models.recipe import recipe
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 from .data import store_folder
+from .seeds import members, spread
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,9 @@ __all__ = ["apply", "derived", "run"]
 def run(project: Project, config: Config) -> dict[str, Any]:
     """Evaluate the network; write ``runs/<configuration>/evaluate/`` with metrics, raw outputs, tables and figures.
 
+    With ``train.seeds`` the other trainings are evaluated too, each in a folder of its own, and the metrics of the
+    first say beside it what all of them have in the mean, and how far apart they lie.
+
     Raises
     ------
     MissingStepError
@@ -36,6 +40,8 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     from ..data.store import Store
     from .train import WEIGHTS, load_network
 
+    others = members(config)[1:]
+    beside = [run(project, one) for one in others]
     network = load_network(project, config)
     stores = store_folder(project, config)
     provenance.require(stores / "test", "data", project.root)
@@ -55,13 +61,27 @@ def run(project: Project, config: Config) -> dict[str, Any]:
             "examples": len(dataset),  # type: ignore[arg-type]
             "source": config.data.source,
         }
+        if beside:
+            result["seeds"] = spread([result, *beside], [config.name, *(one.name for one in others)])
+            result["headline"].append(_between(result))
         write_json(temporary / "metrics.json", result)
         with new_file(temporary / "outputs.npz") as name:
             np.savez(name, **outputs, **targets)  # type: ignore[arg-type]
         weights = project.run(config.name, "train") / WEIGHTS
-        inputs = provenance.checksums(project.root, weights, stores / "test" / "store.json")
+        trained = [weights, *(project.run(one.name, "train") / WEIGHTS for one in others)]
+        inputs = provenance.checksums(project.root, *trained, stores / "test" / "store.json")
         provenance.record(temporary, project, config, "evaluate", inputs=inputs, result=result)
     return {**result, "folder": str(folder.relative_to(project.root)), "files": list(found.files)}
+
+
+def _between(result: Mapping[str, Any]) -> str:
+    """Return in one line how far apart several trainings lie."""
+    name, runs = result["decisive"], result["seeds"]["runs"]
+    found = result["seeds"]["metrics"][name]
+    return (
+        f"{name} of {len(runs)} trainings with different seeds: mean {found['mean']:.4f} +- {found['error']:.4f}, "
+        f"spread of one {found['spread']:.4f}"
+    )
 
 
 def derived(model: Model, dataset: Dataset[Any], batch_size: int) -> dict[str, np.ndarray]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..bundle.privacy import report_nothing
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["artifact_location", "experiment", "tracking_uri", "without_secrets"]
+__all__ = ["artifact_location", "experiment", "parent_run", "tracking_uri", "without_secrets"]
 
 
 def tracking_uri(project: Project, config: Config) -> str:
@@ -45,6 +48,23 @@ def experiment(client: MlflowClient, project: Project, config: Config) -> str:
         if known is None:
             raise
         return str(known.experiment_id)
+
+
+@contextlib.contextmanager
+def parent_run(project: Project, config: Config) -> Iterator[str]:
+    """Open a run that those of several trainings belong to; give its id."""
+    report_nothing()
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri(project, config))
+    name = f"train {config.name}, {config.train.seeds} seeds"
+    made = client.create_run(experiment(client, project, config), run_name=name)
+    status = "FAILED"
+    try:
+        yield made.info.run_id
+        status = "FINISHED"
+    finally:
+        client.set_terminated(made.info.run_id, status=status)
 
 
 def _own(project: Project) -> str:
