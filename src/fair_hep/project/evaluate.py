@@ -51,7 +51,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     folder = project.run(config.name, "evaluate")
     with new_folder(folder) as temporary:
         found = model.evaluate(outputs, {**targets, **derived(model, dataset, config.evaluate.batch_size)}, temporary)
-        result = {
+        result: dict[str, Any] = {
             "metrics": dict(found.metrics),
             "decisive": found.decisive,
             "headline": list(found.headline),
