@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+import yaml
 from cookiecutter.exceptions import FailedHookException
 
 from support.template import ROOT, TEMPLATE, Bake, attempt, load
@@ -158,6 +160,24 @@ def test_the_projects_own_installation_does_not_shadow_it(tmp_path: Path, monkey
     assert PRE.problems({**GOOD, "project_slug": "already_here"})
     (package / "__init__.py").write_text("from fair_hep.models import Classifier\n\nMODEL = Classifier()\n")
     assert not PRE.problems({**GOOD, "project_slug": "already_here"})
+
+
+def test_the_command_to_run_again_keeps_what_was_right_and_asks_the_rest(tmp_path: Path) -> None:
+    answers = ("model=graph", "project_name=Ada's tagger", "author=Lovelace, Ada", "orcid=1", "project_slug=json")
+    command = (sys.executable, "-m", "cookiecutter", ROOT, "--default-config", "--output-dir", tmp_path / "out")
+    (tmp_path / "out").mkdir()
+    done = attempt(*command, "--no-input", *answers, cwd=tmp_path)
+    complaints, _, rest = done.stderr.partition("\nNothing was made. ")
+    assert [line.partition(": got")[0] for line in complaints.splitlines()] == ["ERROR: project_slug", "ERROR: orcid"]
+    (line,) = [line for line in rest.splitlines() if line.startswith("  cookiecutter ")]
+    words = shlex.split(line)
+    kept = ["model=graph", "project_name=Ada's tagger", "author=Lovelace, Ada", "license=MIT"]
+    assert words == ["cookiecutter", str(ROOT), "--output-dir", str(tmp_path / "out"), *kept]
+    # Its answers are the defaults of the questions: enter at each of them.
+    done = attempt(sys.executable, "-m", *words, "--default-config", cwd=tmp_path, stdin="\n" * 20)
+    assert done.returncode == 0, done.stderr
+    made = yaml.safe_load((tmp_path / "out" / "ada_s_tagger" / "project.yaml").read_text())
+    assert (made["title"], made["model"], made["authors"][0]["name"]) == ("Ada's tagger", "graph", "Lovelace, Ada")
 
 
 @pytest.mark.parametrize("slug", ["Bad", "deep/er/still", "json"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -181,7 +182,8 @@ def _metrics(metrics: Mapping[str, Any], model: Model) -> tuple[Block, ...]:
     return (
         Paragraph(
             f"`{metrics['decisive']}` decides whether a new version may take the place of an old one. "
-            "Errors are statistical, from the size of the test set; the spread between trainings isn't in them."
+            "Errors are statistical, from the size of the test set; the spread between trainings isn't in them"
+            + (", but stands beside the figures." if metrics.get("seeds") else ", and wasn't measured.")
         ),
         Table(
             "What was measured (`*` stands for any class, working point or quantity)",
@@ -202,11 +204,29 @@ def _analyses(facts: Facts, model: Model) -> tuple[Section, ...]:
             Items(tuple(metrics["headline"])),
             *_temperature(metrics),
             *([cuts_table(metrics["working_points"])] if metrics.get("working_points") else []),
+            *_seeds(metrics),
             *(Table.of(table) for table in metrics.get("tables", [])),
             *_pictures(folder, model, "evaluate"),
         ),
     )
     return (performance, *([_explanation(folder, explained, model)] if explained else []), _checked(folder))
+
+
+def _seeds(metrics: Mapping[str, Any]) -> tuple[Table, ...]:
+    """Return how far apart several trainings lie, if there were several: of the measures of the whole test split."""
+    found = metrics.get("seeds")
+    if not found:
+        return ()
+    rows = tuple(
+        (name, f"{one['values'][0]:.4g}", f"{one['mean']:.4g} ± {one['error']:.1g}", f"{one['spread']:.2g}")
+        for name, one in found["metrics"].items()
+        if not re.search(r"_bin\d+$", name)
+    )
+    title = (
+        f"{len(found['runs'])} trainings that differ by their seed; the first is this model, the spread is the "
+        "standard deviation of a single training"
+    )
+    return (Table(title, ("metric", "this model", "mean and its error", "spread"), rows),)
 
 
 def _temperature(metrics: Mapping[str, Any]) -> tuple[Block, ...]:

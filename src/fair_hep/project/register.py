@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,8 @@ from ..provenance.configuration import Config
 from ..provenance.project import Project
 from ..publish import mlflow_model
 from ..publish.champion import BUNDLE_TAG, CHAMPION, OUTPUTS, TEST_TAG, champion, settle, versions
-from ..publish.tracking import experiment, tracking_uri
+from ..publish.next_steps import next_steps
+from ..publish.tracking import experiment, tracking_uri, without_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -65,7 +65,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
         moved, reason = settle(client, version, recipe(project))
         leader = champion(client, name)
     return {
-        "headline": [f"{name} version {version.version} registered", reason],
+        "headline": [f"{name} version {version.version} registered", reason, *next_steps(project, config, name)],
         "name": name,
         "version": int(version.version),
         "champion": int(leader.version) if leader else None,
@@ -101,7 +101,7 @@ def connected(uri: str) -> Iterator[MlflowClient]:
         mlflow.set_tracking_uri(uri)
         yield mlflow.MlflowClient(uri)
     except MlflowException as error:
-        line = _without_secrets(" ".join(str(error).split()))[:300]
+        line = without_secrets(" ".join(str(error).split()))[:300]
         raise ServiceError(f"registry: {line}; is register.tracking_uri (or MLFLOW_TRACKING_URI) right?") from error
     finally:
         # MLflow keeps the address in the environment as well, for its subprocesses.
@@ -110,10 +110,6 @@ def connected(uri: str) -> Iterator[MlflowClient]:
             os.environ.pop(key, None)
         if before is not None:
             os.environ["MLFLOW_TRACKING_URI"] = before
-
-
-def _without_secrets(text: str) -> str:
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", text)
 
 
 def _outputs_file(project: Project, config: Config) -> Path:

@@ -11,6 +11,7 @@ from ..bundle.errors import BundleError
 from ..bundle.files import read_json, sha256, write_text
 from ..describe.card import card_sections
 from ..describe.facts import Facts, gather
+from ..describe.index import REPORT, report_mark
 from ..describe.people import authors
 from ..describe.sample import sample_sentence
 from ..pages.interactive import drawing_library, parts_html, parts_scripts
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FILE", "run"]
 
-#: Where the page goes: a folder of its own, as a web server publishes one.
-FILE = "report/index.html"
+#: Where the page goes.
+FILE = REPORT
 _INSIDE = "Look inside"
 
 log = logging.getLogger(__name__)
@@ -106,4 +107,5 @@ def _page(facts: Facts, parts: Sequence[Part]) -> str:
         footer="<p>This page is whole in one file and asks nothing of any server. Its text is the bundle's card.</p>",
         scripts=parts_scripts(parts),
         trusted=[library] if parts else [],
+        head=report_mark(facts.folder),
     )

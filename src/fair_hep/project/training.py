@@ -26,6 +26,7 @@ from ..models.recipe import recipe
 from ..provenance.configuration import Config, TrainConfig
 from ..provenance.project import Project
 from ..publish.tracking import artifact_location, tracking_uri
+from .seeds import training_seed
 
 __all__ = ["Fitted", "fit", "learning_rate"]
 
@@ -47,16 +48,19 @@ class Fitted:
         return self.rank == 0
 
 
-def fit(project: Project, config: Config, folder: Path, stores: Path) -> Fitted:
-    """Train, from the last checkpoint in ``folder`` if there is one; return the network of the best epoch."""
-    settings = config.train
+def fit(project: Project, config: Config, folder: Path, stores: Path, *, parent: str | None = None) -> Fitted:
+    """Train, from the last checkpoint in ``folder`` if there is one; return the network of the best epoch.
+
+    In MLflow it is a child of the run ``parent``, else of the one that is active, if any.
+    """
+    settings, seed = config.train, training_seed(config)
     # Lightning sets its own level when it is imported; its hints on other products are no news of this training.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     model = recipe(project)
     sets = {split: model.dataset(Store(stores / split), **config.data.options) for split in ("train", "val")}
-    data = _Loaders(first(sets["train"], settings.limit), sets["val"], settings, config.seed)
-    torch.manual_seed(config.seed)
-    module = _Module(model, model.build(**config.model), settings, config.seed, data.steps_per_epoch)
+    data = _Loaders(first(sets["train"], settings.limit), sets["val"], settings, seed)
+    torch.manual_seed(seed)
+    module = _Module(model, model.build(**config.model), settings, seed, data.steps_per_epoch)
     history = _History()
     best = ModelCheckpoint(folder / "checkpoints", filename="best", monitor="val_loss", enable_version_counter=False)
     last = ModelCheckpoint(
@@ -71,7 +75,7 @@ def fit(project: Project, config: Config, folder: Path, stores: Path) -> Fitted:
     if settings.patience:
         callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
     checkpoint = folder / "checkpoints" / "last.ckpt"
-    logger = _mlflow_logger(project, config)
+    logger = _mlflow_logger(project, config, parent)
     started = time.monotonic()
     with threads(settings.threads), warnings.catch_warnings():
         # Several loader processes pay for large data sets only; Lightning can't know the size of ours.
@@ -216,17 +220,22 @@ class _History(Callback):
         self.rows = state_dict["rows"]
 
 
-def _mlflow_logger(project: Project, config: Config) -> Any:
+def _mlflow_logger(project: Project, config: Config, parent: str | None) -> Any:
     report_nothing()
+    import mlflow
     from lightning.pytorch.loggers import MLFlowLogger
+
+    active = mlflow.active_run()
+    parent = parent or (active.info.run_id if active else None)
 
     logger = MLFlowLogger(
         project.slug,
         run_name=f"train {config.name}",
         tracking_uri=tracking_uri(project, config),
         artifact_location=artifact_location(project, config),
+        tags={"mlflow.parentRunId": parent} if parent else None,
     )
-    logger.log_hyperparams({"model": config.model, "train": config.train.model_dump(), "seed": config.seed})
+    logger.log_hyperparams({"model": config.model, "train": config.train.model_dump(), "seed": training_seed(config)})
     return logger
 
 

@@ -61,6 +61,12 @@ class TrainConfig(Strict):
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     threads: int = Field(0, ge=0, description="threads of each process; 0: as torch chooses")
     checkpoint_steps: int = Field(0, ge=0, description="steps between checkpoints; 0: one at the end of every epoch")
+    seed: int | None = Field(
+        None, ge=0, lt=2**32, description="seed of weights, order of examples and dropout; null: the configuration's"
+    )
+    seeds: int = Field(
+        1, ge=1, description="trainings with seeds that count up: the first is the model, the others tell the spread"
+    )
 
 
 class EvaluateConfig(Strict):

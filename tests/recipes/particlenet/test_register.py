@@ -54,6 +54,11 @@ def aliases(project: Project, config: Config) -> dict[str, int]:
 def test_the_first_version_is_the_champion(registered: tuple[Project, Config, dict[str, Any]]) -> None:
     project, config, found = registered
     assert (found["version"], found["champion"], found["moved"]) == (1, 1, True)
+    look, hand, following = found["headline"][-3:]
+    assert "--backend-store-uri sqlite:///mlflow.db" in look
+    assert look.endswith(f"/#/models/{project.slug}")
+    assert f"{project.slug} publish" in hand
+    assert following == f"next: {project.slug} serve --port 5001"
     assert aliases(project, config) == {CHAMPION: 1}
     assert not (Path.cwd() / "mlruns").exists()
 
