@@ -75,6 +75,7 @@ class _Work(_Loose):
     journal: str = ""
     volume: str = ""
     pages: str = ""
+    notes: str = ""
 
     @property
     def published(self) -> str:
@@ -134,7 +135,8 @@ def _line(work: _Work) -> str:
     place = " ".join(part for part in (work.journal, work.volume, work.pages) if part)
     year = f"({work.published})" if work.published else ""
     parts = ["; ".join(filter(None, names)), year, f"{work.title}{version}", place, work.address]
-    return ". ".join(part.rstrip(".") for part in parts if part)
+    told = f" ({work.notes.rstrip('.')})" if work.notes else ""
+    return ". ".join(part.rstrip(".") for part in parts if part) + told
 
 
 def _initials(given: str) -> str:
@@ -169,6 +171,7 @@ def _fields(work: _Work) -> Iterator[tuple[str, str]]:
     yield "volume", _escaped(work.volume)
     yield "pages", _escaped(work.pages)
     yield "year", work.published
+    yield "note", _escaped(work.notes)
     # An address is taken as it is; braces would end the field.
     yield "doi", re.sub(r"[{}\\]", "", work.doi)
     yield "url", re.sub(r"[{}\\]", "", work.address)

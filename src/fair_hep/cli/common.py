@@ -39,6 +39,13 @@ def start(command: click.Command, arguments: Sequence[str] | None = None, *, qui
     except ProjectError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        from .missing import line
+
+        if (said := line(error)) is None:
+            raise
+        click.echo(f"error: {said}", err=True)
+        sys.exit(1)
 
 
 @contextlib.contextmanager

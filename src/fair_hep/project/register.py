@@ -15,7 +15,9 @@ from .. import bundle, provenance
 from ..bundle.errors import BundleError, ServiceError
 from ..bundle.files import read_json, sha256
 from ..bundle.privacy import report_nothing
+from ..describe.origin import Origin, learned_from, origin
 from ..models.recipe import recipe
+from ..provenance.about import trained_elsewhere
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 from ..publish import mlflow_model
@@ -191,12 +193,13 @@ def _log_data(project: Project) -> None:
         if not path.is_file():
             continue
         made = read_json(path)
-        known = {"data_source": made["configuration"]["data"]["source"], "dataset_doi": project.dataset.doi}
-        tags = {key: value for key, value in known.items() if value}
         # Only what was fetched by its DOI is what the DOI means; a sample or a simulation is made in its manner.
+        used = Origin.of(project, made)
+        known = {"data_source": used.source, "dataset_doi": used.doi, "data_license": used.license}
+        tags = {key: value for key, value in known.items() if value}
         source = (
-            HTTPDatasetSource(f"https://doi.org/{project.dataset.doi}")
-            if tags.get("dataset_doi") and tags["data_source"] == "doi"
+            HTTPDatasetSource(f"https://doi.org/{used.doi}")
+            if used.doi
             else CodeDatasetSource({**tags, "files": sorted(made["inputs"])})
         )
         digest = hashlib.sha256(json.dumps(sorted(made["inputs"].values())).encode()).hexdigest()[:DIGEST]
@@ -222,12 +225,18 @@ def log_input(dataset: Dataset, *, context: str, tags: Mapping[str, str]) -> Non
                 raise
 
 
+def _trained_on(project: Project) -> str:
+    """Return where the data came from that the model learned from."""
+    return "elsewhere" if trained_elsewhere(project.bundle) else origin(project, project.bundle).source
+
+
 def _tags(project: Project, metrics: Mapping[str, Any]) -> dict[str, str]:
     made = read_json(project.bundle / provenance.FILE)
     known = {
         "version": project.version,
         "doi": project.doi,
-        "dataset_doi": project.dataset.doi,
+        "data_source": _trained_on(project),
+        "dataset_doi": learned_from(project.bundle),
         "git_commit": made["git_commit"],
         "license": project.licenses.weights,
         TEST_TAG: metrics["test_set"]["sha256"],

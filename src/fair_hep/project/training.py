@@ -15,9 +15,10 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from torch import Tensor, nn
 
+from ..bundle.errors import ConfigError
 from ..bundle.privacy import report_nothing
 from ..data.batches import EpochSampler, epoch_loader, first, ordered_loader
 from ..data.store import Store
@@ -77,22 +78,7 @@ def fit(project: Project, config: Config, folder: Path, stores: Path) -> Fitted:
         # Several loader processes pay for large data sets only; Lightning can't know the size of ours.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
-        trainer = pl.Trainer(
-            max_epochs=settings.epochs,
-            accelerator=settings.accelerator,
-            devices=settings.devices,
-            num_nodes=settings.nodes,
-            strategy="ddp" if settings.devices * settings.nodes > 1 else "auto",
-            precision=settings.precision,
-            callbacks=callbacks,
-            logger=logger,
-            use_distributed_sampler=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=50,
-            gradient_clip_val=None,
-            default_root_dir=folder,
-        )
+        trainer = _trainer(settings, callbacks, logger, folder)
         used, resumed = torch.get_num_threads(), checkpoint.is_file()
         with _stopped_by_signal():
             ckpt = checkpoint if resumed else None
@@ -113,6 +99,37 @@ def fit(project: Project, config: Config, folder: Path, stores: Path) -> Fitted:
         "resumed": resumed,
     }
     return Fitted(module.network.cpu().eval(), history.rows, summary, trainer.global_rank)
+
+
+def _trainer(settings: TrainConfig, callbacks: list[Callback], logger: Any, folder: Path) -> pl.Trainer:
+    """Return the trainer; what this machine hasn't got is one line.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such accelerator here, or not as many devices, or they don't compute in that precision.
+    """
+    try:
+        return pl.Trainer(
+            max_epochs=settings.epochs,
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            strategy="ddp" if settings.devices * settings.nodes > 1 else "auto",
+            precision=settings.precision,
+            callbacks=callbacks,
+            logger=logger,
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=50,
+            gradient_clip_val=None,
+            default_root_dir=folder,
+        )
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        chosen = {name: getattr(settings, name) for name in ("accelerator", "devices", "nodes", "precision")}
+        asked = ", ".join(f"train.{name}={value}" for name, value in chosen.items())
+        raise ConfigError(f"{asked}: {' '.join(str(error).split())}") from error
 
 
 def learning_rate(step: int, steps: int, settings: TrainConfig) -> float:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 
-from fair_hep.cli.common import output_is_log
+from fair_hep.cli.common import output_is_log, start
 from fair_hep.provenance.project import Project
 from support.small import call, make_project
 
@@ -96,3 +97,32 @@ def test_outside_a_project_the_line_says_so(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "no project.yaml" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("torch", "error: torch isn't installed: `make install` in the project brings it, elsewhere the extra [train]"),
+        ("sklearn.metrics", "error: sklearn isn't installed"),
+    ],
+)
+def test_a_library_of_an_extra_that_is_not_installed_is_one_line(
+    module: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    def verb() -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    with pytest.raises(SystemExit) as ended:
+        start(verb, [])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith(words)
+
+
+def test_a_misspelt_import_keeps_its_traceback() -> None:
+    @click.command()
+    def verb() -> None:
+        raise ModuleNotFoundError("No module named 'nunpy'", name="nunpy")
+
+    with pytest.raises(ModuleNotFoundError):
+        start(verb, [])
