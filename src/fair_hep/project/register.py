@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
@@ -160,7 +161,9 @@ def _log(project: Project, config: Config, outputs: Path, metrics: Mapping[str, 
             validate_serving_input=False,
         )
     # The tags are there from the first moment: the rule of others reads them.
-    version = mlflow.register_model(info.model_uri, name, tags=tags)
+    # MLflow tells of it on standard error, past every logger; the result says the same.
+    with contextlib.redirect_stderr(io.StringIO()):
+        version = mlflow.register_model(info.model_uri, name, tags=tags)
     client.update_model_version(name, str(version.version), description=project.description)
     return client.get_model_version(name, str(version.version))
 

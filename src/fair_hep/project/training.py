@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from ..bundle.errors import ConfigError
@@ -27,6 +26,7 @@ from ..models.recipe import recipe
 from ..provenance.configuration import Config, TrainConfig
 from ..provenance.project import Project
 from ..publish.tracking import artifact_location, tracking_uri
+from .progress import Bar, stoppable
 
 __all__ = ["Fitted", "fit", "learning_rate"]
 
@@ -68,7 +68,8 @@ def fit(project: Project, config: Config, folder: Path, stores: Path) -> Fitted:
         save_on_train_epoch_end=None if settings.checkpoint_steps else True,
         enable_version_counter=False,
     )
-    callbacks: list[Callback] = [history, best, last]
+    # The bar first: it makes room for the lines of the log.
+    callbacks: list[Callback] = [Bar(), history, best, last]
     if settings.patience:
         callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
     checkpoint = folder / "checkpoints" / "last.ckpt"
@@ -80,7 +81,7 @@ def fit(project: Project, config: Config, folder: Path, stores: Path) -> Fitted:
         warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
         trainer = _trainer(settings, callbacks, logger, folder)
         used, resumed = torch.get_num_threads(), checkpoint.is_file()
-        with _stopped_by_signal():
+        with stoppable(checkpoint, data.steps_per_epoch, settings.epochs):
             ckpt = checkpoint if resumed else None
             trainer.fit(module, datamodule=data, ckpt_path=ckpt, weights_only=True)
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
@@ -121,6 +122,7 @@ def _trainer(settings: TrainConfig, callbacks: list[Callback], logger: Any, fold
             logger=logger,
             use_distributed_sampler=False,
             enable_model_summary=False,
+            enable_progress_bar=False,
             num_sanity_val_steps=0,
             log_every_n_steps=50,
             gradient_clip_val=None,
@@ -245,16 +247,6 @@ def _mlflow_logger(project: Project, config: Config) -> Any:
     )
     logger.log_hyperparams({"model": config.model, "train": config.train.model_dump(), "seed": config.seed})
     return logger
-
-
-@contextlib.contextmanager
-def _stopped_by_signal() -> Iterator[None]:
-    """Exit with 143 if SIGTERM stopped the training: Lightning leaves with 0, as if it had ended by itself."""
-    try:
-        yield
-    except SIGTERMException as error:
-        log.warning("stopped by SIGTERM: continue with `train --resume`")
-        raise SystemExit(128 + signal.SIGTERM) from error
 
 
 @contextlib.contextmanager

@@ -126,3 +126,39 @@ def test_a_misspelt_import_keeps_its_traceback() -> None:
 
     with pytest.raises(ModuleNotFoundError):
         start(verb, [])
+
+
+def test_the_noise_of_libraries_goes_into_a_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ctypes
+    import sys
+    import warnings
+
+    monkeypatch.setattr(warnings, "showwarning", lambda message, *_: print(message, file=sys.stderr))
+    file = tmp_path / "logs" / "train.log"
+    library, recipe = (str(tmp_path / "site-packages" / "torchy" / "a.py"), str(tmp_path / "top_tagger" / "network.py"))
+    for expected in (1, 1):  # a second call begins the file anew
+        with output_is_log(file), warnings.catch_warnings():
+            warnings.simplefilter("always")
+            ctypes.CDLL(None).puts(b"banner")
+            print("of a recipe")
+            warnings.warn_explicit("out of date", DeprecationWarning, library, 1)
+            warnings.warn_explicit("too few jets", UserWarning, recipe, 1)
+        written = file.read_text()
+        assert written.count("banner") == written.count("out of date") == expected
+    output, log = capfd.readouterr()
+    assert not output
+    assert "of a recipe" in log
+    assert "too few jets" in log
+    assert "banner" not in log
+    assert "out of date" not in log
+
+
+def test_a_process_that_helps_adds_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "train.log"
+    file.write_text("of the leader\n")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with output_is_log(file):
+        pass
+    assert file.read_text() == "of the leader\n"
