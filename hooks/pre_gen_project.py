@@ -47,11 +47,14 @@ EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`|~-]+@([A-Za-z0-9-]+\.)+[A-Za-z]{2
 
 def problems(answers: Mapping[str, str]) -> list[str]:
     """Return one line for every answer that can't be used: given, wanted, an example."""
-    return [
+    found = [
         f"{question}: got {answers[question]!r}, wanted {wanted}"
         for question in QUESTIONS
         for wanted in _wanted(question, answers[question])
     ]
+    if answers["orcid"] and not answers["author"].strip():
+        found.append("author: got '', wanted the name of the person whose ORCID is given; for example 'Lovelace, Ada'")
+    return found
 
 
 def again(answers: Mapping[str, Any], found: Sequence[str], here: str) -> str:

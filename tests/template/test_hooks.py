@@ -124,14 +124,35 @@ def test_all_problems_are_reported_at_once() -> None:
     assert len(PRE.problems({**GOOD, **bad})) == len(bad)
 
 
+def test_an_orcid_without_a_name_is_asked_for_the_name() -> None:
+    (line,) = PRE.problems({**GOOD, "author": " ", "orcid": "0000-0002-1825-0097"})
+    assert line == "author: got '', wanted the name of the person whose ORCID is given; for example 'Lovelace, Ada'"
+
+
+@pytest.mark.parametrize(
+    ("author", "orcid", "words"),
+    [
+        ("Ada Lovelace", "0000-0002-1825-0097", "family name 'Lovelace', given name 'Ada'. If that is wrong"),
+        ("Lovelace, Ada", "0000-0002-1825-0097", ""),
+        ("The ABC Collaboration", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_names_that_were_taken_apart_are_told(author: str, orcid: str, words: str) -> None:
+    said = POST.taken_apart({"author": author, "orcid": orcid})
+    assert words in said
+    assert bool(said) == bool(words)
+
+
 def test_check_digits_of_published_orcids() -> None:
     for orcid in ("0000-0002-1825-0097", "0000-0001-5109-3700", "0000-0002-1694-233X"):
         assert PRE.check_digit(orcid) == orcid[-1]
 
 
 def test_what_the_docstrings_show_is_true() -> None:
-    failed, tried = doctest.testmod(PRE)
-    assert tried and not failed
+    for hook in (PRE, POST):
+        failed, tried = doctest.testmod(hook)
+        assert tried and not failed
 
 
 def test_an_old_python_is_one_line() -> None:

@@ -79,6 +79,7 @@ class _Work(_Loose):
     journal: str = ""
     volume: str = ""
     pages: str = ""
+    notes: str = ""
 
     @property
     def published(self) -> str:
@@ -158,7 +159,8 @@ def _line(work: _Work) -> str:
     year = f"({work.published})" if work.published else ""
     found = work.address or work.howpublished
     parts = ["; ".join(filter(None, names)), year, f"{work.title}{version}", place, found]
-    return ". ".join(part.rstrip(".") for part in parts if part)
+    told = f" ({work.notes.rstrip('.')})" if work.notes else ""
+    return ". ".join(part.rstrip(".") for part in parts if part) + told
 
 
 def _initials(given: str) -> str:
@@ -194,6 +196,7 @@ def _fields(work: _Work) -> Iterator[tuple[str, str]]:
     yield "pages", _escaped(work.pages)
     yield "year", work.published
     yield "howpublished", _escaped(work.howpublished)
+    yield "note", _escaped(work.notes)
     # An address is taken as it is; braces would end the field.
     yield "doi", re.sub(r"[{}\\]", "", work.doi)
     yield "url", re.sub(r"[{}\\]", "", work.address)

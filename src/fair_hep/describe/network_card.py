@@ -13,6 +13,7 @@ from ..bundle.domain import Trained
 from ..bundle.files import read_json
 from ..models.contract import Model
 from ..pages.document import Block, Code, Items, Paragraph, Picture, Section, Table
+from ..provenance.git import DIRTY
 from ..tagging.cuts import cuts_table
 from . import energy
 from .card_data import evaluation_data, training_data
@@ -75,10 +76,17 @@ def _details(facts: Facts, model: Model) -> Items:
         "Authors": "; ".join(author.name for author in authors(project)),
         "Licences": ", ".join(f"{what} {licence}" for what, licence in licences.items() if licence),
         "Code": f"<{project.repository}>" if project.repository else None,
-        "Commit": f"`{made['git_commit']}`" if made.get("git_commit") else None,
+        "Commit": _commit(made.get("git_commit")),
         "Questions": f"<{project.repository}/issues>" if project.repository else None,
     }
     return Items(tuple(f"{name}: {value}" for name, value in rows.items() if value))
+
+
+def _commit(commit: str | None) -> str | None:
+    """Name the commit of the code, and say if nobody can check out what made the bundle."""
+    if commit is None or not commit.endswith(DIRTY):
+        return f"`{commit}`" if commit else None
+    return f"`{commit.removesuffix(DIRTY)}`, with changes that weren't committed: the code that made it isn't there"
 
 
 def _files(folder: Path) -> Table:
@@ -321,7 +329,7 @@ def _caveats(facts: Facts, model: Model) -> tuple[Block, ...]:
 def _reproduce(facts: Facts) -> tuple[Block, ...]:
     project, made = facts.project, facts.bundled
     lines = [f"git clone {project.repository}" if project.repository else None]
-    if made.get("git_commit") and not made["git_commit"].endswith("-dirty"):
+    if made.get("git_commit") and not made["git_commit"].endswith(DIRTY):
         lines.append(f"git checkout {made['git_commit']}")
     lines += ["make install", "source .venv/bin/activate"]
     verbs = [f"import bundle/{bundle.WEIGHTS}", "evaluate", "explain", "export"]

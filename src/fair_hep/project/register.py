@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,9 @@ from .. import bundle, provenance
 from ..bundle.errors import BundleError, ServiceError
 from ..bundle.files import read_json, sha256
 from ..bundle.privacy import report_nothing
+from ..describe.origin import Origin, learned_from, origin
 from ..models.recipe import recipe
+from ..provenance.about import trained_elsewhere
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 from ..publish import mlflow_model
@@ -154,7 +157,9 @@ def _log(project: Project, config: Config, outputs: Path, metrics: Mapping[str, 
             validate_serving_input=False,
         )
     # The tags are there from the first moment: the rule of others reads them.
-    version = mlflow.register_model(info.model_uri, name, tags=tags)
+    # MLflow tells of it on standard error, past every logger; the result says the same.
+    with contextlib.redirect_stderr(io.StringIO()):
+        version = mlflow.register_model(info.model_uri, name, tags=tags)
     client.update_model_version(name, str(version.version), description=project.description)
     return client.get_model_version(name, str(version.version))
 
@@ -187,12 +192,13 @@ def _log_data(project: Project) -> None:
         if not path.is_file():
             continue
         made = read_json(path)
-        known = {"data_source": made["configuration"]["data"]["source"], "dataset_doi": project.dataset.doi}
-        tags = {key: value for key, value in known.items() if value}
         # Only what was fetched by its DOI is what the DOI means; a sample or a simulation is made in its manner.
+        used = Origin.of(project, made)
+        known = {"data_source": used.source, "dataset_doi": used.doi, "data_license": used.license}
+        tags = {key: value for key, value in known.items() if value}
         source = (
-            HTTPDatasetSource(f"https://doi.org/{project.dataset.doi}")
-            if tags.get("dataset_doi") and tags["data_source"] == "doi"
+            HTTPDatasetSource(f"https://doi.org/{used.doi}")
+            if used.doi
             else CodeDatasetSource({**tags, "files": sorted(made["inputs"])})
         )
         digest = hashlib.sha256(json.dumps(sorted(made["inputs"].values())).encode()).hexdigest()[:DIGEST]
@@ -218,12 +224,18 @@ def log_input(dataset: Dataset, *, context: str, tags: Mapping[str, str]) -> Non
                 raise
 
 
+def _trained_on(project: Project) -> str:
+    """Return where the data came from that the model learned from."""
+    return "elsewhere" if trained_elsewhere(project.bundle) else origin(project, project.bundle).source
+
+
 def _tags(project: Project, metrics: Mapping[str, Any]) -> dict[str, str]:
     made = read_json(project.bundle / provenance.FILE)
     known = {
         "version": project.version,
         "doi": project.doi,
-        "dataset_doi": project.dataset.doi,
+        "data_source": _trained_on(project),
+        "dataset_doi": learned_from(project.bundle),
         "git_commit": made["git_commit"],
         "license": project.licenses.weights,
         TEST_TAG: metrics["test_set"]["sha256"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,13 +134,24 @@ def _prepare(folder: Path, config: Config, *, resume: bool, begin: bool = True) 
     if not (folder / "checkpoints" / "last.ckpt").is_file():
         raise MissingStepError(folder / "checkpoints" / "last.ckpt", "train")
     known = read_json(configuration)
-    changed = [key for key in ("seed", "model", "data", "train") if known.get(key) != wanted[key]]
+    changed = [
+        line for key in ("seed", "model", "data", "train") for line in _changes(key, known.get(key), wanted[key])
+    ]
     if changed:
         raise ConfigError(
-            f"--resume: {', '.join(changed)} changed since the checkpoint; train again, or change it back"
+            f"--resume: changed since the checkpoint: {'; '.join(changed)}; change it back, or train again"
         )
     if begin:
         (folder / provenance.FILE).unlink(missing_ok=True)
+
+
+def _changes(key: str, known: Any, wanted: Any) -> Iterator[str]:
+    """Say of every setting below a key what it was and what it is now, if these differ."""
+    if isinstance(known, dict) and isinstance(wanted, dict):
+        for name in dict.fromkeys([*known, *wanted]):
+            yield from _changes(f"{key}.{name}", known.get(name, "unset"), wanted.get(name, "unset"))
+    elif known != wanted:
+        yield f"{key} was {known}, and is {wanted}"
 
 
 def _keep_imported(folder: Path) -> None:

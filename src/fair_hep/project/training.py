@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -15,9 +14,10 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
+from ..bundle.errors import ConfigError
 from ..bundle.privacy import report_nothing
 from ..data.batches import EpochSampler, epoch_loader, first, ordered_loader
 from ..data.store import Store
@@ -26,6 +26,7 @@ from ..models.recipe import recipe
 from ..provenance.configuration import Config, TrainConfig
 from ..provenance.project import Project
 from ..publish.tracking import artifact_location, tracking_uri
+from .progress import Bar, stoppable
 from .seeds import training_seed
 
 __all__ = ["Fitted", "fit", "learning_rate"]
@@ -71,7 +72,8 @@ def fit(project: Project, config: Config, folder: Path, stores: Path, *, parent:
         save_on_train_epoch_end=None if settings.checkpoint_steps else True,
         enable_version_counter=False,
     )
-    callbacks: list[Callback] = [history, best, last]
+    # The bar first: it makes room for the lines of the log.
+    callbacks: list[Callback] = [Bar(), history, best, last]
     if settings.patience:
         callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
     checkpoint = folder / "checkpoints" / "last.ckpt"
@@ -81,24 +83,9 @@ def fit(project: Project, config: Config, folder: Path, stores: Path, *, parent:
         # Several loader processes pay for large data sets only; Lightning can't know the size of ours.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
-        trainer = pl.Trainer(
-            max_epochs=settings.epochs,
-            accelerator=settings.accelerator,
-            devices=settings.devices,
-            num_nodes=settings.nodes,
-            strategy="ddp" if settings.devices * settings.nodes > 1 else "auto",
-            precision=settings.precision,
-            callbacks=callbacks,
-            logger=logger,
-            use_distributed_sampler=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=50,
-            gradient_clip_val=None,
-            default_root_dir=folder,
-        )
+        trainer = _trainer(settings, callbacks, logger, folder)
         used, resumed = torch.get_num_threads(), checkpoint.is_file()
-        with _stopped_by_signal():
+        with stoppable(checkpoint, data.steps_per_epoch, settings.epochs):
             ckpt = checkpoint if resumed else None
             trainer.fit(module, datamodule=data, ckpt_path=ckpt, weights_only=True)
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
@@ -117,6 +104,38 @@ def fit(project: Project, config: Config, folder: Path, stores: Path, *, parent:
         "resumed": resumed,
     }
     return Fitted(module.network.cpu().eval(), history.rows, summary, trainer.global_rank)
+
+
+def _trainer(settings: TrainConfig, callbacks: list[Callback], logger: Any, folder: Path) -> pl.Trainer:
+    """Return the trainer; what this machine hasn't got is one line.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such accelerator here, or not as many devices, or they don't compute in that precision.
+    """
+    try:
+        return pl.Trainer(
+            max_epochs=settings.epochs,
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            strategy="ddp" if settings.devices * settings.nodes > 1 else "auto",
+            precision=settings.precision,
+            callbacks=callbacks,
+            logger=logger,
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=50,
+            gradient_clip_val=None,
+            default_root_dir=folder,
+        )
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        chosen = {name: getattr(settings, name) for name in ("accelerator", "devices", "nodes", "precision")}
+        asked = ", ".join(f"train.{name}={value}" for name, value in chosen.items())
+        raise ConfigError(f"{asked}: {' '.join(str(error).split())}") from error
 
 
 def learning_rate(step: int, steps: int, settings: TrainConfig) -> float:
@@ -237,16 +256,6 @@ def _mlflow_logger(project: Project, config: Config, parent: str | None) -> Any:
     )
     logger.log_hyperparams({"model": config.model, "train": config.train.model_dump(), "seed": training_seed(config)})
     return logger
-
-
-@contextlib.contextmanager
-def _stopped_by_signal() -> Iterator[None]:
-    """Exit with 143 if SIGTERM stopped the training: Lightning leaves with 0, as if it had ended by itself."""
-    try:
-        yield
-    except SIGTERMException as error:
-        log.warning("stopped by SIGTERM: continue with `train --resume`")
-        raise SystemExit(128 + signal.SIGTERM) from error
 
 
 @contextlib.contextmanager

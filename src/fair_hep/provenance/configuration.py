@@ -10,7 +10,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from ..bundle.errors import ConfigError
-from ..bundle.strict import Strict, load_yaml, validate
+from ..bundle.strict import Strict, load_yaml, validated
 
 __all__ = [
     "Config",
@@ -178,6 +178,19 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     Raises
     ------
     ConfigError
-        If anything doesn't fit; one line names the file, every wrong key and the nearest known ones.
+        If anything doesn't fit; one line names every wrong key, the nearest known ones, and where each was written: in
+        the file, or on the command line.
     """
-    return validate(Config, apply_overrides(load_yaml(path), overrides), str(path))
+    values = apply_overrides(load_yaml(path), overrides)
+
+    def where(key: str) -> str:
+        # The last one counts; a mistake may lie within what an override wrote, or be all that it wrote.
+        given = next((o for o in reversed(overrides) if _covers(o.partition("=")[0], key)), None)
+        return str(path) if given is None else f"command line, {given}"
+
+    return validated(Config, values, where)
+
+
+def _covers(dotted: str, key: str) -> bool:
+    """Say whether an override of ``dotted`` wrote what is wrong at ``key``."""
+    return f"{key}.".startswith(f"{dotted}.") or f"{dotted}.".startswith(f"{key}.")

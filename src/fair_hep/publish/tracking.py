@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..bundle.privacy import report_nothing
 from ..provenance.configuration import Config
 from ..provenance.project import Project
+from .moved import ARTIFACTS, follow
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -18,9 +19,24 @@ if TYPE_CHECKING:
 __all__ = ["artifact_location", "experiment", "parent_run", "tracking_uri", "without_secrets"]
 
 
+#: The project's own registry.
+_DATABASE = "mlflow.db"
+
+
 def tracking_uri(project: Project, config: Config) -> str:
-    """Return the configured address, else ``MLFLOW_TRACKING_URI``, else a SQLite file in the project."""
-    return config.register_.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _own(project)
+    """Return the configured address, else ``MLFLOW_TRACKING_URI``, else a SQLite file in the project.
+
+    What that file knows follows a project that was copied or moved.
+
+    Raises
+    ------
+    ServiceError
+        If the file holds models of another place that weren't copied with it.
+    """
+    uri = config.register_.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _own(project)
+    if uri == _own(project):
+        follow(project.root / _DATABASE, project.slug)
+    return uri
 
 
 def without_secrets(text: str) -> str:
@@ -30,7 +46,7 @@ def without_secrets(text: str) -> str:
 
 def artifact_location(project: Project, config: Config) -> str | None:
     """Return where the artifacts of the project's own SQLite file lie: beside it; None where a server decides."""
-    return (project.root / "mlartifacts").as_uri() if tracking_uri(project, config) == _own(project) else None
+    return (project.root / ARTIFACTS).as_uri() if tracking_uri(project, config) == _own(project) else None
 
 
 def experiment(client: MlflowClient, project: Project, config: Config) -> str:
@@ -68,4 +84,4 @@ def parent_run(project: Project, config: Config) -> Iterator[str]:
 
 
 def _own(project: Project) -> str:
-    return f"sqlite:///{project.root}/mlflow.db"
+    return f"sqlite:///{project.root}/{_DATABASE}"

@@ -176,6 +176,21 @@ def root_of(crate: dict[str, Any]) -> dict[str, Any]:
     return next(entity for entity in crate["@graph"] if entity["@id"] == "./")
 
 
+def graph(**properties: str) -> Damage:
+    """Write what a graph says of itself, with its checksum."""
+
+    def damage(root: Path) -> None:
+        import onnx
+
+        path = root / "bundle" / bundle.MODEL
+        model = onnx.load(path)
+        onnx.helper.set_model_props(model, {**{e.key: e.value for e in model.metadata_props}, **properties})
+        onnx.save(model, path)
+        _list(root, f"bundle/{bundle.MODEL}", True)
+
+    return damage
+
+
 DATE = "date-released: '2026-35-11/22/26'\ntitle:"
 DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
     "a wrong digit in an ORCID": (
@@ -203,8 +218,36 @@ DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
         {"paths"}, "R1.2", f"bundle/README.md holds {HOME}",
     ),
     "a DOI of the data that is none": (
-        identity(dataset={"doi": "zenodo.2603256"}), {"data_identifier", "graph_metadata"},
-        "RDA-I3-02M", "'zenodo.2603256'",
+        identity(dataset={"doi": "zenodo.2603256"}), {"data_identifier"}, "RDA-I3-02M", "'zenodo.2603256'",
+    ),
+    "data of others as the model's in its record": (
+        values("bundle/datacite.json", lambda record: record["relatedIdentifiers"][0].update(
+            relationType="IsDerivedFrom")),
+        {"data_claims"}, "R1.2", "bundle/datacite.json (IsDerivedFrom) names 10.5281/zenodo.2603256",
+    ),
+    "data of others as the model's in the code's description": (
+        values("codemeta.json", lambda code: code.update(supportingData=code.pop("citation"))),
+        {"data_claims"}, "ML-R1.4-01M", "codemeta.json (supportingData) names 10.5281/zenodo.2603256",
+    ),
+    "data of others as the model's in its graph": (
+        graph(dataset_doi="10.5281/zenodo.2603256"),
+        {"data_claims"}, "RDA-I3-04M", "bundle/model.onnx (dataset_doi) names 10.5281/zenodo.2603256",
+    ),
+    "data of others as the model's in its card": (
+        text("bundle/README.md", "library_name:", "datasets: [10.5281/zenodo.2603256]\nlibrary_name:"),
+        {"data_claims"}, "R1.2", "bundle/README.md (datasets) names 10.5281/zenodo.2603256",
+    ),
+    "data of others as the model's in its citation": (
+        text("bundle/CITATION.cff", "notes: The model didn't learn from it", "notes: See there"),
+        {"data_claims"}, "R1.2", "bundle/CITATION.cff (references) names 10.5281/zenodo.2603256",
+    ),
+    "the licence of data of others": (
+        text("bundle/project.yaml", "data: CC0-1.0", "data: CC-BY-4.0"),
+        {"data_claims"}, "R1.2", "bundle/project.yaml names the licence CC-BY-4.0, not CC0-1.0",
+    ),
+    "data that were used and aren't named": (
+        values("bundle/provenance/data-train.json", lambda made: made["dataset"].update(doi="10.5281/zenodo.77")),
+        {"data_claims"}, "ML-I3-01M", "it learned from 10.5281/zenodo.77, and bundle/datacite.json (IsDerivedFrom)",
     ),
     "a broken CITATION.cff": (text("CITATION.cff", "title:", DATE), {"citation"},
     "R3", "cffconvert refuses CITATION.cff"),
@@ -213,7 +256,8 @@ DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
         {"codemeta"}, "RDA-I1-02M", "'programingLanguage' is no term",
     ),
     "a codemeta.json that is no JSON": (
-        text("codemeta.json", "{", "["), {"codemeta", "data_identifier", "licences", "people", "version"},
+        text("codemeta.json", "{", "["),
+        {"codemeta", "data_claims", "data_identifier", "licences", "people", "version"},
         "F4", "not JSON",
     ),
     "a step without provenance": (
@@ -240,7 +284,7 @@ DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
         holds("bundle/figures/cache.json", b"\x80\x04K\x01."), {"formats"}, "RDA-R1.3-01D", "cache.json is a pickle",
     ),
     "a graph that is none": (
-        holds("bundle/model.onnx", b"not a graph"), {"examples", "graph", "graph_metadata"},
+        holds("bundle/model.onnx", b"not a graph"), {"data_claims", "examples", "graph", "graph_metadata"},
         "ML-R3-02S", "no valid ONNX graph",
     ),
     "another version": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 import signal
 import subprocess
 import sys
@@ -80,8 +81,13 @@ def test_weights_of_another_network_are_refused(project: Project) -> None:
 
 def test_resuming_with_another_configuration_is_refused(project: Project) -> None:
     train.run(project, make_config(project, "name=changed", "train.epochs=1", "train.limit=64"))
-    with pytest.raises(ConfigError, match="train changed"):
-        train.run(project, make_config(project, "name=changed", "train.epochs=3", "train.limit=64"), resume=True)
+    another = make_config(project, "name=changed", "train.epochs=3", "train.limit=64", "model.dropout=0.2")
+    with pytest.raises(ConfigError) as error:
+        train.run(project, another, resume=True)
+    assert str(error.value) == (
+        "--resume: changed since the checkpoint: model.dropout was unset, and is 0.2; "
+        "train.epochs was 1, and is 3; change it back, or train again"
+    )
 
 
 def test_early_stopping_stops(project: Project) -> None:
@@ -112,7 +118,7 @@ def alone(project: Project) -> Mapping[str, np.ndarray]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_training_reaches_the_same_weights(
     project: Project, alone: Mapping[str, np.ndarray], stop: signal.Signals
 ) -> None:
@@ -120,14 +126,18 @@ def test_an_interrupted_training_reaches_the_same_weights(
     name = f"stopped{stop.value}"
     command = [sys.executable, "-m", "fair_hep.cli", "train", *OVERRIDES, *INTERRUPTED, f"name={name}"]
     checkpoint = project.run(name, "train") / "checkpoints" / "last.ckpt"
-    with subprocess.Popen(
-        command, cwd=project.root, env=environment(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
+    heard: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=project.root, env=environment(project), **heard) as process:
         deadline = time.monotonic() + 240
         while not checkpoint.is_file() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
         process.send_signal(stop)
-        process.wait(timeout=60)
+        said = process.communicate(timeout=60)[1].splitlines()[-1:]
+    if stop is not signal.SIGKILL:
+        what = "Ctrl-C" if stop is signal.SIGINT else "SIGTERM"
+        assert said[0].startswith(f"error: train: stopped by {what}; ")
+        assert f"runs/{name}/train/checkpoints/last.ckpt" in said[0]
+        assert said[0].endswith(shlex.join(["train", "--resume", *command[4:]]))
     assert process.returncode == (-stop if stop is signal.SIGKILL else 128 + stop)
     assert not (project.run(name, "train") / "provenance.json").exists()
     with threads(1):
