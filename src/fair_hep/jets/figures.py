@@ -139,7 +139,7 @@ def draw_spectra(kinds: Mapping[str, Mapping[str, Any]], path: Path, classes: Se
                     panel.stairs(mean, edges, label=f"{label_of}, {kind}", **line)
                     band = {"color": _CLASS_COLOURS[number], "alpha": 0.2, "lw": 0, "fill": True}
                     panel.stairs(mean + error, edges, baseline=np.maximum(mean - error, 1e-9), **band)
-            panel.set(xlabel=label, ylabel=density, xlim=(edges[0], edges[-1]), yscale=scale)
+            panel.set(xlabel=label, ylabel=density, xlim=(edges[0], _last(kinds, key, edges)), yscale=scale)
             panel.set_ylim(*((2e-4, None) if scale == "log" else (0, None)))
             panel.set_title(", ".join(title), fontsize=11)
         legend: dict[str, Any] = {"loc": "outside upper center", "ncols": 4, "frameon": False, "fontsize": 11}
@@ -178,6 +178,13 @@ def draw_scores(table: Mapping[str, Any], path: Path, labels: Sequence[str], cla
         title = f"signed share of a jet's |R|;\nabove 0: speaks for {classes[-1]}"
         panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center", fontsize=12, title=title)
         picture.savefig(name)
+
+
+def _last(kinds: Mapping[str, Mapping[str, Any]], key: str, edges: np.ndarray) -> float:
+    """Return the end of the last bin in which any spectrum has an edge."""
+    rows = [row["mean"] for one in kinds.values() for row in one["spectra"][key].values()]
+    filled = np.flatnonzero(np.nan_to_num(np.array(rows, np.float64)).max(0))
+    return float(edges[filled.max() + 1] if len(filled) else edges[-1])
 
 
 def _draw_fractions(panel: Any, rows: Mapping[str, Any], classes: Sequence[str], kind: str, style: str) -> None:

@@ -11,8 +11,10 @@ import numpy as np
 
 from ..bundle.errors import DataError
 from ..bundle.files import new_file
+from ..bundle.symbols import formula
 from ..models.contract import Evaluation
 from ..pages.figures import COLOURS, figure, logit
+from .baselines import CUTS
 from .beside import Measured, beside_lines, beside_metrics, beside_table, measure
 from .cuts import as_cuts
 from .measures import WorkingPoint, area_difference, curve
@@ -134,7 +136,8 @@ def _draw_roc(
         for what, (one, style) in lines.items():
             background, signal = curve(one.score, labels)
             seen = background > 0
-            axes.plot(signal[seen], 1 / background[seen], label=f"{what}: AUC = {one.auc[0]:.4f}", **style)
+            name_of = {CUTS: "cuts on both"}.get(what, what if one is found else f"cut on {formula(what)}")
+            axes.plot(signal[seen], 1 / background[seen], label=f"{name_of}: AUC = {one.auc[0]:.4f}", **style)
         above = [p for p in points if p.rejection is not None]
         limits = [p for p in points if p.rejection is None]
         style = {"color": COLOURS["blue"], "fmt": "o", "capsize": 3}
@@ -150,7 +153,7 @@ def _draw_roc(
                 yerr=0.5 * point.rejection_limit,
                 lolims=True,
                 label=label,
-                **{**style, "color": COLOURS["red"]},
+                **{**style, "markerfacecolor": "white"},
             )
         axes.set(
             xlabel=f"Signal efficiency ({classes[1]})",

@@ -27,8 +27,9 @@ CAPTIONS = {
     "edges_top_*": "Edges of one top jet with the most |R| of z_top - z_QCD, in every EdgeConv block, constituents "
     "coloured by C/A subjet. Drawn first: jets whose three subjets each carry a tenth of the jet's pT",
     "edges_QCD_*": "The same for one QCD jet, chosen by the same rule",
-    "edge_spectra": "Distance and mass of the most relevant edges of the last block, for top jets and for QCD jets",
-    "relevance_shares": "Share of the absolute relevance by feature, by rank in pT and by subjet",
+    "edge_spectra": "Distance and mass of the edges of the last block with the most |R| of z_top - z_QCD, for top "
+    "jets and for QCD jets, trained and untrained",
+    "relevance_shares": "Share of the absolute relevance |R| of z_top - z_QCD by feature, by rank in pT and by subjet",
     "r_scores": "R-scores: each feature's signed share of a jet's absolute relevance; above 0 speaks for top",
     "removal": "z_top - z_QCD while constituents are removed or inserted by falling relevance: the best three rules, "
     "the plain ones, gradient x input and a random order",
