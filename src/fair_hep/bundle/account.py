@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["account"]
+import numpy as np
+
+__all__ = ["account", "probability"]
 
 #: Parts of a ledger besides the relevance, in words.
 _TAKEN = {"bias": "bias", "epsilon": "stabiliser", "lost": "lost"}
@@ -36,3 +38,19 @@ def account(row: Mapping[str, Any], *, digits: int = 2) -> str:
         if round(abs(value), digits):
             text += f" {'-' if value < 0 else '+'} {abs(value):.{digits}f} ({word})"
     return text
+
+
+def probability(row: Mapping[str, Any]) -> str:
+    """Return the probability of the last class, the softmax of ``example/outputs``, not rounded to certainty.
+
+    Examples
+    --------
+    >>> probability({"example/outputs": np.array([0.0, 0.0])}), probability({"example/outputs": np.array([9.0, 0.0])})
+    ('0.500', '< 0.001')
+    """
+    outputs = row["example/outputs"].astype(np.float64)
+    odds = np.exp(outputs - outputs.max())
+    value = float(odds[-1] / odds.sum())
+    if value < 0.001:
+        return "< 0.001"
+    return "> 0.999" if value > 0.999 else f"{value:.3f}"

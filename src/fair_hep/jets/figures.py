@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..bundle.account import account
+from ..bundle.account import account, probability
 from ..bundle.edge_figure import draw_edges
 from ..bundle.files import new_file
 from ..pages.figures import COLOURS, figure
@@ -213,16 +213,6 @@ def _account(jet: Relevances, about: tuple[str, str, str, str]) -> str:
     pt, mass = np.hypot(px, py), np.sqrt(max(energy**2 - px**2 - py**2 - pz**2, 0.0))
     return (
         f"{title}, $p_T$ = {pt:.0f} GeV, m = {mass:.0f} GeV, {int(jet[ELEMENTS])} constituents; rules: {composite}\n"
-        f"{explained} = {account(jet)}; probability of {last} {_probability(jet)}\n"
+        f"{explained} = {account(jet)}; probability of {last} {probability(jet)}\n"
         "lines: edges with the most |R|, darker for more"
     )
-
-
-def _probability(jet: Relevances) -> str:
-    """Return the probability of the last class, the softmax of the outputs, not rounded to certainty."""
-    outputs = jet["example/outputs"].astype(np.float64)
-    odds = np.exp(outputs - outputs.max())
-    value = float(odds[-1] / odds.sum())
-    if value < 0.001:
-        return "< 0.001"
-    return "> 0.999" if value > 0.999 else f"{value:.3f}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..bundle.account import account
+from ..bundle.account import account, probability
 from ..bundle.edge_figure import draw_edges
 from ..bundle.files import new_file
 from ..bundle.quantities import derive
@@ -63,7 +63,8 @@ class GraphStudy(Study):
                     jet = part.row(number)
                     index = int(jet["example/index"])
                     name = case.figure(f"edges_{kind}_{index}")
-                    draw_jet(jet, case.model.inputs[0].columns, name, f"{kind} jet {index}", case.explained)
+                    columns, about = case.model.inputs[0].columns, f"{kind} jet {index}"
+                    draw_jet(jet, columns, name, about, explained=case.explained, last=case.classes[-1])
             if not any(left.values()):
                 break
 
@@ -83,7 +84,7 @@ def loops(shares: np.ndarray) -> dict[str, float | None]:
     return {"mean": float(shares.mean()), "error": error}
 
 
-def draw_jet(jet: Relevances, columns: tuple[str, ...], path: Path, title: str, explained: str) -> None:
+def draw_jet(jet: Relevances, columns: tuple[str, ...], path: Path, title: str, *, explained: str, last: str) -> None:
     """Draw one jet in (delta eta, delta phi), one panel for each layer.
 
     Parameters
@@ -96,8 +97,8 @@ def draw_jet(jet: Relevances, columns: tuple[str, ...], path: Path, title: str, 
         File to write; its suffix chooses the format.
     title
         Which jet it is.
-    explained
-        Name of what is explained.
+    explained, last
+        Name of what is explained, and of the last class.
     """
     count = int(jet[ELEMENTS])
     have = {name: jet["element/input"][:count, number].astype(np.float64) for number, name in enumerate(columns)}
@@ -116,12 +117,20 @@ def draw_jet(jet: Relevances, columns: tuple[str, ...], path: Path, title: str, 
             for sign, colour in ((1, COLOURS["red"]), (-1, COLOURS["blue"])):
                 chosen = relevance * sign > 0
                 disc = {"color": colour, "alpha": 0.85, "edgecolors": "white", "linewidths": 0.4, "zorder": 2}
-                label = f"{'for' if sign > 0 else 'against'}: R = {relevance[chosen].sum():+.2f}"
+                label = f"{'for' if sign > 0 else 'against'} {last}: R = {relevance[chosen].sum():+.2f}"
                 panel.scatter(*angles[chosen].T, s=(8 + 700 * pt / pt.sum())[chosen], label=label, **disc)
             panel.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel=r"$\Delta\eta$", aspect="equal")
             panel.set_title(f"Layer {number + 1}", fontsize=13)
         first = np.atleast_1d(axes)[0]
         first.set_ylabel(r"$\Delta\phi$ [rad]")
-        first.legend(fontsize=10)
-        picture.supxlabel(f"{title}, {count} constituents: {explained} = {account(jet)}", fontsize=11)
+        handles, labels = first.get_legend_handles_labels()
+        place: dict[str, Any] = {"loc": "outside upper center", "ncols": 2, "frameon": False, "fontsize": 11}
+        discs: list[Any] = list(picture.legend(handles, labels, **place).legend_handles)
+        for disc in discs:
+            disc.set_sizes([60])
+        picture.supxlabel(
+            f"{title}, {count} constituents; probability of {last} {probability(jet)}\n"
+            f"{explained} = {account(jet)}\nlines: edges with the most |R|, darker for more",
+            fontsize=11,
+        )
         picture.savefig(name)
