@@ -38,9 +38,9 @@ def test_the_samples_of_jets_tell_their_generator_level_card_and_pile_up(name: s
 
 def test_events_tell_their_pile_up() -> None:
     noted = read_json(FOLDER / "mlpf" / "sample" / "provenance.json")
-    said = sample_sentence(facts("sample", _simulated(noted), axis="events"))
-    assert "1,700 events" in said and f"{noted['pileup_mean']:g} pile-up interactions on average" in said
-    assert "CMS card" in said
+    for pileup, words in ((0.0, "no pile-up"), (10.0, "10 pile-up interactions on average")):
+        said = sample_sentence(facts("sample", _simulated({**noted, "pileup_mean": pileup}), axis="events"))
+        assert "1,700 events" in said and words in said and "CMS card" in said
 
 
 def test_published_data_have_their_doi_and_what_is_not_known_is_not_told() -> None:
