@@ -144,7 +144,8 @@ def draw_spectra(kinds: Mapping[str, Mapping[str, Any]], path: Path, classes: Se
             panel.set_title(", ".join(title), fontsize=11)
         legend: dict[str, Any] = {"loc": "outside upper center", "ncols": 4, "frameon": False, "fontsize": 11}
         picture.legend(*axes[0].get_legend_handles_labels(), **legend)
-        picture.supxlabel("last block, by |R|; the last bin holds what lies above, too", fontsize=10)
+        ends = " and ".join(f"{SPECTRA[key][-1]:g}" for key in panels)
+        picture.supxlabel(f"last block, by |R|; what lies above {ends} GeV is counted in the bin below", fontsize=10)
         picture.savefig(name)
 
 
