@@ -48,7 +48,8 @@ def draw_r_maps(
             for panel, kind in zip(np.atleast_2d(axes)[::-1, column], reversed(kinds), strict=True):
                 cell = cells[kind][outcome]
                 shown = f"{CLASS_LABELS[CLASSES.index(kind)]}, {outcome}ly classified"
-                panel.set_title(f"{shown}: {cell['elements']} elements", fontsize=11)
+                plural = "s" * (cell["elements"] != 1)
+                panel.set_title(f"{shown}: {cell['elements']} element{plural}", fontsize=11)
                 if cell["elements"]:
                     image = draw_r_map(
                         panel, np.asarray(cell["r_map"]["mean"]), () if named else features, row_labels(cell)

@@ -23,9 +23,9 @@ LIMITS = (
     "`is_gen_muon` and `is_gen_electron` come from generator truth: no detector knows them, so electrons and "
     "muons are found better than they would be in data.",
     "The sample has no pile-up: ttbar events train, QCD events above 100 GeV of pT-hat test.",
-    "The preset corrections knows the cells of the CMS card's hadron calorimeter, and of no other detector.",
+    "Learned particle by particle: jets lack hadrons that no track has; the rules' too energetic photons hide that.",
     "An element gets at most one particle: where two share a tower, one of them is lost.",
-    "Made for a parametrised detector in the manner of Delphes' CMS card, at the pile-up that it was trained with.",
+    "For a detector like Delphes' CMS card (whose cells corrections knows), at the pile-up of its training.",
 )
 
 _EITHER = "1 (tracks) or GeV (towers)"
