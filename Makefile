@@ -38,6 +38,7 @@ ALONE = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=10 $(if $(FAST),-m
 PYTEST = $(ALONE) $(WORKERS)
 # Two suites at a time: what one leaves of the cores while it starts, waits and ends, the other takes. Those of one process
 # run beside the library's; the template's is last, so that its processes end together.
+TOGETHER = $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 SUITES = library $(if $(FAST),,$(filter-out particlenet,$(MODELS)) images) template
 
 # Bytecode in the template's folder would be copied into every project that is generated from it.
@@ -136,7 +137,7 @@ ifneq ($(ROOM),)
 test: room
 else
 test:
-	@begun=$$(date +%s) && $(MAKE) --no-print-directory --jobs 2 --output-sync=target lint $(SUITES:%=test-%) && \
+	@begun=$$(date +%s) && $(MAKE) --no-print-directory --jobs 2 $(TOGETHER) lint $(SUITES:%=test-%) && \
 	  echo "make test took $$(( $$(date +%s) - begun )) s"
 endif
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from particle_flow.network import PRESETS, Body
 from torch import nn
 
 from fair_hep.models.contract import Model
@@ -24,4 +26,7 @@ COMPOSITES = ("epsilon-plus",)
 
 def smallest(model: Model) -> nn.Module:
     """Return a network of one convolution: what it takes to write a graph by its rules."""
-    return model.build(preset="explained", k=4, propagate=4).eval()
+    network = model.build(**HYPERPARAMETERS)
+    small = {"embed": (8,), "convolutions": 1, "width": 8, "space": 2, "propagate": 4, "k": 4, "head": (8,)}
+    network.body = Body(replace(PRESETS[HYPERPARAMETERS["preset"]], **small))
+    return network.eval()

@@ -22,8 +22,8 @@ ANSWERS = {"model": "custom", "project_name": "Jet transformer", "author": "Love
 #: The commands run, only shorter.
 SHORT = {
     "blocks: 2}": "blocks: 1}",
-    "epochs: 10": "epochs: 1",
-    "size: 100}": "size: 20, options: {trust: 8}}\nexport: {examples: 8}",
+    "epochs: 10": "epochs: 1, limit: 300",
+    "size: 100}": "size: 20, options: {trust: 8}}\nexport: {examples: 8}\nevaluate: {limit: 300}",
 }
 
 
