@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import Field, model_validator
 
 from .errors import ConfigError
-from .quantities import needed
+from .quantities import KNOWN, needed
 from .signature import TensorSpec
 from .strict import Strict, load_yaml, validate
 
@@ -132,3 +132,11 @@ def require_given(columns: Columns, spec: TensorSpec, where: str) -> None:
                 f"{where}: got {', '.join(columns.elements) or 'nothing'} in `elements`, which doesn't give "
                 f"{name!r} of the input {spec.name!r} ({', '.join(spec.columns)})"
             )
+    unsure = [
+        name for name in spec.columns if name in columns.elements and name not in KNOWN and "GeV" in spec.unit_of(name)
+    ]
+    if columns.unit != "GeV" and unsure:
+        raise ConfigError(
+            f"{where}: unit {columns.unit} is for four-momenta, and the model takes {', '.join(unsure)} in "
+            f"{spec.unit_of(unsure[0])}: bring these columns to its units, and leave `unit` out"
+        )
