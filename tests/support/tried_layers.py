@@ -1,6 +1,7 @@
 """Which layers of torch and of PyTorch Geometric can be explained, found by trying each that there is.
 
-``PYTHONPATH=src:tests python -m support.tried_layers`` prints what `fair_hep.lrp.layers` and ``docs/layers.md`` hold.
+``PYTHONPATH=src:tests python -m support.tried_layers`` writes ``docs/layers.md`` and prints what
+`fair_hep.check.layers` has to hold.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def tried_torch() -> list[str]:
     """Return the leaf modules of ``torch.nn`` that can be explained: an account that closes, nothing refused."""
     kinds = [kind for name, kind in vars(nn).items() if inspect.isclass(kind) and issubclass(kind, nn.Module)]
     leaves = [kind for kind in kinds if kind.__module__.startswith("torch.nn.modules") and "Loss" not in kind.__name__]
-    return sorted({kind.__name__ for kind in leaves if _any(_torch_trials(kind))})
+    # A lazy layer becomes its plain one in the first pass.
+    plain = [kind for kind in leaves if not kind.__name__.startswith("Lazy")]
+    return sorted({kind.__name__ for kind in plain if _any(_torch_trials(kind))})
 
 
 def tried_pyg() -> list[str]:
@@ -63,14 +66,14 @@ def _graph_trials(kind: type[nn.Module]) -> Iterator[Callable[[], float]]:
 
 
 def _error(layer: nn.Module, values: Tensor, *context: Tensor) -> float:
-    """Explain the sum of what a layer gives, and return how far the account is open."""
+    """Explain some combination of what a layer gives, and return how far the account is open."""
     layer, values = layer.double().eval(), values.double() + 0.1
     with torch.no_grad():
         output = layer(values, *context)
     if not isinstance(output, Tensor) or output.shape[0] != len(values) or not output.is_floating_point():
         raise TypeError("no plain output")
     # Nodes of a graph are one sample; rows of a plain layer are several.
-    weights = torch.ones(output.numel() if context else output[0].numel(), dtype=torch.float64)
+    weights = torch.rand(output.numel() if context else output[0].numel(), dtype=torch.float64)
     with Explainer(layer, "epsilon", groups=1) if context else Explainer(layer, "epsilon") as explainer:
         found = explainer(values, *context, target=weights)
     return float(found.error.abs().max())
@@ -98,8 +101,8 @@ def page(torch_layers: tuple[str, ...], pyg_layers: tuple[str, ...]) -> str:
     return f"""# Layers that can be explained
 
 Each of these was tried on its own, with random weights, in double precision: the rules `epsilon` explain it, and
-relevance and ledger sum to what is explained. Functions of activations between layers (a sigmoid as a gate, a product of
-two activations) are refused by name, as is a layer that isn't here; `fair_hep.lrp.register`, `register_linear` and
+relevance and ledger sum to what is explained. Functions of activations between layers (a sigmoid as a gate, a product
+of two activations) are refused by name, as is a layer that isn't here; `fair_hep.lrp.register`, `register_linear` and
 `register_held` add rules ([replace anything](how-tos/replace-anything.md)). Losses, recurrent networks and layers that
 answer with several tensors aren't here.
 
@@ -116,5 +119,6 @@ On graphs without edge features, with self-loops left to the caller where a laye
 
 
 if __name__ == "__main__":
-    print("TORCH =", tried_torch())
-    print("PYG =", tried_pyg())
+    found = tuple(tried_torch()), tuple(tried_pyg())
+    print("\n".join(map(str, found)))
+    PAGE.write_text(page(*found), encoding="utf-8")
