@@ -195,6 +195,23 @@ class OtherFeatures(Sets):
     features = Sets.features.model_copy(update={"sizes": {"feature": 4}, "columns": ("x", "y", "radius", "log_weight")})
 
 
+class Mismatched(Body):
+    """Expects a feature that is named, and that nobody computes."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.each = nn.Sequential(nn.Linear(4, width), nn.ReLU())
+
+
+class MoreNamed(Sets):
+    features = Sets.features.model_copy(update={"sizes": {"feature": 4}, "columns": ("x", "y", "log_weight", "radius")})
+
+    def build(self, **hyperparameters: Any) -> nn.Module:
+        network = super().build(**hyperparameters)
+        network.body = Mismatched(8)
+        return network
+
+
 class OfAnotherTime(Sets):
     contract_version = 2
 
@@ -237,6 +254,12 @@ class Fault:
 FAULTS = (
     Fault("a contract of another version", OfAnotherTime, "contract_fits", "contract_version: got 2, expected 1"),
     Fault("a target of another type", Unlabelled, "example_fits", "label: got float32, expected int64"),
+    Fault(
+        "one feature too many",
+        MoreNamed,
+        "network_runs",
+        "features.. computes 3 features, and FEATURES in inputs.py names 4, radius being the last",
+    ),
     Fault("an output of the wrong shape", _network(WrongShape), "outputs_fit", r"output logits: got shape \[4\]"),
     Fault("features that aren't those declared", OtherFeatures, "features_fit", r"got shape \[4, 9, 3\], expected"),
     Fault("features that learn", _network(LearningFeatures), "features_learn_nothing", "norm.weight"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..provenance.configuration import Config
-from . import explaining, exporting, learning, sets, shapes
+from . import explaining, exporting, learning, running, sets, shapes
 from .trial import Check, Outcome, Trial
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ CHECKS: dict[str, Check] = {
     for check in (
         shapes.contract_fits,
         shapes.example_fits,
+        running.network_runs,
         shapes.outputs_fit,
         shapes.features_fit,
         shapes.features_learn_nothing,
@@ -42,6 +43,9 @@ CHECKS: dict[str, Check] = {
     )
 }
 
+#: Checks that all later ones stand on: where one fails, what the others would say is of the same cause.
+FIRST = ("example_fits", "network_runs")
+
 
 def check_model(
     model: Model,
@@ -51,7 +55,7 @@ def check_model(
     names: Iterable[str] = CHECKS,
     report: Callable[[Outcome], None] | None = None,
 ) -> list[Outcome]:
-    """Try the checks; return their outcomes in order.
+    """Try the checks; return their outcomes in order. Where one of `FIRST` fails, no later one is tried.
 
     Parameters
     ----------
@@ -67,8 +71,12 @@ def check_model(
         Called with every outcome as soon as it is there.
     """
     trial, outcomes = Trial(model, config, sample), []
+    cause = ""
     for name in names:
-        outcomes.append(CHECKS[name].outcome(trial))
+        check = CHECKS[name]
+        outcomes.append(check.untried(f"{cause} failed, on which it stands") if cause else check.outcome(trial))
+        if outcomes[-1].verdict == "failed" and name in FIRST:
+            cause = name
         if report is not None:
             report(outcomes[-1])
     return outcomes

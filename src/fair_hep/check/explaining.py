@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..bundle.errors import ExplainError
+from .layers import PYG, TORCH
 from .trial import Broken, NotPossible, Trial, promise
 
 __all__ = ["ledger_closes", "rule_for_every_module", "unexplained"]
@@ -12,7 +13,8 @@ __all__ = ["ledger_closes", "rule_for_every_module", "unexplained"]
 REGISTER = (
     "write functions of activations as modules of torch.nn; register a rule for a module of your own: "
     "fair_hep.lrp.register (a function of activations), fair_hep.lrp.register_linear (a linear layer), "
-    "fair_hep.lrp.register_held or a class attribute `held` (weights such as attention)"
+    "fair_hep.lrp.register_held or a class attribute `held` (weights such as attention); explained as they are: "
+    f"{', '.join(TORCH)}; of PyTorch Geometric {', '.join(PYG)}"
 )
 
 

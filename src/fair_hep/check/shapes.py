@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..models.contract import CONTRACT
+from .running import miscounted
 from .trial import TOLERANCE, Broken, Trial, difference, promise
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def features_fit(trial: Trial) -> None:
     model, batch = trial.model, trial.batch(4)
     values = trial.features(trial.network(), batch)[0]
     if said := complaint(model.features, values, trial.lengths(batch)):
-        raise Broken(f"features {said}")
+        counted = miscounted(trial, values)
+        raise Broken(f"features {said}" + f"; {counted}" * bool(counted))
     columns, ranges = len(model.features.columns), len(model.features.ranges)
     if columns != values.shape[-1] or ranges not in (0, columns):
         raise Broken(f"features have {values.shape[-1]} columns, but {columns} names and {ranges} ranges")

@@ -145,6 +145,10 @@ class Check:
         verdict, reason, remedy = self._verdict(trial)
         return Outcome(self.name, self.promise, verdict, reason, remedy, round(time.perf_counter() - begun, 3))
 
+    def untried(self, reason: str) -> Outcome:
+        """Return that it wasn't tried, and why."""
+        return Outcome(self.name, self.promise, "not possible", reason, "", 0.0)
+
     def _verdict(self, trial: Trial) -> tuple[Literal["passed", "failed", "not possible"], str, str]:
         try:
             self.attempt(trial)

@@ -88,20 +88,29 @@ def show_(bundle: str) -> dict[str, Any]:
 
 @_verb("verify", "Check that a bundle is whole and gives its stored answers and relevances here.")
 @click.argument("bundle")
-def verify(bundle: str) -> dict[str, Any]:
+@click.option("--url", help="A running server to ask too: ours, or `mlflow models serve`.")
+@click.option("--image", help="An image to start and ask too; ENGINE names the engine  [default: docker, else podman]")
+def verify(bundle: str, url: str | None, image: str | None) -> dict[str, Any]:
     """Compare checksums, answers and relevances."""
     from dataclasses import asdict
 
     from ..bundle.folder import check_files
-    from ..bundle.stored import table
+    from ..bundle.stored import Stored, compare, complaint, table
+    from ..export.faces import faces
 
     model = _model(bundle)
-    files, checks = check_files(model.folder), model.verify()
-    return {
+    files, checks = check_files(model.folder), list(model.verify())
+    stored = Stored.read(model.folder)
+    # The first two are PyTorch, which nobody needs here, and ONNX Runtime, which has answered.
+    for face in faces(None, url, image)[2:]:
+        if not face.absent:
+            checks += compare(face.name, face.answer(stored), stored)
+    result: dict[str, Any] = {
         "headline": [f"{files} files have their checksums", *table(checks)],
         "files": files,
         "checks": [asdict(check) for check in checks],
     }
+    return {**result, "problem": line} if (line := complaint(checks)) else result
 
 
 @_verb("predict", "Score the examples of a file: .npz, or columns in Parquet or ROOT.")

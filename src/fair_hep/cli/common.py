@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -86,19 +86,26 @@ def _noise_in(file: Path | None) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def warnings_in(file: Path | None) -> Iterator[None]:
+def warnings_in(noise: Path | None) -> Iterator[None]:
     """Write the warnings of installed libraries into a file; those of this library and of a recipe are shown."""
-    if file is None:
+    if noise is None:
         yield
         return
     shown = warnings.showwarning
 
-    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *more: Any) -> None:
+    def show(  # noqa: PLR0917 - the parameters of warnings.showwarning
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         if "site-packages" not in Path(filename).parts or "fair_hep" in Path(filename).parts:
-            shown(message, category, filename, lineno, *more)
+            shown(message, category, filename, lineno, file, line)
             return
-        with file.open("a", encoding="utf-8") as opened:
-            opened.write(warnings.formatwarning(message, category, filename, lineno))
+        with noise.open("a", encoding="utf-8") as opened:
+            opened.write(warnings.formatwarning(message, category, filename, lineno, line))
 
     warnings.showwarning = show
     try:

@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from ..bundle.errors import StoppedError
+from ..bundle.errors import ConfigError, StoppedError
 from ..provenance.configuration import load_config
 from ..provenance.library import require_pinned
-from ..provenance.project import load_project
+from ..provenance.project import Project, load_project
 from .bundles import columns_option, index
 from .common import output_is_log, show, start
 
@@ -31,11 +31,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     start(command, arguments, quiet=("mlflow", "alembic", "lightning.pytorch", "onnxscript", "torch.onnx"))
 
 
+def _version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    if asked:
+        from .. import __version__
+
+        project = load_project()
+        click.echo(f"{project.slug} {project.version} (fair-hep {__version__})")
+        context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, callback=_version, expose_value=False, is_eager=True, help="Say the version.")
 def command() -> None:
     """Train, explain, verify and publish the model of this project.
 
-    Trailing KEY=VALUE arguments override the configuration: train.epochs=3
+    Trailing KEY=VALUE arguments override the configuration: train.epochs=3. `config --keys` lists all of them.
     """
 
 
@@ -43,9 +53,17 @@ def _verb(name: str, help_text: str, *, module: str | None = None) -> Callable[[
     """Make a sub-command of a function that turns its own options into keyword arguments of the verb."""
 
     def decorate(function: Callable[..., dict[str, Any]]) -> click.Command:
-        def call(as_json: bool, config: Path | None = None, overrides: tuple[str, ...] = (), **options: Any) -> None:
+        def call(
+            as_json: bool,
+            config: Path | None = None,
+            overrides: tuple[str, ...] = (),
+            place: str | None = None,
+            **options: Any,
+        ) -> None:
             project = load_project()
             require_pinned(project.root)
+            if place is not None:
+                project = _with_bundle(project, place)
             chosen = load_config(config or project.root / DEFAULT_CONFIG, overrides)
             try:
                 with output_is_log(project.root / LOGS / f"{name}.log" if name in NOISY else None):
@@ -66,12 +84,45 @@ def _verb(name: str, help_text: str, *, module: str | None = None) -> Callable[[
     return decorate
 
 
+_of_bundle = click.option("--bundle", "place", metavar="BUNDLE", help="Folder or DOI of a bundle  [default: bundle]")
+
+
+def _with_bundle(project: Project, place: str) -> Project:
+    """Return the project with the bundle that was asked for, if that is one of its model.
+
+    Raises
+    ------
+    ConfigError
+        If there is no bundle, or one of another network: the recipe of this project doesn't fit it.
+    """
+    from ..bundle import SIGNATURE, read_signature
+    from ..bundle.runtime import find_bundle
+
+    folder = find_bundle(place)
+    if not (folder / SIGNATURE).is_file():
+        raise ConfigError(f"--bundle {place}: there is no bundle (no {SIGNATURE}): give its folder, or its DOI")
+    signature = read_signature(folder)
+    if signature.trainable and signature.model != project.model:
+        raise ConfigError(
+            f"--bundle {place}: holds {signature.model!r}, and this project has {project.model!r}: "
+            "`fair-hep` verifies, asks and serves any bundle"
+        )
+    return project.with_bundle(folder)
+
+
 def _with_command(error: StoppedError, config: Path | None, overrides: Sequence[str]) -> StoppedError:
     """Add the command that goes on with a training, in the words of the one that began it."""
     chosen = ["--config", str(config)] if config else []
     words = [Path(sys.argv[0]).name, "train", *["--resume"] * error.resumable, *chosen, *overrides]
     how = "go on with" if error.resumable else "begin again with"
     return StoppedError(f"{error}; {how}: {shlex.join(words)}", code=error.code, resumable=error.resumable)
+
+
+@_verb("config", "Say what is asked for, or every key of a configuration with type, default and meaning.")
+@click.option("--keys", "listed", is_flag=True, help="Every key, those of the project's model too.")
+def config(listed: bool) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"listed": listed}
 
 
 @_verb("data", "Fetch, simulate or find the data and convert them.")
@@ -135,6 +186,7 @@ def bundle(onnx: Path, examples: Path, about: Path | None, output: Path | None) 
 
 
 @_verb("verify", "Check that the bundle is whole and gives its stored answers.")
+@_of_bundle
 @click.option("--url", help="A running server to ask too: ours, or `mlflow models serve`.")
 @click.option("--image", help="An image to start and ask too; ENGINE names the engine  [default: docker, else podman]")
 def verify(url: str | None, image: str | None) -> dict[str, Any]:
@@ -157,6 +209,7 @@ def register() -> dict[str, Any]:
 
 
 @_verb("serve", "Serve the registered champion over HTTP.")
+@_of_bundle
 @click.option("--port", type=click.IntRange(1, 65535), default=5001, show_default=True)
 @click.option("--host", default="127.0.0.1", show_default=True)
 def serve(port: int, host: str) -> dict[str, Any]:
@@ -186,12 +239,14 @@ def publish(  # noqa: PLR0917
 
 
 @_verb("report", "Write a page about the model: card, figures, and parts to click on.")
+@_of_bundle
 def report() -> dict[str, Any]:
     """Take no options."""
     return {}
 
 
 @_verb("predict", "Score the examples of a file with the bundle's model.")
+@_of_bundle
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write to.")
 @click.option("--explain", "explained", is_flag=True, help="Write relevances too.")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..bundle import TensorSpec
     from ..bundle.domain import Quantity
+    from ..bundle.strict import Strict
     from ..data.store import Store
     from ..pages.document import Table
     from ..pages.interactive import Part
@@ -138,6 +139,17 @@ class Model(ABC):
     @abstractmethod
     def example(self, size: int, seed: int) -> dict[str, Tensor]:
         """Return a small synthetic batch (inputs and targets) made without any file, for checks and for tracing."""
+
+    def settings(self) -> Mapping[str, type[Strict]]:
+        """Return what may be chosen about this model: the classes that validate it, by section of a configuration.
+
+        The sections are ``model``, ``data.options``, ``data.simulation``, ``train.loss`` and ``explain.options``. By
+        default they are those that the files of the recipe have under their usual names: `network.Hyperparameters`,
+        `data.Options`, `data.SimulationOptions`, `train.LossOptions`, `explain.Options`.
+        """
+        from .options import named_by_convention
+
+        return named_by_convention(self)
 
     # -- data ----------------------------------------------------------------------------------------------------------
     @abstractmethod

@@ -132,6 +132,23 @@ class GraphBody(nn.Module):
         both: Tensor = self.network(x, edge_index, batch, 2 * mask.shape[0])
         return both.unflatten(0, (-1, 2))[:, 0]
 
+    def complaint(self, features: Tensor, points: Tensor, mask: Tensor) -> str:
+        """Say if pooling isn't told how many graphs there are; nothing if all is well.
+
+        PyG reads the number off the largest index then, which is another for a batch that ends with an empty graph, and
+        which no exported graph can do. One graph more, without any node, tells the two apart.
+        """
+        index, valid = self.graph(points, mask)
+        x, edge_index, batch = all_graphs(features, index, valid, mask)
+        graphs = 2 * mask.shape[0] + 1
+        rows = len(self.network(x, edge_index, batch, graphs))
+        if rows == graphs:
+            return ""
+        return (
+            f"the network gave {rows} rows for {graphs} graphs, the last of which is empty: pooling isn't told the "
+            "number of graphs, the fourth argument of forward; write global_mean_pool(x, batch, graphs)"
+        )
+
     def edges(self, name: str = "") -> Mapping[str, str]:
         """Name the places where layers have messages, each with the module that finds their graph."""
         return {

@@ -19,7 +19,7 @@ from ..models.contract import Evaluation, Model
 from ..pages.interactive import Part
 from .captions import CAPTIONS, HEADLINE, MEASURES
 from .labels import FeatureNames
-from .options import EventStudyOptions
+from .options import DataOptions, EventStudyOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from ..bundle.domain import Quantity
+    from ..bundle.strict import Strict
     from ..data.store import Store
     from ..models.contract import Arrays
     from ..provenance.configuration import Config
@@ -65,6 +66,10 @@ class ParticleFlowModel(Model):
         from .synthetic import events
 
         return events(size, seed)
+
+    def settings(self) -> Mapping[str, type[Strict]]:
+        """Return the classes of options: the recipe's own where it has them."""
+        return {"data.options": DataOptions, **super().settings(), "explain.options": self.study_options}
 
     # -- data ----------------------------------------------------------------------------------------------------------
     def simulate(

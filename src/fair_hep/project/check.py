@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 
 from ..bundle.errors import ConfigError
@@ -54,7 +55,14 @@ def _refuse_hyperparameters(model: Model, config: Config) -> None:
 def headline(outcomes: Sequence[Outcome]) -> list[str]:
     """Say all verdicts: the broken promises with what was seen and what to do."""
     passed = sum(outcome.verdict == "passed" for outcome in outcomes)
-    lines = [line for outcome in outcomes for line in _lines(outcome)]
+    lines = []
+    for reason, group in groupby(outcomes, key=lambda outcome: (outcome.verdict, outcome.reason)):
+        same = list(group)
+        if reason[0] == "not possible" and len(same) > 1:
+            names = ", ".join(outcome.name for outcome in same)
+            lines.append(f"not tried, because {reason[1]}: {names}")
+            continue
+        lines += [line for outcome in same for line in _lines(outcome)]
     return [*lines, f"{passed} of {len(outcomes)} checks passed"]
 
 

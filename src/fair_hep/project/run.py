@@ -7,6 +7,8 @@ import logging
 import time
 from typing import Any
 
+from ..models.options import require_known
+from ..models.recipe import recipe
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 
@@ -26,6 +28,8 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     ProjectError
         Whatever the first verb that fails raises; what the earlier ones made stays.
     """
+    # What the last verb reads is tried before the first one takes its time.
+    require_known(recipe(project), config)
     results: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     for verb in CHAIN:

@@ -20,6 +20,7 @@ from typing import Any
 from ..bundle import REQUEST
 from ..bundle.errors import MissingStepError, ServiceError
 from ..bundle.extras import need
+from ..bundle.server import serve
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 from ..publish.tracking import tracking_uri
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 def run(project: Project, config: Config, *, port: int = 5001, host: str = "127.0.0.1") -> dict[str, Any]:
     """Serve ``models:/NAME@champion`` with MLflow until SIGINT or SIGTERM; leave no process behind.
 
+    A bundle that the command was given is served as the image serves it, without registry and MLflow.
+
     Raises
     ------
     MissingStepError
@@ -45,6 +48,10 @@ def run(project: Project, config: Config, *, port: int = 5001, host: str = "127.
     ServiceError
         If the port is taken, or the server doesn't start.
     """
+    if not project.own_bundle:
+        log.info("serving %s on http://%s:%d; stop with Ctrl-C", project.bundle, host, port)
+        serve(project.bundle, host=host, port=port)
+        return {"headline": ["stopped"], "host": host, "port": port}
     code = None
     with (
         contextlib.suppress(KeyboardInterrupt),

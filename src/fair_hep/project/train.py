@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .. import provenance
 from ..bundle.errors import ConfigError, MissingStepError, ProjectError
 from ..bundle.files import new_file, read_json, write_json
+from ..models.options import require_known
 from ..models.recipe import recipe
 from ..provenance.about import VERB as IMPORTED
 from ..provenance.configuration import Config
@@ -78,6 +79,7 @@ def _taken_up(project: Project, config: Config, parent: str, *, resume: bool) ->
 def _train(project: Project, config: Config, *, resume: bool, parent: str | None = None) -> dict[str, Any]:
     from .training import fit
 
+    require_known(recipe(project), config)
     folder = project.run(config.name, "train")
     stores = store_folder(project, config)
     for split in ("train", "val"):

@@ -29,7 +29,11 @@ __all__ = [
 class DataConfig(Strict):
     """Where the examples come from, and how a loader cuts them."""
 
-    source: Literal["sample", "simulate", "doi", "folder"] = "sample"
+    source: Literal["sample", "simulate", "doi", "folder"] = Field(
+        "sample",
+        description="sample: ships with the project; simulate: by the model's generator; doi: the record of "
+        "dataset.doi in project.yaml; folder: your own files",
+    )
     folder: Path | None = Field(None, description="folder with raw files, for source: folder")
     files: list[str] = Field(
         [], description="globs that choose among the record's files; empty: all that the model needs"
@@ -43,22 +47,24 @@ class DataConfig(Strict):
 class TrainConfig(Strict):
     """How the network is trained."""
 
-    epochs: int = Field(20, ge=1)
-    batch_size: int = Field(384, ge=1)
+    epochs: int = Field(20, ge=1, description="passes through the training split")
+    batch_size: int = Field(384, ge=1, description="examples in a step, over all processes")
     learning_rate: float = Field(3e-4, gt=0, description="where the one-cycle schedule starts and comes back to")
-    peak_learning_rate: float = Field(3e-3, gt=0)
-    final_learning_rate: float = Field(5e-7, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
+    peak_learning_rate: float = Field(3e-3, gt=0, description="its highest, after 40 % of the steps")
+    final_learning_rate: float = Field(5e-7, gt=0, description="where it ends")
+    weight_decay: float = Field(1e-4, ge=0, description="of AdamW, decoupled from the gradient")
     loss: dict[str, Any] = Field({}, description="options of the model's loss, by name")
     patience: int = Field(
         0, ge=0, description="epochs without a better validation loss before stopping; 0: never stop early"
     )
     limit: int = Field(0, ge=0, description="examples of the training split to use; 0: all")
     workers: int = Field(0, ge=0, description="processes that load batches")
-    accelerator: str = "auto"
+    accelerator: str = Field("auto", description="auto, cpu, cuda, mps or tpu, as Lightning names them")
     devices: int = Field(1, ge=1, description="processes or accelerators on each node")
-    nodes: int = Field(1, ge=1)
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    nodes: int = Field(1, ge=1, description="machines")
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = Field(
+        "32-true", description="of the network while it trains; the loss is in single precision always"
+    )
     threads: int = Field(0, ge=0, description="threads of each process; 0: as torch chooses")
     checkpoint_steps: int = Field(0, ge=0, description="steps between checkpoints; 0: one at the end of every epoch")
     seed: int | None = Field(
@@ -72,7 +78,7 @@ class TrainConfig(Strict):
 class EvaluateConfig(Strict):
     """How the network is evaluated."""
 
-    batch_size: int = Field(256, ge=1)
+    batch_size: int = Field(256, ge=1, description="examples in one pass")
     limit: int = Field(0, ge=0, description="examples of the test split to use; 0: all")
 
 
@@ -87,11 +93,13 @@ class ExplainConfig(Strict):
     bias: Literal["absorb", "exclude"] = Field(
         "absorb", description="absorb: biases take their share; exclude: they take none, for comparison, in float64"
     )
-    epsilon: float = Field(1e-6, ge=0)
+    epsilon: float = Field(1e-6, ge=0, description="stabiliser of denominators")
     size: int = Field(200, ge=1, description="examples of the test split to explain")
     batch_size: int = Field(0, ge=0, description="examples in one pass; 0: chosen by the program")
     figures: int = Field(2, ge=0, description="examples of each class to draw")
-    precision: Literal["float32", "float64"] = "float32"
+    precision: Literal["float32", "float64"] = Field(
+        "float32", description="in which network and relevances are computed"
+    )
     target: list[float] | None = Field(
         None, description="weights of the explained combination of outputs; null: the model's own"
     )
@@ -118,7 +126,7 @@ class ExportConfig(Strict):
     tolerance: float = Field(
         1e-4, gt=0, description="largest difference of a raw output between two runtimes; relative for values above 1"
     )
-    opset: int = Field(20, ge=18)
+    opset: int = Field(20, ge=18, description="of ONNX, in both graphs")
     temperature: Literal["none", "fit"] | Annotated[float, Field(gt=0)] = Field(
         "none", description="what a tagger's logits are divided by; fit: what makes the validation labels most likely"
     )
@@ -134,8 +142,8 @@ class RegisterConfig(Strict):
 class Config(Strict):
     """A whole configuration; ``name`` is the folder under ``runs/``."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    seed: int = Field(20190222, ge=0, lt=2**32)
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="folder below runs/")
+    seed: int = Field(20190222, ge=0, lt=2**32, description="of everything that draws random numbers")
     model: dict[str, Any] = Field({}, description="hyperparameters of the network")
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()

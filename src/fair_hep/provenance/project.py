@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import yaml
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from ..bundle.errors import ConfigError
 from ..bundle.strict import Strict, load_yaml, validate
@@ -53,6 +53,19 @@ class Project(Strict):
     doi: str | None = None
     repository: str | None = None
     root: Path
+    #: Another bundle than the project's own, where a command was given one.
+    _bundle: Path | None = PrivateAttr(None)
+
+    def with_bundle(self, folder: Path) -> Project:
+        """Return the project with another bundle in the place of its own."""
+        other = self.model_copy()
+        other._bundle = folder.resolve()
+        return other
+
+    @property
+    def own_bundle(self) -> bool:
+        """Whether the bundle is the project's own."""
+        return self._bundle is None
 
     @property
     def data(self) -> Path:
@@ -66,8 +79,8 @@ class Project(Strict):
 
     @property
     def bundle(self) -> Path:
-        """Folder that gets published."""
-        return self.root / "bundle"
+        """Folder that gets published, or the one that a command was given."""
+        return self._bundle or self.root / "bundle"
 
     def run(self, configuration: str, verb: str) -> Path:
         """Folder of what a verb made with a configuration."""

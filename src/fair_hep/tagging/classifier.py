@@ -114,6 +114,12 @@ class Classifier(Model):
 
         return synthetic(self.inputs[0], len(self.classes), size, seed)
 
+    def settings(self) -> Mapping[str, type[Strict]]:
+        """Return the classes of options: the recipe's own where it has them."""
+        study = self.explanation().options
+        usual = {"data.options": self.options, "train.loss": LossOptions}
+        return {**usual, **super().settings(), "explain.options": study}
+
     # -- data ----------------------------------------------------------------------------------------------------------
     def simulate(
         self, folder: Path, *, size: int, seed: int, processes: int, **options: Any

@@ -106,6 +106,38 @@ def test_what_cannot_be_recorded_is_a_verdict_of_its_own(tmp_path: Path) -> None
         CHECKS["explained_onnx_parity"](ValuedSets(tmp_path), {})
 
 
+def test_what_stops_everything_is_told_once(tmp_path: Path) -> None:
+    (fault,) = (fault for fault in FAULTS if fault.name == "one feature too many")
+    outcomes = check_model(fault.model(tmp_path), CONFIG, sample=tmp_path)
+    assert [outcome.name for outcome in outcomes] == list(CHECKS)
+    assert [outcome.name for outcome in outcomes if outcome.verdict == "failed"] == ["network_runs"]
+    lines = verb.headline(outcomes)
+    assert sum("network_runs failed, on which it stands" in line for line in lines) == 1
+    assert len(lines) == 2 + 3 + 1 + 1, "passed twice, one finding of three lines, what wasn't tried, the sum"
+    assert "compute as many in network.features as FEATURES in inputs.py names" in lines[4]
+
+
+def test_pooling_that_is_not_told_the_number_of_graphs_is_just_that() -> None:
+    from torch_geometric.nn import GCNConv, global_mean_pool
+
+    from fair_hep.nets.graphs import GraphBody
+
+    class Pooled(torch.nn.Module):
+        def __init__(self, told: bool) -> None:
+            super().__init__()
+            self.layer, self.told = GCNConv(3, 2, add_self_loops=False), told
+
+        def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor, graphs: int) -> Tensor:
+            found: Tensor = global_mean_pool(self.layer(x, edge_index), batch, graphs if self.told else None)
+            return found
+
+    features, mask = torch.rand(4, 5, 3), torch.ones(4, 5, dtype=torch.bool)
+    for told in (True, False):
+        said = GraphBody(Pooled(told), 2).eval().complaint(features, features[..., :2], mask)
+        assert ("write global_mean_pool(x, batch, graphs)" in said) == (not told)
+        assert ("8 rows for 9 graphs" in said) == (not told)
+
+
 class Exploding(Sets):
     def build(self, **hyperparameters: object) -> torch.nn.Module:
         raise MemoryError
@@ -115,8 +147,12 @@ def test_every_verdict_is_there_whatever_is_raised(tmp_path: Path) -> None:
     outcomes = check_model(Exploding(tmp_path), CONFIG, sample=tmp_path)
     assert [outcome.name for outcome in outcomes] == list(CHECKS)
     failed = {outcome.name: outcome.reason for outcome in outcomes if outcome.verdict == "failed"}
-    assert failed.keys() == CHECKS.keys() - {"contract_fits", "example_fits"}
-    assert failed["outputs_fit"] == "raised MemoryError: without a word"
+    assert failed.keys() == {"network_runs"}
+    assert failed["network_runs"].startswith(
+        "building the network raised MemoryError: without a word (test_checks.py, "
+    )
+    alone = check_model(Exploding(tmp_path), CONFIG, sample=tmp_path, names=["outputs_fit", "any_size"])
+    assert {outcome.reason for outcome in alone} == {"raised MemoryError: without a word"}
 
 
 def test_the_command_names_every_check_and_ends_with_1_if_one_failed(

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from fair_hep.bundle.errors import ConfigError
 from fair_hep.cli.common import output_is_log, start
+from fair_hep.cli.project import command
+from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
+from support.published import copy
 from support.small import call, make_project
 
 
@@ -162,3 +168,50 @@ def test_a_process_that_helps_adds_to_the_file(tmp_path: Path, monkeypatch: pyte
     with output_is_log(file):
         pass
     assert file.read_text() == "of the leader\n"
+
+
+def test_the_version_is_that_of_project_and_library(project: Project) -> None:
+    import fair_hep
+
+    assert call(project, "--version").stdout == f"{project.slug} 0.1.0 (fair-hep {fair_hep.__version__})\n"
+
+
+def test_a_command_takes_another_bundle_of_the_project(
+    bundled: tuple[Project, Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, _ = copy(bundled, tmp_path / "project")
+    other = tmp_path / "elsewhere" / "another bundle"
+    shutil.copytree(project.bundle, other)
+    shutil.rmtree(project.bundle)
+    monkeypatch.setenv("FAIR_HEP_PROJECT", str(project.root))
+    scores = tmp_path / "scores.csv"
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(command, [*arguments, "--bundle", str(other)], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    run("predict", str(other / "examples" / "inputs.npz"), "--output", str(scores))
+    assert len(scores.read_text().splitlines()) == 1 + 12
+    assert "files have their checksums" in run("verify")
+    run("report")
+    assert (project.root / "report" / "index.html").is_file()
+    served: list[Path] = []
+    monkeypatch.setattr("fair_hep.project.serve.serve", lambda folder, **_: served.append(folder))
+    run("serve")
+    assert served == [other.resolve()]
+    assert not project.bundle.exists(), "the project's own bundle is nobody's to make"
+
+
+@pytest.mark.parametrize(
+    ("model", "words"), [(None, "there is no bundle"), ("mlpf", "holds 'mlpf', and this project has ")]
+)
+def test_a_bundle_that_is_none_or_of_another_network_is_one_line(
+    bundled: tuple[Project, Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str | None, words: str
+) -> None:
+    monkeypatch.setenv("FAIR_HEP_PROJECT", str(bundled[0].root))
+    if model:
+        signature = json.loads((bundled[0].bundle / "signature.json").read_text())
+        (tmp_path / "signature.json").write_text(json.dumps({**signature, "model": model}))
+    with pytest.raises(ConfigError, match=words):
+        CliRunner().invoke(command, ["verify", "--bundle", str(tmp_path)], catch_exceptions=False)

@@ -40,7 +40,8 @@ HOME = "/".join(("", "home", "ada"))
 def whole(bundled: Bundled, tmp_path_factory: pytest.TempPathFactory) -> Bundled:
     """Give a project with everything; tests that damage it work on a copy."""
     project, config = copy(bundled, tmp_path_factory.mktemp("whole") / "project")
-    return complete(project), config
+    refresh(complete(project))  # what the project's documents cite, the bundle's do too
+    return project, config
 
 
 def states(result: dict[str, Any]) -> dict[str, str]:

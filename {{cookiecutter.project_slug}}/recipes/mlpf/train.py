@@ -25,12 +25,12 @@ _Weights = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length
 class LossOptions(Strict):
     """Choices of the loss: ``train.loss`` in a configuration."""
 
-    classification: Literal["cross_entropy", "focal"] = "cross_entropy"
+    classification: Literal["cross_entropy", "focal"] = Field("cross_entropy", description="loss of the class")
     gamma: float = Field(2.0, ge=0, description="focal: how much elements that are right already count less")
     class_weights: Literal["batch", "equal"] | _Weights = Field(
         "batch", description="batch: 1 / sqrt(count of the class in the batch); equal; or six numbers"
     )
-    momentum_weight: float = Field(1.0, ge=0)
+    momentum_weight: float = Field(1.0, ge=0, description="weight of the momenta beside the class")
     momentum_errors: Literal["logarithms", "resolution"] = Field(
         "logarithms",
         description="logarithms of pT and E, and directions; or in units of the resolution, rare classes counted more",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fair_hep import Strict, validate
 from fair_hep.models.contract import SPLITS
+from fair_hep.simulation.jet_options import JetOptions as SimulationOptions
 from pydantic import Field
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from fair_hep.data.store import Store
     from torch.utils.data import Dataset
 
-__all__ = ["SUFFIXES", "Options", "convert", "dataset", "published", "read", "simulate"]
+__all__ = ["SUFFIXES", "Options", "SimulationOptions", "convert", "dataset", "published", "read", "simulate"]
 
 SUFFIXES = (".h5", ".hdf5")
 
@@ -63,9 +64,8 @@ def dataset(store: Store, **options: Any) -> Dataset[Any]:
 
 
 def simulate(folder: Path, *, size: int, seed: int, processes: int, **options: Any) -> Mapping[str, Sequence[Path]]:
-    """Generate top and QCD jets with Pythia 8, a detector and FastJet; `JetOptions` says what may be chosen."""
+    """Generate top and QCD jets with Pythia 8, a detector and FastJet."""
     from fair_hep.simulation import jet_files
-    from fair_hep.simulation.jet_options import JetOptions
 
-    chosen = validate(JetOptions, options, "data.simulation")
+    chosen = validate(SimulationOptions, options, "data.simulation")
     return jet_files.simulate(folder, size=size, seed=seed, processes=processes, options=chosen)

@@ -34,7 +34,7 @@ class Hyperparameters(Strict):
     """What may be chosen about the network: ``model`` in a configuration."""
 
     preset: str = Field("full", pattern="^(full|lite)$", description="full (366,160 parameters) or lite (26,416)")
-    dropout: float = Field(0.1, ge=0, lt=1)
+    dropout: float = Field(0.1, ge=0, lt=1, description="share of the head's channels that a step leaves out")
 
 
 class JetFeatures(nn.Module):
