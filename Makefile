@@ -34,8 +34,11 @@ ROOM ?=
 # Examples in docstrings run with the tests of what they belong to: what nobody runs goes wrong unseen.
 # Side by side: a process for each core, of one thread each, as threads of several processes wait for each other.
 WORKERS ?= --numprocesses logical --maxprocesses 4
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS) --durations=10 $(if $(FAST),-m "not slow")
-SUITES = library $(if $(FAST),,$(filter-out particlenet,$(MODELS))) template
+ALONE = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=10 $(if $(FAST),-m "not slow")
+PYTEST = $(ALONE) $(WORKERS)
+# Two suites at a time: what one leaves of the cores while it starts, waits and ends, the other takes. Those of one process
+# run beside the library's; the template's is last, so that its processes end together.
+SUITES = library $(if $(FAST),,$(filter-out particlenet,$(MODELS)) images) template
 
 # Bytecode in the template's folder would be copied into every project that is generated from it.
 export PYTHONDONTWRITEBYTECODE = 1
@@ -106,12 +109,9 @@ bakes: $(ENVIRONMENT)
 lint: environment
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src/fair_hep
-	$(BIN)/mypy $(foreach model,$(MODELS),$(IN_PLACE)/$(SLUG_$(model)))
-	$(BIN)/mypy hooks/pre_gen_project.py
-	$(BIN)/mypy hooks/post_gen_project.py
-	$(BIN)/mypy $(IN_PLACE)/support tests/conftest.py tests/fair_hep tests/recipes
-	$(BIN)/mypy --disable-error-code import-untyped tests/template benchmarks
+	$(BIN)/mypy hooks/pre_gen_project.py hooks/post_gen_project.py
+	$(BIN)/mypy src/fair_hep $(foreach model,$(MODELS),$(IN_PLACE)/$(SLUG_$(model))) $(IN_PLACE)/support tests/conftest.py \
+	  tests/fair_hep tests/recipes tests/template benchmarks
 
 test-library: export FAIR_HEP_RECIPES = $(abspath $(GENERATED))
 test-library: environment
@@ -119,10 +119,14 @@ test-library: environment
 
 $(filter-out particlenet,$(MODELS:%=test-%)): export FAIR_HEP_RECIPES = $(abspath $(GENERATED))
 $(filter-out particlenet,$(MODELS:%=test-%)): test-%: environment
-	TEST_MODEL=$* $(PYTEST) --dist worksteal --doctest-modules $(GENERATED)/$(SLUG_$*) tests/recipes/$* $(ON_EVERY_MODEL)
+	TEST_MODEL=$* $(ALONE) --doctest-modules $(GENERATED)/$(SLUG_$*) tests/recipes/$* $(ON_EVERY_MODEL)
+
+# One process, since each would make the base of all images anew, and the model that is exported soonest.
+test-images: environment
+	TEST_MODEL=custom $(ALONE) tests/template/test_image.py
 
 test-template: environment
-	$(PYTEST) --maxschedchunk 1 tests/template
+	$(PYTEST) --maxschedchunk 1 $(if $(FAST),,--ignore tests/template/test_image.py) tests/template
 
 room: environment
 	TEST_MODEL=$(or $(patsubst recipes/%,%,$(filter recipes/%,$(ROOM))),particlenet) \
@@ -132,7 +136,7 @@ ifneq ($(ROOM),)
 test: room
 else
 test:
-	@begun=$$(date +%s) && $(MAKE) --no-print-directory lint $(SUITES:%=test-%) && \
+	@begun=$$(date +%s) && $(MAKE) --no-print-directory --jobs 2 --output-sync=target lint $(SUITES:%=test-%) && \
 	  echo "make test took $$(( $$(date +%s) - begun )) s"
 endif
 

@@ -77,6 +77,8 @@ def ratio(block: Mapping[str, Any]) -> str:
     if top is None or not qcd:
         return "undefined"
     value = top / qcd
+    if top_error is None or qcd_error is None:
+        return f"{value:.2f}"
     return f"{value:.2f} ± {math.hypot(top_error / qcd, value * qcd_error / qcd):.2f}"
 
 

@@ -220,6 +220,24 @@ def refer(settings: Path, reference: str) -> None:
     settings.write_text(text.replace(PLACEHOLDER, reference), encoding="utf-8", newline="\n")
 
 
+def taken_apart(answers: Mapping[str, Any]) -> str:
+    """Return what to say of a person whose names had to be guessed; nothing if they were given apart.
+
+    Examples
+    --------
+    >>> taken_apart({"author": "Ada Lovelace", "orcid": "0000-0002-1825-0097"})[:64]
+    "author: 'Ada Lovelace' has an ORCID, so this is a person: family"
+    """
+    name = " ".join(answers["author"].split())
+    if not answers["orcid"] or not name or "," in name:
+        return ""
+    given, _, family = name.rpartition(" ")
+    return (
+        f"author: {name!r} has an ORCID, so this is a person: family name {family!r}, given name {given!r}. "
+        "If that is wrong, write 'Family, Given' into project.yaml, and correct CITATION.cff and codemeta.json"
+    )
+
+
 def main() -> int:
     """Finish the project in the working directory; return the exit code."""
     answers = json.loads(r"""{{ cookiecutter | tojson }}""")
@@ -232,6 +250,8 @@ def main() -> int:
         return 1
     keep_recipe(project, answers["model"], slug)
     print(NEXT.format(slug=slug))
+    if said := taken_apart(answers):
+        print(f"WARNING: {said}", file=sys.stderr)
     return 0
 
 

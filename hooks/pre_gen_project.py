@@ -5,12 +5,23 @@ from __future__ import annotations
 import importlib.util
 import json
 import keyword
+import os
 import re
+import shlex
 import sys
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+#: Behind the complaints; what comes after it is cookiecutter's own, and no hook can keep it back.
+AGAIN = """
+Nothing was made. This asks again, with the answers that were right as defaults (enter takes them):
+
+  {command}
+
+What cookiecutter prints below is only how it stops when answers are refused: there is nothing else to mend.
+"""
 LICENSES = ("MIT", "BSD-3-Clause", "Apache-2.0")
 QUESTIONS = (
     "model", "project_name", "project_slug", "description", "dataset_doi", "author", "orcid", "email", "license",
@@ -36,11 +47,48 @@ EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`|~-]+@([A-Za-z0-9-]+\.)+[A-Za-z]{2
 
 def problems(answers: Mapping[str, str]) -> list[str]:
     """Return one line for every answer that can't be used: given, wanted, an example."""
-    return [
+    found = [
         f"{question}: got {answers[question]!r}, wanted {wanted}"
         for question in QUESTIONS
         for wanted in _wanted(question, answers[question])
     ]
+    if answers["orcid"] and not answers["author"].strip():
+        found.append("author: got '', wanted the name of the person whose ORCID is given; for example 'Lovelace, Ada'")
+    return found
+
+
+def again(answers: Mapping[str, Any], found: Sequence[str], here: str) -> str:
+    """Return the command that asks again and keeps the answers that are right: enter takes them.
+
+    Parameters
+    ----------
+    answers
+        All answers, with what cookiecutter adds to them.
+    found
+        The lines of `problems`.
+    here
+        The folder in which somebody called cookiecutter.
+
+    Examples
+    --------
+    >>> known = {"model": "graph", "project_name": "Top tagger", "author": "Lovelace, Ada", "orcid": "1"}
+    >>> again({**known, "_template": "gh:FAIR4HEP/x"}, ["orcid: got '1', wanted ..."], "/home/ada")
+    "cookiecutter gh:FAIR4HEP/x model=graph 'project_name=Top tagger' 'author=Lovelace, Ada'"
+    """
+    wrong = {line.partition(":")[0] for line in found}
+    # Defaults follow from the model; they are asked again by themselves.
+    known = answers.get("_models", {}).get(answers.get("model"), {})
+    usual = {"project_name": known.get("name"), "description": known.get("about"), "dataset_doi": known.get("doi")}
+    words = ["cookiecutter", str(answers["_template"])]
+    if answers.get("_checkout"):
+        words += ["--checkout", str(answers["_checkout"])]
+    if answers.get("_output_dir", here) != here:
+        words += ["--output-dir", str(answers["_output_dir"])]
+    for question in QUESTIONS:
+        answer = answers.get(question, "")
+        if question not in wrong and answer and (question == "model" or answer != usual.get(question)):
+            words.append(f"{question}={answer}")
+    return shlex.join(words)
 
 
 def old_python(version: tuple[int, int]) -> list[str]:
@@ -147,6 +195,7 @@ def main() -> int:
         print(f"ERROR: {line}", file=sys.stderr)
     if found:
         remove_parents(answers["project_slug"])
+        print(AGAIN.format(command=again(answers, found, os.environ.get("PWD", ""))), file=sys.stderr, flush=True)
     return 1 if found else 0
 
 

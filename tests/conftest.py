@@ -24,10 +24,15 @@ _TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Count as slow whatever needs a project that has been through the chain."""
-    for item in items:
-        if {"bundled", "third_party"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.slow)
+    """Count as slow whatever needs a project that has been through the chain, and run their files first.
+
+    Of several processes the first makes that project meanwhile, and those that begin further on needn't wait for it.
+    """
+    waiting = [item for item in items if {"bundled", "third_party"} & set(getattr(item, "fixturenames", ()))]
+    for item in waiting:
+        item.add_marker(pytest.mark.slow)
+    files = {item.path for item in waiting}
+    items.sort(key=lambda item: item.path not in files)
 
 
 @pytest.fixture

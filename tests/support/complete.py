@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import yaml
+
 from fair_hep.bundle.files import write_json, write_text
 from fair_hep.describe.citation import citation_cff
 from fair_hep.describe.codemeta import codemeta
@@ -25,6 +27,9 @@ WORKFLOW = "jobs: {test: {steps: [{run: make test}]}}\n"
 def complete(project: Project) -> Project:
     """Write the files around a bundle that the template would have written; return the project."""
     root: Path = project.root
+    reference = {"type": "data", "title": "Jets", "authors": [{"name": "Others"}], "doi": project.dataset.doi}
+    kept = {"message": "Cite it as below.", "references": [reference] if project.dataset.doi else []}
+    write_text(root / "CITATION.cff", yaml.safe_dump(kept))
     write_text(root / "CITATION.cff", citation_cff(project))
     write_json(root / "codemeta.json", codemeta(project))
     for name in ("README.md", "CONTRIBUTING.md"):

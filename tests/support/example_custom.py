@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import nn
+
+from fair_hep.models.contract import Model
+
 DOI = "10.5281/zenodo.6619768"
 HYPERPARAMETERS: dict[str, Any] = {"width": 16}
 #: Examples to evaluate, and overrides that make a whole chain short.
@@ -16,3 +20,8 @@ OVERRIDES = (
 HEAD = "body.jet.4"
 #: Rules that a graph is also written with.
 COMPOSITES = ("epsilon-plus", "epsilon-gamma-box")
+
+
+def smallest(model: Model) -> nn.Module:
+    """Return a narrow network: what it takes to write a graph by its rules."""
+    return model.build(**HYPERPARAMETERS).eval()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import nn
+
+from fair_hep.models.contract import Model
+
 DOI = "10.5281/zenodo.6619768"
 HYPERPARAMETERS: dict[str, Any] = {"width": 4, "heads": 2, "neighbours": 4}
 #: Examples to evaluate, and overrides that make a whole chain short.
@@ -16,3 +20,8 @@ OVERRIDES = (
 HEAD = "body.network.head.2"
 #: Rules that a graph is also written with.
 COMPOSITES = ("epsilon-plus",)
+
+
+def smallest(model: Model) -> nn.Module:
+    """Return a narrow network: what it takes to write a graph by its rules."""
+    return model.build(**HYPERPARAMETERS).eval()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import nn
+
+from fair_hep.models.contract import Model
+
 DOI = "10.5281/zenodo.4559324"
 HYPERPARAMETERS: dict[str, Any] = {"preset": "compact"}
 #: Examples to evaluate, and overrides that make a whole chain short.
@@ -16,3 +20,8 @@ OVERRIDES = (
 HEAD = "body.classify.6"
 #: Rules that a graph is also written with.
 COMPOSITES = ("epsilon-plus",)
+
+
+def smallest(model: Model) -> nn.Module:
+    """Return a network of one convolution: what it takes to write a graph by its rules."""
+    return model.build(preset="explained", k=4, propagate=4).eval()

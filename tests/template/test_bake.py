@@ -57,7 +57,7 @@ HOSTILE = {
 }
 CODEMETA_KEYS = {
     "@context", "@type", "applicationCategory", "author", "description", "keywords", "license", "name",
-    "programmingLanguage", "runtimePlatform", "supportingData", "version",
+    "programmingLanguage", "runtimePlatform", "citation", "version",
 }  # fmt: skip
 
 
@@ -182,12 +182,27 @@ def test_a_group_is_cited_as_a_group(bake: Bake) -> None:
     assert found["codemeta"]["author"] == [{"@type": "Organization", "name": "The ABC Collaboration"}]
 
 
+@pytest.mark.parametrize(
+    ("author", "family", "given"),
+    [("Ada  Lovelace", "Lovelace", "Ada"), ("Byron, Ada King", "Byron", "Ada King"), ("Plato", "Plato", None)],
+)
+def test_who_has_an_orcid_is_a_person(bake: Bake, author: str, family: str, given: str | None) -> None:
+    folder = bake(author=author, orcid="0000-0002-1825-0097")
+    found, orcid = read(folder), "https://orcid.org/0000-0002-1825-0097"
+    names = {"family-names": family, "given-names": given, "orcid": orcid}
+    assert found["citation"]["authors"] == [{key: value for key, value in names.items() if value}]
+    stated = {"@id": orcid, "@type": "Person", "familyName": family, "givenName": given}
+    assert found["codemeta"]["author"] == [{key: value for key, value in stated.items() if value}]
+    assert found["project"]["authors"][0]["name"] == (f"{family}, {given}" if given else family)
+    assert f"Copyright (c) {given} {family}" in (folder / "LICENSE").read_text() or given is None
+
+
 def test_empty_answers_leave_no_trace(bake: Bake) -> None:
     found = read(bake(description="", dataset_doi=""))
     assert "dataset" not in found["project"]
     assert "data" not in found["project"]["licenses"]
     assert "abstract" not in found["citation"]
-    assert not {"description", "supportingData"} & set(found["codemeta"])
+    assert not {"description", "citation"} & set(found["codemeta"])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+import yaml
 from cookiecutter.exceptions import FailedHookException
 
 from support.template import ROOT, TEMPLATE, Bake, attempt, load
@@ -122,14 +124,35 @@ def test_all_problems_are_reported_at_once() -> None:
     assert len(PRE.problems({**GOOD, **bad})) == len(bad)
 
 
+def test_an_orcid_without_a_name_is_asked_for_the_name() -> None:
+    (line,) = PRE.problems({**GOOD, "author": " ", "orcid": "0000-0002-1825-0097"})
+    assert line == "author: got '', wanted the name of the person whose ORCID is given; for example 'Lovelace, Ada'"
+
+
+@pytest.mark.parametrize(
+    ("author", "orcid", "words"),
+    [
+        ("Ada Lovelace", "0000-0002-1825-0097", "family name 'Lovelace', given name 'Ada'. If that is wrong"),
+        ("Lovelace, Ada", "0000-0002-1825-0097", ""),
+        ("The ABC Collaboration", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_names_that_were_taken_apart_are_told(author: str, orcid: str, words: str) -> None:
+    said = POST.taken_apart({"author": author, "orcid": orcid})
+    assert words in said
+    assert bool(said) == bool(words)
+
+
 def test_check_digits_of_published_orcids() -> None:
     for orcid in ("0000-0002-1825-0097", "0000-0001-5109-3700", "0000-0002-1694-233X"):
         assert PRE.check_digit(orcid) == orcid[-1]
 
 
 def test_what_the_docstrings_show_is_true() -> None:
-    failed, tried = doctest.testmod(PRE)
-    assert tried and not failed
+    for hook in (PRE, POST):
+        failed, tried = doctest.testmod(hook)
+        assert tried and not failed
 
 
 def test_an_old_python_is_one_line() -> None:
@@ -158,6 +181,24 @@ def test_the_projects_own_installation_does_not_shadow_it(tmp_path: Path, monkey
     assert PRE.problems({**GOOD, "project_slug": "already_here"})
     (package / "__init__.py").write_text("from fair_hep.models import Classifier\n\nMODEL = Classifier()\n")
     assert not PRE.problems({**GOOD, "project_slug": "already_here"})
+
+
+def test_the_command_to_run_again_keeps_what_was_right_and_asks_the_rest(tmp_path: Path) -> None:
+    answers = ("model=graph", "project_name=Ada's tagger", "author=Lovelace, Ada", "orcid=1", "project_slug=json")
+    command = (sys.executable, "-m", "cookiecutter", ROOT, "--default-config", "--output-dir", tmp_path / "out")
+    (tmp_path / "out").mkdir()
+    done = attempt(*command, "--no-input", *answers, cwd=tmp_path)
+    complaints, _, rest = done.stderr.partition("\nNothing was made. ")
+    assert [line.partition(": got")[0] for line in complaints.splitlines()] == ["ERROR: project_slug", "ERROR: orcid"]
+    (line,) = [line for line in rest.splitlines() if line.startswith("  cookiecutter ")]
+    words = shlex.split(line)
+    kept = ["model=graph", "project_name=Ada's tagger", "author=Lovelace, Ada", "license=MIT"]
+    assert words == ["cookiecutter", str(ROOT), "--output-dir", str(tmp_path / "out"), *kept]
+    # Its answers are the defaults of the questions: enter at each of them.
+    done = attempt(sys.executable, "-m", *words, "--default-config", cwd=tmp_path, stdin="\n" * 20)
+    assert done.returncode == 0, done.stderr
+    made = yaml.safe_load((tmp_path / "out" / "ada_s_tagger" / "project.yaml").read_text())
+    assert (made["title"], made["model"], made["authors"][0]["name"]) == ("Ada's tagger", "graph", "Lovelace, Ada")
 
 
 @pytest.mark.parametrize("slug", ["Bad", "deep/er/still", "json"])

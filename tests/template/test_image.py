@@ -30,8 +30,8 @@ from support.containers import Engine, engine
 from support.needs import require
 from support.published import copy
 from support.serving import post
-from support.small import PACKAGE, SOURCE, environment
-from support.template import ROOT, commit
+from support.small import NAME, PACKAGE, SOURCE, environment
+from support.template import ROOT, Bake, commit
 
 Bundled = tuple[Project, Config]
 
@@ -244,8 +244,9 @@ def test_the_image_holds_the_library_of_the_wheel_and_not_the_project(containers
     assert re.fullmatch(r"[0-9a-f]{64} None", told.splitlines()[-1]), told
 
 
-def test_the_workflow_takes_what_publish_made(bundled: Bundled, project: Path, tmp_path: Path) -> None:
+def test_the_workflow_takes_what_publish_made(bundled: Bundled, bake: Bake, tmp_path: Path) -> None:
     """The archive in ``dist/`` becomes the bundle that the workflow builds from; only the download itself isn't run."""
+    project = bake(model=NAME, project_slug=PACKAGE)
     workflow = yaml.safe_load((project / ".github" / "workflows" / "image.yml").read_text())
     (script,) = (
         s["run"] for s in workflow["jobs"]["image"]["steps"] if s.get("name", "").startswith("Fetch the bundle")

@@ -61,6 +61,7 @@ def answers_of(project: Path) -> dict[str, str]:
     return {question: context[question] for question in QUESTIONS}
 
 
+@pytest.mark.slow
 def test_a_fix_of_the_library_is_one_renamed_wheel_and_its_reference(clone: Path, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     project = create(clone, tmp_path / "home")
@@ -158,6 +159,7 @@ def leftovers(project: Path) -> list[Path]:
     return found + [path for path in texts if "<<<<<<<" in path.read_text()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answers",
     [

@@ -49,6 +49,7 @@ def headers(metadata: bytes) -> dict[str, list[str]]:
     return {name: sorted(str(value) for value in found.get_all(name, [])) for name in found}
 
 
+@pytest.mark.slow
 def test_cookiecutter_and_cruft_make_the_same_bytes(clone: Path, tmp_path: Path) -> None:
     made = [bake(clone, tmp_path / "one"), bake(clone, tmp_path / "two")]
     (tmp_path / "three").mkdir()
@@ -100,6 +101,7 @@ def test_it_is_a_whole_wheel_that_no_build_of_zlib_changes(project: Path) -> Non
             assert int(size) == wheel.getinfo(name).file_size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", ["by its path", "from where it lies"])
 def test_only_what_git_tracks_gets_in(clone: Path, tmp_path: Path, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = the_wheel(bake(clone, tmp_path / "before"))
@@ -130,6 +132,7 @@ def test_a_folder_that_is_no_checkout_works_too(clone: Path, tmp_path: Path) -> 
     assert the_wheel(bake(clone, tmp_path / "after")).read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["text", "nothing"])
 @pytest.mark.parametrize("name", ["fair_hep", "pyproject.toml", "LICENSE"])
 def test_a_link_that_is_none_is_one_line(clone: Path, tmp_path: Path, name: str, how: str) -> None:

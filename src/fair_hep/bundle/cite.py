@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from .errors import BundleError, ConfigError, MissingStepError
+from .files import sha256
+from .folder import SUMS
 from .strict import validate
 
 __all__ = ["CITATION", "Citation", "cite"]
@@ -72,9 +75,11 @@ class _Work(_Loose):
     code: str = Field("", alias="repository-code")
     date: str = Field("", alias="date-released")
     year: str = ""
+    howpublished: str = ""
     journal: str = ""
     volume: str = ""
     pages: str = ""
+    notes: str = ""
 
     @property
     def published(self) -> str:
@@ -109,12 +114,31 @@ def cite(folder: Path) -> Citation:
     if not path.is_file():
         raise MissingStepError(f"{folder.name}/{CITATION}", "export")
     known = _read(path, f"{folder.name}/{CITATION}")
-    works = [known.preferred or known, *known.references]
+    works = [_placed(folder, known.preferred or known), *known.references]
     keys = [_key(work) for work in works]
     # Two works of one author and year are told apart by their place.
     keys = [key if keys.count(key) == 1 else f"{key}_{number}" for number, key in enumerate(keys, start=1)]
     entries = [_entry(key, work) for key, work in zip(keys, works, strict=True)]
     return Citation("\n".join(_line(work) for work in works), "\n\n".join(entries) + "\n")
+
+
+def _placed(folder: Path, work: _Work) -> _Work:
+    """Return the work with what its file doesn't say: year of the export, and how an unpublished one is known again.
+
+    Parameters
+    ----------
+    folder
+        The bundle.
+    work
+        What its file says.
+    """
+    said: dict[str, str] = {}
+    made, sums = folder / "provenance.json", folder / SUMS
+    if not work.published and made.is_file():
+        said["year"] = str(json.loads(made.read_bytes()).get("finished", ""))[:4]
+    if not work.address and sums.is_file():
+        said["howpublished"] = f"unpublished; SHA-256 of its {SUMS}: {sha256(sums)}"
+    return work.model_copy(update=said)
 
 
 def _read(path: Path, where: str) -> _File:
@@ -133,8 +157,10 @@ def _line(work: _Work) -> str:
     version = f" (version {work.version})" if work.version else ""
     place = " ".join(part for part in (work.journal, work.volume, work.pages) if part)
     year = f"({work.published})" if work.published else ""
-    parts = ["; ".join(filter(None, names)), year, f"{work.title}{version}", place, work.address]
-    return ". ".join(part.rstrip(".") for part in parts if part)
+    found = work.address or work.howpublished
+    parts = ["; ".join(filter(None, names)), year, f"{work.title}{version}", place, found]
+    told = f" ({work.notes.rstrip('.')})" if work.notes else ""
+    return ". ".join(part.rstrip(".") for part in parts if part) + told
 
 
 def _initials(given: str) -> str:
@@ -169,6 +195,8 @@ def _fields(work: _Work) -> Iterator[tuple[str, str]]:
     yield "volume", _escaped(work.volume)
     yield "pages", _escaped(work.pages)
     yield "year", work.published
+    yield "howpublished", _escaped(work.howpublished)
+    yield "note", _escaped(work.notes)
     # An address is taken as it is; braces would end the field.
     yield "doi", re.sub(r"[{}\\]", "", work.doi)
     yield "url", re.sub(r"[{}\\]", "", work.address)

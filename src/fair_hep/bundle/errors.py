@@ -11,6 +11,7 @@ __all__ = [
     "ModelError",
     "ProjectError",
     "ServiceError",
+    "StoppedError",
 ]
 
 
@@ -40,6 +41,24 @@ class BundleError(ProjectError):
 
 class ServiceError(ProjectError):
     """A registry, server or archive that refuses or can't be reached."""
+
+
+class StoppedError(ProjectError):
+    """A command that a person or the system stopped in the middle.
+
+    Parameters
+    ----------
+    text
+        What stopped it, and what of its work is kept.
+    code
+        Exit code: 128 and the number of the signal.
+    resumable
+        Whether the command can go on from there.
+    """
+
+    def __init__(self, text: str, *, code: int, resumable: bool) -> None:
+        super().__init__(text)
+        self.code, self.resumable = code, resumable
 
 
 class MissingStepError(ProjectError):

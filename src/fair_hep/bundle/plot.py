@@ -12,6 +12,7 @@ from .errors import DataError
 from .extras import need
 from .plot_text import accounted, described
 from .signature import Signature, TensorSpec
+from .symbols import formula
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -173,7 +174,7 @@ def _draw_elements(
     axes.margins(0.1)
     axes.set_xlabel(r"$\eta$")
     axes.set_ylabel(r"$\phi$ [rad]")
-    grows = f"; area grows with {name}" if name else ""
+    grows = f"; area grows with {formula(name)}" if name else ""
     lines = "\nlines: edges of the last block with the most relevance" if edges else ""
     axes.set_title(f"every element{grows}{lines}", fontsize=11)
     axes.figure.colorbar(drawn, ax=axes, label="sum of the relevances of an element", pad=0.02)
@@ -184,7 +185,13 @@ def _draw_features(
 ) -> None:
     shown = relevance[most]
     drawn = axes.imshow(shown, aspect="auto", cmap="RdBu_r", vmin=-_limit(shown), vmax=_limit(shown))
-    axes.set_xticks(range(shown.shape[1]), signature.relevant.columns, rotation=40, ha="right", fontsize=9)
+    axes.set_xticks(
+        range(shown.shape[1]),
+        [formula(name) for name in signature.relevant.columns],
+        rotation=40,
+        ha="right",
+        fontsize=9,
+    )
     axes.set_yticks(range(len(most)), [str(number) for number in numbers], fontsize=9)
     axes.set_ylabel("element, the most relevant one first")
     axes.set_title(f"the {len(most)} most relevant of {len(relevance)}, feature by feature", fontsize=11)

@@ -44,6 +44,8 @@ class Comparison:
         The verdict.
     reason
         Why there is nothing to compare.
+    answered
+        Whether the face gave anything at all.
     """
 
     face: str
@@ -54,8 +56,11 @@ class Comparison:
     flipped: int
     passed: bool
     reason: str = ""
+    answered: bool = True
 
     def __str__(self) -> str:
+        if not self.answered:
+            return f"{self.face} gave no answer: {self.reason}"
         verdict = "the same as stored" if self.passed else "DIFFERS from what is stored"
         return (
             f"{self.face}: {self.output} {verdict}: {self.answers} answers, largest difference {_number(self.largest)},"
@@ -153,7 +158,10 @@ def complaint(checks: Sequence[Comparison]) -> str:
     failed = [check for check in checks if not check.passed]
     if not failed:
         return ""
-    worst = max(failed, key=lambda check: np.inf if check.largest is None else check.largest)
+    # Answers that can't be compared are worse than any difference, and no answer says the least of the model.
+    worst = max(failed, key=lambda check: (check.answered, np.inf if check.largest is None else check.largest))
+    if not worst.answered:
+        return str(worst)
     if worst.largest is None:
         return f"{worst.face}: {worst.output} can't be compared: {worst.reason}"
     return (
@@ -175,8 +183,10 @@ def table(checks: Sequence[Comparison]) -> list[str]:
 
 
 def _number(value: float | None) -> str:
-    return "no number" if value is None else f"{value:.1e}"
+    return "none" if value is None else f"{value:.1e}"
 
 
 def _verdict(check: Comparison) -> str:
+    if not check.answered:
+        return "NO ANSWER"
     return "same" if check.passed else "DIFFERS"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,9 +12,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import ConfigError
 
-__all__ = ["Strict", "load_yaml", "validate"]
+__all__ = ["Strict", "load_yaml", "validate", "validated"]
 
 T = TypeVar("T", bound=BaseModel)
+#: How alike two names must be for one to be a misspelt other (0 to 1), and how many are suggested.
+_SIMILAR = 0.6
+_MEANT = 3
 
 
 class Strict(BaseModel):
@@ -50,20 +53,32 @@ def validate(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     ConfigError
         If anything doesn't fit.
     """
+    return validated(kind, values, lambda key: where)
+
+
+def validated(kind: type[T], values: Mapping[str, Any], where: Callable[[str], str]) -> T:
+    """Validate values that come from several places; ``where`` says of a dotted key which place it came from.
+
+    Raises
+    ------
+    ConfigError
+        If anything doesn't fit: one line, which names the mistakes of each place together.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        lines = [_explain(kind, dict(problem)) for problem in error.errors(include_url=False)]
-        raise ConfigError(f"{where}: {'; '.join(lines)}") from error
+        lines: dict[str, list[str]] = {}
+        for problem in error.errors(include_url=False):
+            place = where(".".join(str(part) for part in problem["loc"]))
+            lines.setdefault(place, []).append(_explain(kind, dict(problem)))
+        raise ConfigError("; ".join(f"{place}: {'; '.join(said)}" for place, said in lines.items())) from error
 
 
 def _explain(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
     location = [str(part) for part in problem["loc"]]
     dotted = ".".join(location)
     if problem["type"] == "extra_forbidden":
-        known = _keys(kind, location[:-1])
-        close = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.0)
-        return f"unknown key {dotted!r}, did you mean {'.'.join([*location[:-1], *close])!r}?"
+        return f"unknown key {dotted!r}, {_hint(kind, location)}"
     if problem["type"] == "missing":
         return f"key {dotted!r} is missing"
     if problem["type"] == "value_error" and isinstance(problem["input"], Mapping):
@@ -71,11 +86,39 @@ def _explain(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
     return f"{dotted}: got {problem['input']!r}, {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 
+def _hint(kind: type[BaseModel], location: Sequence[str]) -> str:
+    """Say which key may be meant: a similar one beside it, one of that name elsewhere, or any that there is."""
+    beside = _keys(kind, location[:-1])
+    meant = [".".join([*location[:-1], name]) for name in _similar(location[-1], beside)]
+    if not meant and len(location) == 1:
+        inner = {part: _keys(kind, [part]) for part in beside}
+        meant = [f"{part}.{name}" for part, names in inner.items() for name in _similar(location[0], names)]
+    if meant:
+        return f"did you mean {' or '.join(map(repr, meant[:_MEANT]))}?"
+    there = f" in {'.'.join(location[:-1])}" if location[:-1] else ""
+    return f"known{there}: {', '.join(beside)}" if beside else f"there are no keys{there or ' here'}"
+
+
+def _similar(name: str, known: Sequence[str]) -> list[str]:
+    """Return the known names that a name may stand for, the best first: the same, initials (lr), or nearly the same.
+
+    Examples
+    --------
+    >>> _similar("lr", ["loss", "learning_rate"]), _similar("epoch", ["epochs", "export"]), _similar("x", ["loss"])
+    (['learning_rate'], ['epochs'], [])
+    """
+    if name in known:
+        return [name]
+    initials = [other for other in known if len(name) > 1 and name == "".join(word[:1] for word in other.split("_"))]
+    return initials or difflib.get_close_matches(name, known, n=1, cutoff=_SIMILAR)
+
+
 def _keys(kind: type[BaseModel], location: Sequence[str]) -> list[str]:
-    """Return the known keys at a place in a (nested) pydantic model."""
+    """Return the known keys at a place in a (nested) pydantic model; none where a place has no keys of its own."""
     for part in location:
         fields = {field.alias or name: field for name, field in kind.model_fields.items()}
         inner = fields[part].annotation if part in fields else None
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            kind = inner
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        kind = inner
     return [field.alias or name for name, field in kind.model_fields.items()]

@@ -8,13 +8,14 @@ import json
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..bundle.errors import ProjectError
+from ..bundle.errors import ProjectError, StoppedError
 from ..bundle.privacy import report_nothing
 
 __all__ = ["output_is_log", "show", "start"]
@@ -38,17 +39,32 @@ def start(command: click.Command, arguments: Sequence[str] | None = None, *, qui
         command.main(arguments, prog_name=Path(sys.argv[0]).name, standalone_mode=True)
     except ProjectError as error:
         click.echo(f"error: {error}", err=True)
+        sys.exit(error.code if isinstance(error, StoppedError) else 1)
+    except ModuleNotFoundError as error:
+        from .missing import line
+
+        if (said := line(error)) is None:
+            raise
+        click.echo(f"error: {said}", err=True)
         sys.exit(1)
 
 
 @contextlib.contextmanager
-def output_is_log() -> Iterator[None]:
-    """Send what libraries print to standard error, compiled ones included: standard output belongs to the result."""
+def output_is_log(noise: Path | None = None) -> Iterator[None]:
+    """Send what is printed to standard error: standard output belongs to the result.
+
+    Parameters
+    ----------
+    noise
+        File for what compiled libraries print and for the warnings of Python libraries, which tell a user of this one
+        nothing; None: standard error too. What a recipe prints or warns of is always seen.
+    """
     sys.stdout.flush()
     kept = os.dup(1)
-    os.dup2(2, 1)
+    with _noise_in(noise) as there:
+        os.dup2(there, 1)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), warnings_in(noise):
             yield
     finally:
         # C libraries have a buffer of their own, which would else be written after the way back.
@@ -56,6 +72,39 @@ def output_is_log() -> Iterator[None]:
             ctypes.CDLL(None).fflush(None)
         os.dup2(kept, 1)
         os.close(kept)
+
+
+@contextlib.contextmanager
+def _noise_in(file: Path | None) -> Iterator[int]:
+    """Give what can be written to: a file, begun anew by the leading process of a command, or standard error."""
+    if file is None:
+        yield 2
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a" if "LOCAL_RANK" in os.environ else "w", encoding="utf-8") as opened:
+        yield opened.fileno()
+
+
+@contextlib.contextmanager
+def warnings_in(file: Path | None) -> Iterator[None]:
+    """Write the warnings of installed libraries into a file; those of this library and of a recipe are shown."""
+    if file is None:
+        yield
+        return
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *more: Any) -> None:
+        if "site-packages" not in Path(filename).parts or "fair_hep" in Path(filename).parts:
+            shown(message, category, filename, lineno, *more)
+            return
+        with file.open("a", encoding="utf-8") as opened:
+            opened.write(warnings.formatwarning(message, category, filename, lineno))
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = shown
 
 
 def show(result: Mapping[str, Any], *, as_json: bool) -> None:

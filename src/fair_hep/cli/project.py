@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import shlex
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..bundle.errors import StoppedError
 from ..provenance.configuration import load_config
 from ..provenance.library import require_pinned
 from ..provenance.project import load_project
@@ -18,6 +21,9 @@ from .common import output_is_log, show, start
 __all__ = ["command", "main"]
 
 DEFAULT_CONFIG = "configs/quick.yaml"
+#: Where the noise of libraries goes, for the verbs that use many of them.
+LOGS = Path("runs", "logs")
+NOISY = frozenset(("data", "simulate", "train", "evaluate", "explain", "export", "register", "run"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,9 +47,12 @@ def _verb(name: str, help_text: str, *, module: str | None = None) -> Callable[[
             project = load_project()
             require_pinned(project.root)
             chosen = load_config(config or project.root / DEFAULT_CONFIG, overrides)
-            with output_is_log():
-                verb = importlib.import_module(module or f"..project.{name}", __package__).run
-                result = verb(project, chosen, **function(**options))
+            try:
+                with output_is_log(project.root / LOGS / f"{name}.log" if name in NOISY else None):
+                    verb = importlib.import_module(module or f"..project.{name}", __package__).run
+                    result = verb(project, chosen, **function(**options))
+            except StoppedError as error:
+                raise _with_command(error, config, overrides) from error
             show(result, as_json=as_json)
 
         made = click.command(name, help=help_text, params=getattr(function, "__click_params__", [])[::-1])(call)
@@ -55,6 +64,14 @@ def _verb(name: str, help_text: str, *, module: str | None = None) -> Callable[[
         return made
 
     return decorate
+
+
+def _with_command(error: StoppedError, config: Path | None, overrides: Sequence[str]) -> StoppedError:
+    """Add the command that goes on with a training, in the words of the one that began it."""
+    chosen = ["--config", str(config)] if config else []
+    words = [Path(sys.argv[0]).name, "train", *["--resume"] * error.resumable, *chosen, *overrides]
+    how = "go on with" if error.resumable else "begin again with"
+    return StoppedError(f"{error}; {how}: {shlex.join(words)}", code=error.code, resumable=error.resumable)
 
 
 @_verb("data", "Fetch, simulate or find the data and convert them.")

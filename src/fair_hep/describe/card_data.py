@@ -7,35 +7,21 @@ from typing import TYPE_CHECKING
 
 from ..bundle.files import read_json
 from ..pages.document import Block, Items, Paragraph, Table
+from .sample import sample_sentence, source_of
 
 if TYPE_CHECKING:
     from ..provenance.about import About
     from .facts import Facts
 
-__all__ = ["evaluation_data", "source_of", "training_data"]
-
-_SOURCES = {
-    "sample": "from the small sample that ships with the project",
-    "simulate": "made by the project's own generator",
-    "doi": "from the published record",
-    "folder": "from files that the user brought along",
-}
-
-
-def source_of(source: str) -> str:
-    """Return where data come from, in words."""
-    return _SOURCES.get(source, source)
+__all__ = ["evaluation_data", "training_data"]
 
 
 def evaluation_data(facts: Facts) -> tuple[Block, ...]:
     """Return which test set the figures are of."""
     test = facts.metrics["test_set"]
-    unseen = "whether the training elsewhere saw them isn't known" if facts.elsewhere else "training never saw them"
+    unseen = "Whether the training elsewhere saw them isn't known" if facts.elsewhere else "Training never saw them"
     return (
-        Paragraph(
-            f"{test['examples']} examples of the test split, {source_of(facts.metrics['source'])}; {unseen}, and "
-            "nothing was chosen here by looking at them."
-        ),
+        Paragraph(f"{sample_sentence(facts)} {unseen}, and nothing was chosen here by looking at them."),
         _dataset(facts),
         Table("Files of the test set", ("file", "SHA-256"), tuple((n, f"`{c}`") for n, c in test["files"].items())),
         *_counts(facts, ("test",)),

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..bundle.strict import load_yaml
 from ..provenance.project import Author, Project
-from .people import as_yaml, authors, known, names, orcid_url
+from .origin import learned_from, reference
+from .people import as_yaml, authors, is_person, known, names, orcid_url
 
-__all__ = ["citation_cff", "merged"]
+__all__ = ["COMPARED", "LEARNED", "citation_cff", "merged"]
 
 MESSAGE = "If you use this model, please cite it and the data set that it learned from."
+#: What a reference to a data set says of it: without that, every data set in a citation reads as the model's own.
+LEARNED = "The model learned from it."
+COMPARED = "The model didn't learn from it: a published data set of the same task, for comparison."
 
 
-def citation_cff(project: Project, *, own: bool = True) -> str:
+def citation_cff(project: Project, folder: Path | None = None, *, own: bool = True) -> str:
     """Return the text of ``CITATION.cff``.
 
     What ``project.yaml`` says is refreshed; what else the project's own file holds (references, keywords) is kept, but
-    for the references where the bundle holds no network of its own (``own``).
+    for the references where the bundle holds no network of its own (``own``). References to the published data say
+    whether the model in ``folder`` (by default the project's bundle) learned from them.
     """
     path = project.root / "CITATION.cff"
-    kept = load_yaml(path) if path.is_file() else {"message": MESSAGE}
+    kept: dict[str, Any] = load_yaml(path) if path.is_file() else {"message": MESSAGE}
     kept = {key: value for key, value in kept.items() if own or key != "references"}
+    if isinstance(kept.get("references"), list):
+        kept["references"] = list(_references(kept["references"], project, folder or project.bundle))
     said = {
         "cff-version": "1.2.0",
         "message": kept.get("message"),
@@ -37,9 +46,23 @@ def citation_cff(project: Project, *, own: bool = True) -> str:
     return as_yaml(merged(said, kept))
 
 
+def _references(found: Sequence[Any], project: Project, folder: Path) -> Iterator[Any]:
+    """Say of the published data what they are to the model; other references, and what nobody knows yet, stay."""
+    known = {learned_from(folder): LEARNED, reference(project, folder): COMPARED} if folder.is_dir() else {}
+    for entry in found:
+        said = known.get(entry.get("doi")) if isinstance(entry, dict) and entry.get("doi") else None
+        if said is None:
+            yield entry
+            continue
+        notes = str(entry.get("notes", ""))
+        for earlier in (LEARNED, COMPARED):
+            notes = notes.replace(earlier, "")
+        yield {**entry, "notes": " ".join([said, *notes.split()])}
+
+
 def _author(author: Author) -> dict[str, Any]:
     family, given = names(author)
-    entry = {"family-names": family, "given-names": given} if given else {"name": author.name}
+    entry = {"family-names": family, "given-names": given} if is_person(author) else {"name": author.name}
     return known({**entry, "orcid": orcid_url(author), "email": author.email})
 
 

@@ -10,7 +10,7 @@ from .. import bundle
 from .crate_runs import Runs
 from .facts import Facts, File
 from .media import media_type
-from .people import authors, doi_url, known, names, orcid_url, refs, spdx_url
+from .people import authors, doi_url, is_person, known, names, orcid_url, refs, spdx_url
 from .software import LICENCE, SOFTWARE, carried
 
 __all__ = ["CRATE", "ro_crate"]
@@ -123,13 +123,13 @@ def _about(name: str) -> str:
 
 def _person(author: Any) -> dict[str, Any]:
     family, given = names(author)
-    if not given:
+    if not is_person(author):
         name = orcid_url(author) or f"#{'-'.join(author.name.split())}"
         return known({"@id": name, "@type": "Organization", "name": author.name, "email": author.email})
     return known({
         "@id": orcid_url(author) or f"#{'-'.join((given + ' ' + family).split())}",
         "@type": "Person",
-        "name": f"{given} {family}",
+        "name": f"{given} {family}".strip(),
         "familyName": family,
         "givenName": given,
         "email": author.email,

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..provenance.project import Author
 from .facts import Facts
-from .people import authors, known, names, orcid_url, spdx_url
+from .people import authors, full_name, is_person, known, names, orcid_url, spdx_url
 
 __all__ = ["datacite"]
 
@@ -35,7 +35,7 @@ def datacite(facts: Facts) -> dict[str, Any]:
 
 def _creator(author: Author) -> dict[str, Any]:
     family, given = names(author)
-    if not given:
+    if not is_person(author):
         return {"name": author.name, "nameType": "Organizational"}
     identifier = {
         "nameIdentifier": orcid_url(author),
@@ -43,7 +43,7 @@ def _creator(author: Author) -> dict[str, Any]:
         "schemeUri": "https://orcid.org",
     }
     return known({
-        "name": author.name,
+        "name": full_name(author),
         "nameType": "Personal",
         "familyName": family,
         "givenName": given,
@@ -64,9 +64,10 @@ def _rights(licence: str) -> dict[str, Any]:
 def _related(facts: Facts) -> list[dict[str, Any]]:
     """Name the data, the paper of the architecture, and the code."""
     project, related = facts.project, []
-    if project.dataset.doi and facts.signature.trainable:
-        relation = "IsDerivedFrom" if facts.learned_from == project.dataset.doi else "References"
-        related.append(_link(project.dataset.doi, "DOI", relation, "Dataset"))
+    if facts.learned_from and facts.signature.trainable:
+        related.append(_link(facts.learned_from, "DOI", "IsDerivedFrom", "Dataset"))
+    if facts.reference:
+        related.append(_link(facts.reference, "DOI", "References", "Dataset"))
     if facts.citation.get("doi"):
         related.append(_link(facts.citation["doi"], "DOI", "Cites", "JournalArticle"))
     if project.repository:

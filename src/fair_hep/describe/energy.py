@@ -33,6 +33,8 @@ class Cost:
         Kind of device of each process: ``cpu``, ``cuda``, ...
     resumed
         Whether the time is that of the last start only.
+    trainings
+        How many there were, with different seeds; the time is that of all.
     """
 
     seconds: float
@@ -40,6 +42,7 @@ class Cost:
     threads: int
     device: str
     resumed: bool = False
+    trainings: int = 1
 
     @property
     def watts(self) -> float:
@@ -61,8 +64,9 @@ class Cost:
         )
         how = f"{CORE_WATTS:g} W for each thread" if self.device == "cpu" else f"{ACCELERATOR_WATTS:g} W for each"
         work = f"in {self.processes} processes, each on" if self.processes > 1 else "on"
+        what = f"{self.trainings} trainings" if self.trainings > 1 else "Training"
         return (
-            f"Training took {duration(self.seconds)} (measured) {work} {on}"
+            f"{what} took {duration(self.seconds)} (measured) {work} {on}"
             f"{'; it was resumed, and only its last part was timed' if self.resumed else ''}. "
             f"Energy: {self.kilowatt_hours:.2g} kWh, an estimate from this time and an assumed power of {how}; "
             "nothing was measured with a meter, and where the electricity came from isn't known."
@@ -74,11 +78,12 @@ def cost(result: Mapping[str, Any]) -> Cost | None:
     if any(name not in result for name in ("seconds", "processes", "threads", "device")):
         return None
     return Cost(
-        seconds=result["seconds"],
+        seconds=result.get("seconds_of_all", result["seconds"]),
         processes=result["processes"],
         threads=result["threads"],
         device=result["device"],
         resumed=bool(result.get("resumed", False)),
+        trainings=int(result.get("trainings", 1)),
     )
 
 

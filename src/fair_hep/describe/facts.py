@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..models.contract import Model
 from ..models.recipe import recipe
 from ..provenance.about import NAME, VERB, About, trained_elsewhere
 from ..provenance.project import Project
-from .origin import learned_from
+from .origin import Origin, learned_from, reference
 
 __all__ = ["CHAIN", "Data", "Facts", "File", "Run", "Split", "gather"]
 
@@ -66,6 +66,8 @@ class Data:
     license: str | None
     files: str | None
     splits: tuple[Split, ...]
+    #: How they were simulated, as the generator tells it; empty where that isn't known.
+    simulated: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Facts:
     data: Data
     #: DOI of the published data that it learned from; None if it were others, or unknown.
     learned_from: str | None
+    #: DOI of the published data that the project names, if it didn't learn from them.
+    reference: str | None
     #: What is known of the training, if the weights were imported.
     elsewhere: About | None = None
 
@@ -160,6 +164,7 @@ def gather(project: Project, folder: Path | None = None) -> Facts:
         runs=runs,
         data=_data(project, folder, signature.inputs[0].axes[0]),
         learned_from=learned_from(folder),
+        reference=reference(project, folder) if signature.trainable else None,
         elsewhere=trained_elsewhere(folder),
     )
 
@@ -198,16 +203,14 @@ def _data(project: Project, folder: Path, counted: str) -> Data:
     splits = tuple(
         Split(name, _inputs(values), values.get("counts", {}).get(counted)) for name, values in steps.items()
     )
-    source = next((values["configuration"]["data"]["source"] for values in steps.values()), "unknown")
+    found = next((Origin.of(project, values) for values in steps.values()), Origin())
     noted: Mapping[str, Any] = next((values.get("dataset", {}) for values in steps.values()), {})
-    doi = noted.get("doi")
-    # The project writes SPDX identifiers; an archive has spellings of its own.
-    licence = project.licenses.data if doi and doi == project.dataset.doi else None
     return Data(
-        source=source,
-        title=noted.get("title") or f"Data of {project.title} (source: {source})",
-        doi=doi,
-        license=licence or noted.get("license"),
-        files=noted.get("files"),
+        source=found.source,
+        title=found.title or f"Data of {project.title} (source: {found.source})",
+        doi=found.doi,
+        license=found.license,
+        files=found.files,
         splits=splits,
+        simulated=noted.get("simulated", {}),
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..provenance.project import Project
+from .origin import Origin
 from .people import authors
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def graph_properties(
     commit: str | None,
     weights: str,
     data: Mapping[str, Mapping[str, str]],
+    learned: Origin,
     explanation: str,
 ) -> dict[str, str]:
     """Return the properties by name; ``model_author`` and ``model_license`` are ONNX's own names.
@@ -38,6 +40,8 @@ def graph_properties(
         SHA-256 checksum of ``weights.safetensors``.
     data
         SHA-256 checksums of the raw files by split and name.
+    learned
+        Which data it learned from.
     explanation
         The rules of the stored relevances, as JSON. A DOI stands here only if it was reserved before the export.
     """
@@ -50,8 +54,10 @@ def graph_properties(
         "model_author": "; ".join(author.name for author in authors(project)),
         "model_license": licences.weights,
         "code_license": licences.code,
-        "data_license": licences.data,
-        "dataset_doi": project.dataset.doi,
+        "data_source": learned.source,
+        "data_title": learned.title,
+        "data_license": learned.license,
+        "dataset_doi": learned.doi,
         "data_sha256": json.dumps(data, sort_keys=True) if data else None,
         "git_commit": commit,
         "repository": project.repository,

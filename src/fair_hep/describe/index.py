@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import html
+import logging
 import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from .. import bundle
 from ..bundle.errors import ConfigError
-from ..bundle.files import new_folder, write_json, write_text
-from ..pages.page import inline, json_block, page
+from ..bundle.files import new_folder, sha256, write_json, write_text
+from ..pages.page import facts_html, inline, json_block, page
 from ..pages.pictures import embedded
 from .listing import LISTING, SCHEMA, Listed, Listing, list_bundle, schema
 from .schema_org import catalogue
 
-__all__ = ["run"]
+__all__ = ["REPORT", "report_mark", "run"]
 
+log = logging.getLogger(__name__)
+
+#: Where `report` writes its page, beside a bundle: a folder of its own, as a web server publishes one.
+REPORT = "report/index.html"
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 #: Pixels of the picture of a model.
 _WIDTH = 640
@@ -36,7 +42,9 @@ update();
 
 
 def run(bundles: Sequence[Path], output: Path, *, title: str = "Models", url: str | None = None) -> dict[str, Any]:
-    """Write ``index.html``, ``models.json`` and its schema, and copy every bundle beside them.
+    """Write ``index.html``, ``models.json`` and its schema, and copy every bundle and its report beside them.
+
+    The report of a bundle is the page that `report` wrote beside it, if it is of this very bundle.
 
     Parameters
     ----------
@@ -63,11 +71,17 @@ def run(bundles: Sequence[Path], output: Path, *, title: str = "Models", url: st
     twice = sorted({place for place in places if places.count(place) > 1})
     if twice:
         raise ConfigError(f"got {', '.join(twice)} more than once: every bundle needs its own name or version")
-    models = [model.model_copy(update={"folder": place}) for model, place in zip(listed, places, strict=True)]
+    reports = [_report(folder) for folder in bundles]
+    models = [
+        model.model_copy(update={"folder": place, "report": f"{place}.html" if report else None})
+        for model, place, report in zip(listed, places, reports, strict=True)
+    ]
     listing = Listing(title=title, models=models)
     with new_folder(output) as temporary:
-        for folder, place in zip(bundles, places, strict=True):
+        for folder, place, report in zip(bundles, places, reports, strict=True):
             shutil.copytree(folder, temporary / place)
+            if report:
+                shutil.copyfile(report, temporary / f"{place}.html")
         write_json(temporary / LISTING, listing.model_dump(mode="json", by_alias=True))
         write_json(temporary / SCHEMA, schema())
         write_text(temporary / "index.html", _page(listing, temporary, url))
@@ -77,6 +91,23 @@ def run(bundles: Sequence[Path], output: Path, *, title: str = "Models", url: st
         "models": places,
         "folder": str(output),
     }
+
+
+def _report(folder: Path) -> Path | None:
+    """Return the report of a bundle, if there is one; an older one is said and left out."""
+    path = folder.resolve().parent / REPORT
+    if not path.is_file():
+        log.info("%s: no %s beside it: run `report` first to have it linked", folder, REPORT)
+        return None
+    if report_mark(folder) not in path.read_text(encoding="utf-8"):
+        log.warning("%s is of another bundle than %s and left out: run `report` again", path, folder)
+        return None
+    return path
+
+
+def report_mark(folder: Path) -> str:
+    """Return the line in the head of a report by which its bundle is known."""
+    return f'<meta name="bundle" content="sha256:{sha256(folder / bundle.SUMS)}">'
 
 
 def _place(model: Listed) -> str:
@@ -116,7 +147,15 @@ def _item(model: Listed, folder: Path) -> str:
     card = f'<a href="{model.folder}/README.md">Model card of {name}</a>'
     files = "".join(_file(model, number) for number in range(len(model.files)))
     meta = f'<p class="meta">{" · ".join(_meta(model))}</p>'
-    text = f"{meta}<p>{inline(model.description)}</p><ul>{headline}</ul><p>{card}</p>"
+    report = f' · <a href="{html.escape(model.report)}">Report of {name}</a>' if model.report else ""
+    about = facts_html(
+        {
+            "Task": model.summary,
+            "Inputs": "; ".join(model.inputs),
+            "Trained on": "; ".join(model.domain) or None,
+        }
+    )
+    text = f"{meta}<p>{inline(model.description)}</p>{about}<ul>{headline}</ul><p>{card}{report}</p>"
     return (
         f'<h2>{name}</h2><div class="beside"><div>{text}</div>{_picture(model, folder)}</div>'
         f'<details><summary>Files of {name}</summary><div class="scroll" role="region" tabindex="0" '

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..provenance.project import Author, Project
-from .origin import learned_from
-from .people import authors, known, names, orcid
+from .origin import learned_from, reference
+from .people import authors, is_person, known, names, orcid
 
 __all__ = ["inveniordm"]
 
@@ -21,15 +21,17 @@ def inveniordm(project: Project, date: str) -> dict[str, Any]:
     date
         Date of publication, ``YYYY-MM-DD``.
     """
-    related = []
-    if project.dataset.doi:
-        relation = "isderivedfrom" if learned_from(project.bundle) == project.dataset.doi else "references"
-        related.append({
-            "identifier": project.dataset.doi,
+    relations = {"isderivedfrom": learned_from(project.bundle), "references": reference(project, project.bundle)}
+    related = [
+        {
+            "identifier": doi,
             "scheme": "doi",
             "relation_type": {"id": relation},
             "resource_type": {"id": "dataset"},
-        })  # fmt: skip
+        }
+        for relation, doi in relations.items()
+        if doi
+    ]
     return known({
         "resource_type": {"id": "model"},
         "title": project.title,
@@ -45,7 +47,7 @@ def inveniordm(project: Project, date: str) -> dict[str, Any]:
 
 def _creator(author: Author) -> dict[str, Any]:
     family, given = names(author)
-    if not given:
+    if not is_person(author):
         return {"type": "organizational", "name": author.name}
     identifiers = [{"scheme": "orcid", "identifier": orcid(author)}] if author.orcid else []
     return known({"type": "personal", "family_name": family, "given_name": given, "identifiers": identifiers})

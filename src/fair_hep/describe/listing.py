@@ -40,8 +40,10 @@ class Listed(Strict):
     description: str
     network: str = Field(description="title of the architecture")
     summary: str = Field(description="what the network does, in one sentence")
-    inputs: list[str] = Field(description="meaning of every input of the graph")
-    outputs: list[str] = Field(description="meaning of every output of the graph")
+    inputs: list[str] = Field(description="meaning of every input of the graph, with its columns")
+    outputs: list[str] = Field(description="meaning of every output of the graph, with its columns")
+    domain: list[str] = Field([], description="where it was trained: ranges of what is derived of an example")
+    report: str | None = Field(None, description="its page for readers, relative to this listing")
     explains: bool = Field(description="whether the bundle has a graph that also explains")
     authors: list[Author] = Field([], description="who to cite, as project.yaml has it")
     licenses: Licenses
@@ -106,8 +108,9 @@ def list_bundle(folder: Path, place: str) -> Listed:
         description=project.description,
         network=signature.title,
         summary=signature.summary,
-        inputs=[spec.meaning for spec in signature.inputs],
-        outputs=[spec.meaning for spec in signature.outputs],
+        inputs=[_meaning(spec) for spec in signature.inputs],
+        outputs=[_meaning(spec) for spec in signature.outputs],
+        domain=[f"{known.title} {known.range_text()}" for known in signature.domain],
         explains=signature.explained is not None,
         authors=list(project.authors),
         licenses=project.licenses,
@@ -125,3 +128,9 @@ def list_bundle(folder: Path, place: str) -> Listed:
             if path.is_file()
         ],
     )
+
+
+def _meaning(spec: bundle.TensorSpec) -> str:
+    """Return what a tensor is, with its columns and their units."""
+    columns = ", ".join(name + (f" ({unit})" if (unit := spec.unit_of(name)) != "1" else "") for name in spec.columns)
+    return f"{spec.meaning}: {columns}" if columns else spec.meaning

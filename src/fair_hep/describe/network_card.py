@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -12,11 +13,13 @@ from ..bundle.domain import Trained
 from ..bundle.files import read_json
 from ..models.contract import Model
 from ..pages.document import Block, Code, Items, Paragraph, Picture, Section, Table
+from ..provenance.git import DIRTY
 from ..tagging.cuts import cuts_table
 from . import energy
-from .card_data import evaluation_data, source_of, training_data
+from .card_data import evaluation_data, training_data
 from .facts import Facts
 from .people import authors
+from .sample import source_of
 from .snippet import ways_to_run
 from .software import SOFTWARE
 
@@ -44,15 +47,19 @@ def network_sections(facts: Facts, model: Model) -> list[Section]:
     ]
 
 
-def _pictures(folder: Path, model: Model, verb: str) -> tuple[Picture, ...]:
-    """Return the figures that a verb left in a bundle, each with what it shows."""
-    found = sorted(path for path in (folder / "figures" / verb).rglob("*") if path.suffix in _SHOWN)
-    return tuple(Picture(path.relative_to(folder).as_posix(), _caption(path, model)) for path in found)
+def _pictures(folder: Path, model: Model, verb: str, found: Mapping[str, str] | None = None) -> tuple[Picture, ...]:
+    """Return the figures that a verb left in a bundle, each with what it shows, and what was found besides."""
+    paths = sorted(path for path in (folder / "figures" / verb).rglob("*") if path.suffix in _SHOWN)
+    return tuple(Picture(path.relative_to(folder).as_posix(), _caption(path, model, found or {})) for path in paths)
 
 
-def _caption(path: Path, model: Model) -> str:
-    known = (text for pattern, text in model.captions.items() if fnmatch(path.stem, pattern))
-    return next(known, path.stem.replace("_", " "))
+def _caption(path: Path, model: Model, found: Mapping[str, str]) -> str:
+    """Return what the recipe says of a figure, and what the study counted; the first pattern that fits counts."""
+    said, counted = (
+        next((text for pattern, text in texts.items() if fnmatch(path.stem, pattern)), "")
+        for texts in (model.captions, found)
+    )
+    return ". ".join(text for text in (said or path.stem.replace("_", " "), counted) if text)
 
 
 def _details(facts: Facts, model: Model) -> Items:
@@ -69,10 +76,17 @@ def _details(facts: Facts, model: Model) -> Items:
         "Authors": "; ".join(author.name for author in authors(project)),
         "Licences": ", ".join(f"{what} {licence}" for what, licence in licences.items() if licence),
         "Code": f"<{project.repository}>" if project.repository else None,
-        "Commit": f"`{made['git_commit']}`" if made.get("git_commit") else None,
+        "Commit": _commit(made.get("git_commit")),
         "Questions": f"<{project.repository}/issues>" if project.repository else None,
     }
     return Items(tuple(f"{name}: {value}" for name, value in rows.items() if value))
+
+
+def _commit(commit: str | None) -> str | None:
+    """Name the commit of the code, and say if nobody can check out what made the bundle."""
+    if commit is None or not commit.endswith(DIRTY):
+        return f"`{commit}`" if commit else None
+    return f"`{commit.removesuffix(DIRTY)}`, with changes that weren't committed: the code that made it isn't there"
 
 
 def _files(folder: Path) -> Table:
@@ -176,7 +190,8 @@ def _metrics(metrics: Mapping[str, Any], model: Model) -> tuple[Block, ...]:
     return (
         Paragraph(
             f"`{metrics['decisive']}` decides whether a new version may take the place of an old one. "
-            "Errors are statistical, from the size of the test set; the spread between trainings isn't in them."
+            "Errors are statistical, from the size of the test set; the spread between trainings isn't in them"
+            + (", but stands beside the figures." if metrics.get("seeds") else ", and wasn't measured.")
         ),
         Table(
             "What was measured (`*` stands for any class, working point or quantity)",
@@ -197,11 +212,29 @@ def _analyses(facts: Facts, model: Model) -> tuple[Section, ...]:
             Items(tuple(metrics["headline"])),
             *_temperature(metrics),
             *([cuts_table(metrics["working_points"])] if metrics.get("working_points") else []),
+            *_seeds(metrics),
             *(Table.of(table) for table in metrics.get("tables", [])),
             *_pictures(folder, model, "evaluate"),
         ),
     )
     return (performance, *([_explanation(folder, explained, model)] if explained else []), _checked(folder))
+
+
+def _seeds(metrics: Mapping[str, Any]) -> tuple[Table, ...]:
+    """Return how far apart several trainings lie, if there were several: of the measures of the whole test split."""
+    found = metrics.get("seeds")
+    if not found:
+        return ()
+    rows = tuple(
+        (name, f"{one['values'][0]:.4g}", f"{one['mean']:.4g} ± {one['error']:.1g}", f"{one['spread']:.2g}")
+        for name, one in found["metrics"].items()
+        if not re.search(r"_bin\d+$", name)
+    )
+    title = (
+        f"{len(found['runs'])} trainings that differ by their seed; the first is this model, the spread is the "
+        "standard deviation of a single training"
+    )
+    return (Table(title, ("metric", "this model", "mean and its error", "spread"), rows),)
 
 
 def _temperature(metrics: Mapping[str, Any]) -> tuple[Block, ...]:
@@ -247,7 +280,7 @@ def _explanation(folder: Path, explained: Mapping[str, Any], model: Model) -> Se
                 "A relevance says what this network used, not what causes the answer in nature. Where relevances "
                 "barely change when weights are made random, they show the inputs more than the network."
             ),
-            *_pictures(folder, model, "explain"),
+            *_pictures(folder, model, "explain", explained.get("captions")),
         ),
     )
 
@@ -296,7 +329,7 @@ def _caveats(facts: Facts, model: Model) -> tuple[Block, ...]:
 def _reproduce(facts: Facts) -> tuple[Block, ...]:
     project, made = facts.project, facts.bundled
     lines = [f"git clone {project.repository}" if project.repository else None]
-    if made.get("git_commit") and not made["git_commit"].endswith("-dirty"):
+    if made.get("git_commit") and not made["git_commit"].endswith(DIRTY):
         lines.append(f"git checkout {made['git_commit']}")
     lines += ["make install", "source .venv/bin/activate"]
     verbs = [f"import bundle/{bundle.WEIGHTS}", "evaluate", "explain", "export"]

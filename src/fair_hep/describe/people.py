@@ -9,7 +9,10 @@ import yaml
 
 from ..provenance.project import Author, Project
 
-__all__ = ["as_yaml", "authors", "doi_url", "known", "names", "orcid", "orcid_url", "person", "refs", "spdx_url"]
+__all__ = [
+    "as_yaml", "authors", "doi_url", "full_name", "guessed", "is_person", "known", "names", "orcid", "orcid_url",
+    "person", "refs", "spdx_url",
+]  # fmt: skip
 
 
 def authors(project: Project) -> list[Author]:
@@ -18,9 +21,40 @@ def authors(project: Project) -> list[Author]:
 
 
 def names(author: Author) -> tuple[str, str]:
-    """Return family name and given name; a group has no given name."""
-    family, _, given = author.name.partition(",")
+    """Return family name and given name; a group has no given name.
+
+    Who has an ORCID is a person. Where no comma tells the names apart, the last word is taken for the family name.
+
+    Examples
+    --------
+    >>> names(Author(name="Ada Lovelace", orcid="0000-0002-1825-0097")), names(Author(name="The ABC Collaboration"))
+    (('Lovelace', 'Ada'), ('The ABC Collaboration', ''))
+    """
+    family, comma, given = author.name.partition(",")
+    if author.orcid and not comma:
+        given, _, family = author.name.strip().rpartition(" ")
     return family.strip(), given.strip()
+
+
+def is_person(author: Author) -> bool:
+    """Say whether an author is a person: who has a given name, or an ORCID."""
+    return bool(author.orcid or names(author)[1])
+
+
+def guessed(author: Author) -> str | None:
+    """Return what to say of names that had to be taken apart; None if they were given apart."""
+    family, given = names(author)
+    if not author.orcid or "," in author.name:
+        return None
+    return (
+        f"project.yaml: {author.name!r} has an ORCID, so this is a person: family name {family!r}, given name "
+        f"{given!r}; if that is wrong, write the name as 'Family, Given'"
+    )
+
+
+def full_name(author: Author) -> str:
+    """Return a name as records have it: 'Family, Given', or that of a group."""
+    return ", ".join(filter(None, names(author)))
 
 
 def orcid(author: Author) -> str | None:
@@ -34,9 +68,9 @@ def orcid_url(author: Author) -> str | None:
 
 
 def person(author: Author) -> dict[str, Any]:
-    """Return an author as schema.org has it: a person, or an organization where there is no given name."""
+    """Return an author as schema.org has it: a person, or an organization."""
     family, given = names(author)
-    if not given:
+    if not is_person(author):
         return known({"@type": "Organization", "name": author.name, "email": author.email})
     return known({
         "@type": "Person", "@id": orcid_url(author), "familyName": family, "givenName": given, "email": author.email,

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from ..provenance.project import Author
 from .listing import LISTING, Listed, Listing
+from .people import is_person, names, orcid_url
 
 __all__ = ["catalogue"]
 
@@ -70,13 +71,13 @@ def _dataset(model: Listed, base: str) -> dict[str, Any]:
 
 
 def _person(author: Author) -> dict[str, Any]:
-    family, _, given = (part.strip() for part in author.name.partition(","))
-    orcid = f"https://orcid.org/{author.orcid.rstrip('/').rsplit('/', 1)[-1]}" if author.orcid else None
-    if not given:
+    family, given = names(author)
+    if not is_person(author):
         return {"@type": "Organization", "name": author.name}
-    return _known(
-        {"@type": "Person", "@id": orcid, "familyName": family, "givenName": given, "name": f"{given} {family}"}
-    )
+    return _known({
+        "@type": "Person", "@id": orcid_url(author), "familyName": family, "givenName": given,
+        "name": f"{given} {family}".strip(),
+    })  # fmt: skip
 
 
 def _type(path: str) -> str:

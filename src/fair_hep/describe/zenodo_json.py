@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..provenance.project import Project
-from .people import authors, known, orcid
+from .people import authors, full_name, known, orcid
 
 __all__ = ["zenodo_json"]
 
@@ -20,7 +20,7 @@ def zenodo_json(project: Project) -> dict[str, Any]:
         "upload_type": "software",
         "description": project.description,
         "version": project.version,
-        "creators": [known({"name": author.name, "orcid": orcid(author)}) for author in authors(project)],
+        "creators": [known({"name": full_name(author), "orcid": orcid(author)}) for author in authors(project)],
         "license": project.licenses.code,
         "related_identifiers": related,
     })  # fmt: skip

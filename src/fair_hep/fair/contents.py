@@ -112,7 +112,6 @@ def graph_metadata(case: Case) -> str:
     expected = {
         "version": case.project.version,
         "model_license": case.project.licenses.weights,
-        "dataset_doi": case.project.dataset.doi,
         "weights_sha256": sha256(in_bundle(case, bundle.WEIGHTS)),
     }
     wrong = [f"{key} is missing" for key in _METADATA if not said.get(key)]
@@ -123,7 +122,7 @@ def graph_metadata(case: Case) -> str:
     ]
     if wrong:
         raise Failure(f"metadata_props of {bundle.MODEL}: {'; '.join(wrong)}", "run `export` again")
-    dois = f"data {said.get('dataset_doi')}, architecture {said['architecture_doi']}"
+    dois = f"data {said.get('dataset_doi', 'without a DOI')}, architecture {said['architecture_doi']}"
     return f"{len(said)} metadata_props of {bundle.MODEL}: {dois}, the checksum of the weights"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from ..bundle import WEIGHTS
 from ..bundle.files import sha256
 from ..provenance.about import NAME, About
+from ..provenance.git import DIRTY
 from ..provenance.steps import FILE
 from .documents import in_bundle, read_object
 from .evidence import Case, Failure, Unpublished
@@ -152,6 +153,6 @@ def source(case: Case) -> str:
         raise Failure(f"project.yaml: repository is {case.project.repository!r}", "write its https address")
     if not commit:
         raise Failure("the bundle doesn't name the commit that made it", "commit, then run `export` again")
-    if str(commit).endswith("-dirty"):
+    if str(commit).endswith(DIRTY):
         raise Failure(f"the bundle was made from changed files ({commit})", "commit, then run `export` again")
     return f"commit {str(commit)[:12]} of {case.project.repository}"

@@ -156,7 +156,7 @@ def _versions(case: Case) -> Iterator[tuple[str, str]]:
 
 
 def data_identifier(case: Case) -> str:
-    """Look for the DOI of the data set, and for where the metadata say that the model learned from it."""
+    """Look for the DOI of the data set, and for what the metadata say that it is to the model."""
     doi = case.project.dataset.doi
     if not doi:
         raise Wanting(
@@ -166,13 +166,18 @@ def data_identifier(case: Case) -> str:
         )
     if not is_doi(doi):
         raise Failure(f"project.yaml: dataset.doi is {doi!r}", "write it as 10.5281/zenodo.1234567 into project.yaml")
-    places = [path for path in described(case, CODEMETA) if doi in json.dumps(read_object(path).get("supportingData"))]
-    if not places:
+    found = [
+        f"{_short(case, path)} names it as {what}"
+        for path in described(case, CODEMETA)
+        for what, key in (("what the model learned from", "supportingData"), ("a reference", "citation"))
+        if doi in json.dumps(read_object(path).get(key))
+    ]
+    if not found:
         raise Failure(
-            f"{CODEMETA}: supportingData doesn't name {doi}",
+            f"{CODEMETA}: neither supportingData nor citation names {doi}",
             "run `publish`, and copy dist/codemeta.json into the project",
         )
-    return f"{doi} has the form of a DOI, and {_short(case, places[0])} names it as supportingData"
+    return f"{doi} has the form of a DOI, and {found[0]}"
 
 
 def _short(case: Case, path: Path) -> str:

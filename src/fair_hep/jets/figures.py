@@ -12,6 +12,7 @@ from ..bundle.account import account
 from ..bundle.edge_figure import draw_edges
 from ..bundle.files import new_file
 from ..pages.figures import COLOURS, figure
+from ..pages.measured import measured
 from ..study.relevances import ELEMENTS, Relevances
 from .subjets import NONE
 from .tables import SPECTRA
@@ -130,7 +131,7 @@ def draw_spectra(kinds: Mapping[str, Mapping[str, Any]], path: Path, classes: Se
                     continue
                 area = kinds[kind]["areas"][key][-1]
                 if area["auc"] is not None:
-                    title.append(f"AUC {kind}: {area['auc']:.3f} ± {area['error']:.3f}")
+                    title.append(f"AUC {kind}: {measured(area['auc'], area['error'])}")
                 for number, label_of in enumerate(classes):
                     row = kinds[kind]["spectra"][key][label_of]
                     mean, error = (np.array(row[part], np.float64) for part in ("mean", "error"))

@@ -16,6 +16,7 @@ from ..bundle.errors import ConfigError, DataError
 from ..data.batches import first, ordered_loader
 from ..data.store import Store
 from ..pages.document import Table
+from ..pages.measured import measured
 from ..study.relevances import FILE, Relevances, read_relevances
 from ..study.sets import Work, explain_sets, non_empty
 from ..tagging.measures import area
@@ -139,8 +140,7 @@ def others_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return the table of the card."""
 
     def told(row: Mapping[str, Any], name: str, form: str) -> str:
-        value, error = row[name], row[f"{name}_error"]
-        return "undefined" if value is None else f"{value:{form}} ± {error:{form.removeprefix('+')}}"
+        return measured(row[name], row[f"{name}_error"], form)
 
     chance = (row["correlation_by_chance"] for row in rows)
     return Table(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..bundle.account import account
+from ..bundle.symbols import plain
 from ..pages.interactive import Part
 from ..study.relevances import ELEMENTS, FILE, Relevances, read_relevances
 from ..tagging.roc_part import rounded
@@ -46,8 +47,13 @@ def jets_part(
             "Jets, and why they were tagged",
             "A disc is a constituent, larger for higher pT. Lines are the edges that carry most of the relevance. The "
             "bars show which features carry it: of the whole jet, or of one constituent, clicked on or typed in.",
-            {"jets": list(_jets(explanation / FILE, classes, columns)), "features": list(features), "place": place},
+            {
+                "jets": list(_jets(explanation / FILE, classes, columns)),
+                "features": [plain(name) for name in features],
+                "place": place,
+            },
             _script("jets.js"),
+            logits=(),
         )
 
 

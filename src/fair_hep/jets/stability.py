@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..pages.document import Table
+from ..pages.measured import measured
 from ..study.averages import by_class
 from ..study.relevances import ELEMENTS, Column, Relevances
 from ..study.sets import Work, explain_sets
@@ -103,8 +104,7 @@ def stability_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return the table of the card."""
 
     def cell(row: Mapping[str, Any], name: str, form: str) -> str:
-        value, error = row[name], row[f"{name}_error"]
-        return "undefined" if value is None else f"{value:{form}} ± {error:{form.removeprefix('+')}}"
+        return measured(row[name], row[f"{name}_error"], form)
 
     jets = rows[0]["jets"]
     return Table(

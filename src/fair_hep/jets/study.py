@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
+from ..bundle.symbols import formula
 from ..data.toptag import ORIGINS
 from ..models.contract import Model
 from ..pages.document import Table
+from ..pages.measured import measured
 from ..study.options import StudyOptions
 from ..study.relevances import ELEMENTS, Column, Relevances, read_relevances
 from ..study.sets import Work
@@ -91,8 +93,6 @@ class JetStudy(Study):
     carried: Mapping[str, str] = {"element/origin": "origin"}
     #: Columns of the first input.
     momenta: Sequence[str] = ("E", "px", "py", "pz")
-    #: Features as formulas for the figures, in their order; none: by their names.
-    labels: Sequence[str] = ()
     #: What a place with edges is called.
     place = "EdgeConv block"
 
@@ -161,9 +161,7 @@ class JetStudy(Study):
 
     def panels(self, model: Model) -> Sequence[Panel]:
         """Return features, ranks and subjets."""
-        (_, label, names), *others = super().panels(model)
-        subjets = ("subjet", r"Subjet by falling $p_T$", ("1st", "2nd", "3rd"))
-        return (("feature", label, self.labels or names), *others, subjets)
+        return (*super().panels(model), ("subjet", r"Subjet by falling $p_T$", ("1st", "2nd", "3rd")))
 
     def draw(self, case: Case, found: Mapping[str, Any], path: Path) -> None:
         """Draw some jets of each class with their edges, and what the edges of all are like."""
@@ -178,7 +176,8 @@ class JetStudy(Study):
             self.place,
         )
         draw_spectra(kinds, case.figure("edge_spectra"), classes)
-        draw_scores(found["r_scores"], case.figure("r_scores"), self.labels or case.model.features.columns, classes)
+        names = [formula(name) for name in case.model.features.columns]
+        draw_scores(found["r_scores"], case.figure("r_scores"), names, classes)
 
     def _draw_jets(self, case: Case, path: Path) -> None:
         """Draw the jets that `shown` chooses."""
@@ -192,6 +191,14 @@ class JetStudy(Study):
             name = case.figure(f"edges_{kind}_{int(jet['example/index'])}")
             about = f"{kind} jet", case.rules.composite, case.explained, case.classes[-1]
             draw_edge_graph(jet, four_momenta(jet["element/input"], self.momenta), name, about, self.place)
+
+    def captions(self, case: Case, found: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return how many jets pass the rule by which they are drawn first."""
+        pronged, counts = found["examples"]["three_subjets"], found["examples"]
+        return {
+            f"edges_{name}_*": f"{pronged[name]} of {counts[name]} explained {name} jets have {RULE}"
+            for name in case.classes
+        }
 
     def lines(self, case: Case, found: Mapping[str, Any]) -> Iterator[str]:
         """Give how many of the most relevant edges join two subjets, and how well their length tells classes apart."""
@@ -213,7 +220,7 @@ class JetStudy(Study):
         area = found["areas"]["delta_r"][-1]
         if area["auc"] is not None:
             yield (
-                f"Delta R of the most relevant edges as a discriminator: AUC {area['auc']:.3f} ± {area['error']:.3f}"
+                f"Delta R of the most relevant edges as a discriminator: AUC {measured(area['auc'], area['error'])}"
                 + _control(untrained)
             )
 
@@ -228,7 +235,7 @@ def _joined(row: Mapping[str, Any], classes: Sequence[str]) -> str:
     at = min(5, len(row[classes[0]]["mean"])) - 1
     if at < 0 or any(row[name]["mean"][at] is None for name in classes):
         return ""
-    shown = (f"{row[name]['mean'][at]:.3f} ± {row[name]['error'][at]:.3f} ({name})" for name in reversed(classes))
+    shown = (f"{measured(row[name]['mean'][at], row[name]['error'][at])} ({name})" for name in reversed(classes))
     return f"{', '.join(shown)} of the {at + 1} most relevant edges (last block) join two"
 
 
@@ -236,10 +243,10 @@ def _picking_line(picking: Mapping[str, Any]) -> str:
     """Say how well constituents of the decay are picked, beside what needs no network."""
     if not picking["jets"]:
         return "no explained jet has a decay with constituents of known and of no origin: nothing to pick"
-    shown = ", ".join(f"{name} {row['mean']:.3f} ± {row['error']:.3f}" for name, row in picking["elements"].items())
+    shown = ", ".join(f"{name} {measured(row['mean'], row['error'])}" for name, row in picking["elements"].items())
     return f"constituents of the top's decay picked (area under precision-recall, {picking['jets']} jets): {shown}"
 
 
 def _control(untrained: Mapping[str, Any]) -> str:
     area = untrained["areas"]["delta_r"][-1] if untrained else {"auc": None}
-    return "" if area["auc"] is None else f", untrained {area['auc']:.3f} ± {area['error']:.3f}"
+    return "" if area["auc"] is None else f", untrained {measured(area['auc'], area['error'])}"

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..bundle.quantities import difference_in_phi
 from ..pages.document import Table
+from ..pages.measured import measured
 from ..study.averages import by_class
 from ..study.picking import picked
 from ..study.relevances import ELEMENTS, Relevances
@@ -131,7 +132,7 @@ def picking_table(picking: Mapping[str, Any], place: str) -> Table:
     """Return how well relevance and the baselines pick the decay, for the card."""
 
     def cell(row: Mapping[str, Any]) -> str:
-        return "undefined" if row["mean"] is None else f"{row['mean']:.3f} ± {row['error']:.3f}"
+        return measured(row["mean"], row["error"])
 
     places = picking["edges"]
     bins = [

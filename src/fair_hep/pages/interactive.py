@@ -9,7 +9,7 @@ import base64
 import gzip
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,27 @@ class Part:
     script
         JavaScript, an expression: a function of the element to fill, the data, and ``tools`` (see ``report.js``).
         Whatever a click does must be possible with the controls of a form too.
+    logits
+        Names of data that are lists of differences of logits. None: of what is shown nothing depends
+        on the size of a logit. Empty: something does, and can't be divided.
     """
 
     title: str
     text: str
     data: Mapping[str, Any]
     script: str
+    logits: tuple[str, ...] | None = None
+
+    def divided(self, temperature: float) -> Part:
+        """Return the part as it is behind a temperature, by which the published graphs divide all logits."""
+        if self.logits is None or temperature == 1:
+            return self
+        if not self.logits:
+            note = f" Scores and relevances are those of training: the graphs divide both by {temperature:.4g}."
+            return replace(self, text=self.text + note)
+        divided = {name: [float(f"{value / temperature:.5g}") for value in self.data[name]] for name in self.logits}
+        note = f" Scores are as the graphs give them, divided by the temperature {temperature:.4g}."
+        return replace(self, text=self.text + note, data={**self.data, **divided})
 
 
 def drawing_library() -> str:

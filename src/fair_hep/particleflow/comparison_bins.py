@@ -16,7 +16,8 @@ from .measures import response
 
 __all__ = ["BINS", "FEWEST", "binned_rows"]
 
-#: A bin of fewer particles isn't measured.
+#: A bin of fewer particles isn't measured, and neither is the fake rate where fewer were found: the jackknife of three
+#: fakes has no spread.
 FEWEST = 20
 #: The classes that are measured in bins, and the quantity whose resolution is.
 _RESOLUTION = {"charged_hadron": "pt", "neutral_hadron": "energy", "photon": "energy"}
@@ -49,7 +50,8 @@ def binned_rows(found: Comparison) -> Iterator[Row]:
             measures = {}
             for flow, particles in found.flows.items():
                 got = (particles.pid == number) & where.holds(particles)
-                measures[flow] = measured(~is_it[got], found.event[got], found.events, np.mean)
+                enough = got.sum() >= FEWEST
+                measures[flow] = measured(~is_it[got], found.event[got], found.events, np.mean) if enough else None
             yield Row("fake_rate", kind, int(inside.sum()), measures, where)
             both = agreed[where.holds(found.truth[agreed])]
             measures = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..study.removal_table import recommendation
 from .columns import CLASSES
 from .labels import CLASS_LABELS, FeatureNames
 from .relevances import EXPLAINED
@@ -53,7 +54,7 @@ def headline(
         areas = ", ".join(f"{name} {row['area']:.2f} ± {row['area_error']:.2f}" for name, row in rows)
         lines.append(
             f"insertion minus deletion area on {trust['elements']} validation elements: {areas}; "
-            f"recommended: {trust['recommended']}"
+            + recommendation(trust, str(settings.composite))
         )
     if "randomised" in trust:
         last = trust["randomised"][-1]["correlation"]

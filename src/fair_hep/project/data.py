@@ -18,6 +18,9 @@ from ..provenance.project import Project
 
 __all__ = ["run", "store_folder"]
 
+#: Beside simulated files: how they were made.
+SIMULATION = "simulation.json"
+
 log = logging.getLogger(__name__)
 
 
@@ -114,9 +117,13 @@ def _converted(project: Project, config: Config, model: Model, files: Sequence[P
     return counts
 
 
-def _described(project: Project, config: Config, files: Sequence[Path]) -> dict[str, str]:
-    """Return what is written down beside the files of the data set: title, licence, version, DOI, address."""
-    said: dict[str, str | None] = {}
+#: What a simulation tells of itself, and is kept with the data that were made of it.
+_SIMULATED = ("generator", "level", "detector", "simulation", "pileup_mean")
+
+
+def _described(project: Project, config: Config, files: Sequence[Path]) -> dict[str, Any]:
+    """Return what is written down beside the files of the data set: title, licence, version, DOI, generator."""
+    said: dict[str, Any] = {}
     if config.data.source == "doi" and project.dataset.doi:
         # A record may have folders, so this isn't the folder of a file.
         found = load_manifest(_record_folder(project, project.dataset.doi), project.dataset.doi)
@@ -125,4 +132,14 @@ def _described(project: Project, config: Config, files: Sequence[Path]) -> dict[
     elif config.data.source == "sample":
         noted = read_json(files[0].parent / provenance.FILE)
         said = {key: value for key, value in noted.items() if key in ("title", "license")}
+        said["simulated"] = _simulated(noted)
+    elif config.data.source == "simulate" and (told := files[0].parent / SIMULATION).is_file():
+        said["simulated"] = _simulated(read_json(told))
     return {key: value for key, value in said.items() if value}
+
+
+def _simulated(noted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how data were simulated; a simulation that says nothing of pile-up has none."""
+    if "generator" not in noted:
+        return {}
+    return {"pileup_mean": 0.0, **{key: noted[key] for key in _SIMULATED if key in noted}}

@@ -11,6 +11,7 @@ from ..models.recipe import recipe
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 from .data import store_folder
+from .seeds import members, spread
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,9 @@ SPLITS = ("val", "test")
 def run(project: Project, config: Config) -> dict[str, Any]:
     """Evaluate the network; write ``runs/<configuration>/evaluate/`` with metrics, raw outputs, tables and figures.
 
+    With ``train.seeds`` the other trainings are evaluated too, each in a folder of its own, and the metrics of the
+    first say beside it what all of them have in the mean, and how far apart they lie.
+
     Raises
     ------
     MissingStepError
@@ -39,6 +43,8 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     from ..data.store import Store
     from .train import WEIGHTS, load_network
 
+    others = members(config)[1:]
+    beside = [run(project, one) for one in others]
     network = load_network(project, config)
     stores = store_folder(project, config)
     for split in SPLITS:
@@ -54,9 +60,9 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     folder = project.run(config.name, "evaluate")
     with new_folder(folder) as temporary:
         # Only a model that has baselines knows of the fourth argument.
-        beside = (baselines,) if baselines else ()
-        found = model.evaluate(outputs, {**targets, **derived(model, dataset, size)}, temporary, *beside)
-        result = {
+        fourth = (baselines,) if baselines else ()
+        found = model.evaluate(outputs, {**targets, **derived(model, dataset, size)}, temporary, *fourth)
+        result: dict[str, Any] = {
             "metrics": dict(found.metrics),
             "decisive": found.decisive,
             "headline": list(found.headline),
@@ -66,14 +72,28 @@ def run(project: Project, config: Config) -> dict[str, Any]:
             "examples": len(dataset),  # type: ignore[arg-type]
             "source": config.data.source,
         }
+        if beside:
+            result["seeds"] = spread([result, *beside], [config.name, *(one.name for one in others)])
+            result["headline"].append(_between(result))
         write_json(temporary / "metrics.json", result)
         with new_file(temporary / "outputs.npz") as name:
             np.savez(name, **outputs, **targets)  # type: ignore[arg-type]
         weights = project.run(config.name, "train") / WEIGHTS
-        read = SPLITS if baselines else ("test",)
-        inputs = provenance.checksums(project.root, weights, *(stores / split / "store.json" for split in read))
+        trained = [weights, *(project.run(one.name, "train") / WEIGHTS for one in others)]
+        read = [stores / split / "store.json" for split in (SPLITS if baselines else ("test",))]
+        inputs = provenance.checksums(project.root, *trained, *read)
         provenance.record(temporary, project, config, "evaluate", inputs=inputs, result=result)
     return {**result, "folder": str(folder.relative_to(project.root)), "files": list(found.files)}
+
+
+def _between(result: Mapping[str, Any]) -> str:
+    """Return in one line how far apart several trainings lie."""
+    name, runs = result["decisive"], result["seeds"]["runs"]
+    found = result["seeds"]["metrics"][name]
+    return (
+        f"{name} of {len(runs)} trainings with different seeds: mean {found['mean']:.4f} +- {found['error']:.4f}, "
+        f"spread of one {found['spread']:.4f}"
+    )
 
 
 def derived(model: Model, dataset: Dataset[Any], batch_size: int) -> dict[str, np.ndarray]:

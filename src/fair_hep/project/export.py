@@ -18,11 +18,13 @@ from ..bundle.files import new_folder, read_json, sha256, write_json, write_text
 from ..bundle.inputs import cut
 from ..describe.graph_properties import graph_properties
 from ..describe.network_card import CONFIGURATION
+from ..describe.origin import Origin
 from ..describe.write import describe
 from ..models.contract import SPLITS
 from ..models.explaining import rules_of
 from ..models.recipe import recipe
 from ..provenance.about import VERB as IMPORT
+from ..provenance.about import About
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 from ..tagging.cuts import published_cuts
@@ -350,8 +352,19 @@ def _metadata(source: _Source, how: bundle.Relevance) -> dict[str, str]:
         commit=provenance.git_commit(project.root),
         weights=sha256(source.folder("train") / bundle.WEIGHTS),
         data={split: {Path(name).name: checksum for name, checksum in files.items()} for split, files in raw.items()},
+        learned=_learned(source),
         explanation=how.model_dump_json(),
     )
+
+
+def _learned(source: _Source) -> Origin:
+    """Return which data the network learned from: those that were converted here, or what is told of others."""
+    made = provenance.require(source.folder("train"), "train")
+    if made["command"] == IMPORT:
+        about = About.model_validate(made["about"])
+        return Origin(source="elsewhere", title=about.dataset, doi=about.dataset_doi)
+    stores = store_folder(source.project, source.config)
+    return Origin.of(source.project, provenance.require(stores / "train", "data", source.project.root))
 
 
 def _configuration(config: Config, unused: set[str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.errors import ConfigError
-from ..fair import contents, crates, descriptions, history, identity, licences, links, practice
+from ..fair import claims, contents, crates, descriptions, history, identity, licences, links, practice
 from ..fair.badge import write_badge
 from ..fair.evidence import Case, Evidence, Probe, State, perform
 from ..fair.principles import Principle, load_principles
@@ -23,7 +23,7 @@ CHECKS: Mapping[str, Probe] = {
     check.__name__: check
     for check in (
         identity.description, identity.people, identity.identifier, identity.identifier_in_metadata,
-        identity.version, identity.data_identifier,
+        identity.version, identity.data_identifier, claims.data_claims,
         licences.licences, licences.licence_text,
         descriptions.citation, descriptions.codemeta, descriptions.card, descriptions.datacite,
         descriptions.croissant, descriptions.fair4ml, crates.ro_crate,

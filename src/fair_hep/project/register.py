@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,15 @@ from .. import bundle, provenance
 from ..bundle.errors import BundleError, ServiceError
 from ..bundle.files import read_json, sha256
 from ..bundle.privacy import report_nothing
+from ..describe.origin import Origin, learned_from, origin
 from ..models.recipe import recipe
+from ..provenance.about import trained_elsewhere
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 from ..publish import mlflow_model
 from ..publish.champion import BUNDLE_TAG, CHAMPION, OUTPUTS, TEST_TAG, champion, settle, versions
-from ..publish.tracking import experiment, tracking_uri
+from ..publish.next_steps import next_steps
+from ..publish.tracking import experiment, tracking_uri, without_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -65,7 +68,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
         moved, reason = settle(client, version, recipe(project))
         leader = champion(client, name)
     return {
-        "headline": [f"{name} version {version.version} registered", reason],
+        "headline": [f"{name} version {version.version} registered", reason, *next_steps(project, config, name)],
         "name": name,
         "version": int(version.version),
         "champion": int(leader.version) if leader else None,
@@ -101,7 +104,7 @@ def connected(uri: str) -> Iterator[MlflowClient]:
         mlflow.set_tracking_uri(uri)
         yield mlflow.MlflowClient(uri)
     except MlflowException as error:
-        line = _without_secrets(" ".join(str(error).split()))[:300]
+        line = without_secrets(" ".join(str(error).split()))[:300]
         raise ServiceError(f"registry: {line}; is register.tracking_uri (or MLFLOW_TRACKING_URI) right?") from error
     finally:
         # MLflow keeps the address in the environment as well, for its subprocesses.
@@ -110,10 +113,6 @@ def connected(uri: str) -> Iterator[MlflowClient]:
             os.environ.pop(key, None)
         if before is not None:
             os.environ["MLFLOW_TRACKING_URI"] = before
-
-
-def _without_secrets(text: str) -> str:
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", text)
 
 
 def _outputs_file(project: Project, config: Config) -> Path:
@@ -158,7 +157,9 @@ def _log(project: Project, config: Config, outputs: Path, metrics: Mapping[str, 
             validate_serving_input=False,
         )
     # The tags are there from the first moment: the rule of others reads them.
-    version = mlflow.register_model(info.model_uri, name, tags=tags)
+    # MLflow tells of it on standard error, past every logger; the result says the same.
+    with contextlib.redirect_stderr(io.StringIO()):
+        version = mlflow.register_model(info.model_uri, name, tags=tags)
     client.update_model_version(name, str(version.version), description=project.description)
     return client.get_model_version(name, str(version.version))
 
@@ -191,12 +192,13 @@ def _log_data(project: Project) -> None:
         if not path.is_file():
             continue
         made = read_json(path)
-        known = {"data_source": made["configuration"]["data"]["source"], "dataset_doi": project.dataset.doi}
-        tags = {key: value for key, value in known.items() if value}
         # Only what was fetched by its DOI is what the DOI means; a sample or a simulation is made in its manner.
+        used = Origin.of(project, made)
+        known = {"data_source": used.source, "dataset_doi": used.doi, "data_license": used.license}
+        tags = {key: value for key, value in known.items() if value}
         source = (
-            HTTPDatasetSource(f"https://doi.org/{project.dataset.doi}")
-            if tags.get("dataset_doi") and tags["data_source"] == "doi"
+            HTTPDatasetSource(f"https://doi.org/{used.doi}")
+            if used.doi
             else CodeDatasetSource({**tags, "files": sorted(made["inputs"])})
         )
         digest = hashlib.sha256(json.dumps(sorted(made["inputs"].values())).encode()).hexdigest()[:DIGEST]
@@ -222,12 +224,18 @@ def log_input(dataset: Dataset, *, context: str, tags: Mapping[str, str]) -> Non
                 raise
 
 
+def _trained_on(project: Project) -> str:
+    """Return where the data came from that the model learned from."""
+    return "elsewhere" if trained_elsewhere(project.bundle) else origin(project, project.bundle).source
+
+
 def _tags(project: Project, metrics: Mapping[str, Any]) -> dict[str, str]:
     made = read_json(project.bundle / provenance.FILE)
     known = {
         "version": project.version,
         "doi": project.doi,
-        "dataset_doi": project.dataset.doi,
+        "data_source": _trained_on(project),
+        "dataset_doi": learned_from(project.bundle),
         "git_commit": made["git_commit"],
         "license": project.licenses.weights,
         TEST_TAG: metrics["test_set"]["sha256"],

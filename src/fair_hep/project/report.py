@@ -11,7 +11,9 @@ from ..bundle.errors import BundleError
 from ..bundle.files import read_json, sha256, write_text
 from ..describe.card import card_sections
 from ..describe.facts import Facts, gather
+from ..describe.index import REPORT, report_mark
 from ..describe.people import authors
+from ..describe.sample import sample_sentence
 from ..pages.interactive import drawing_library, parts_html, parts_scripts
 from ..pages.page import facts_html, inline, page, section_html
 from ..pages.pictures import embedded
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FILE", "run"]
 
-#: Where the page goes: a folder of its own, as a web server publishes one.
-FILE = "report/index.html"
+#: Where the page goes.
+FILE = REPORT
 _INSIDE = "Look inside"
 
 log = logging.getLogger(__name__)
@@ -48,7 +50,8 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     """
     bundle.check_files(project.bundle)
     facts = gather(project)
-    parts = _parts(project, config, facts.model) if facts.model else ()
+    temperature = facts.metrics.get("temperature", {}).get("value", 1.0)
+    parts = [part.divided(temperature) for part in _parts(project, config, facts.model)] if facts.model else []
     path = project.root / FILE
     write_text(path, _page(facts, parts))
     size = path.stat().st_size
@@ -89,7 +92,8 @@ def _page(facts: Facts, parts: Sequence[Part]) -> str:
         "DOI": f"[{project.doi}](https://doi.org/{project.doi})" if project.doi else None,
         "Licence of the weights": project.licenses.weights,
     }
-    headline = "".join(f"<li>{inline(line)}</li>" for line in facts.metrics["headline"])
+    lines = (sample_sentence(facts), *facts.metrics["headline"])
+    headline = "".join(f"<li>{inline(line)}</li>" for line in lines if line)
     glance = f'<section><h2 id="at-a-glance">At a glance</h2><ul>{headline}</ul></section>'
     inside = f'<section><h2 id="look-inside">{_INSIDE}</h2>{parts_html(parts, library)}</section>' if parts else ""
     body = section_html(sections, lambda picture: embedded(facts.folder / picture.path))
@@ -103,4 +107,5 @@ def _page(facts: Facts, parts: Sequence[Part]) -> str:
         footer="<p>This page is whole in one file and asks nothing of any server. Its text is the bundle's card.</p>",
         scripts=parts_scripts(parts),
         trusted=[library] if parts else [],
+        head=report_mark(facts.folder),
     )

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..bundle import REQUEST
 from ..bundle.errors import MissingStepError, ServiceError
+from ..bundle.extras import need
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 from ..publish.tracking import tracking_uri
@@ -96,7 +97,10 @@ def started(project: Project, config: Config, *, port: int, host: str = "127.0.0
         If nothing is registered.
     ServiceError
         If the port is taken, or the server doesn't start.
+    DataError
+        If what MLflow serves with isn't installed.
     """
+    need("serve", ("mlflow", "fastapi", "uvicorn"))
     uri, name = tracking_uri(project, config), registered_name(project, config)
     with connected(uri) as client:
         if champion(client, name) is None:

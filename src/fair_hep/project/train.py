@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,9 @@ from ..models.recipe import recipe
 from ..provenance.about import VERB as IMPORTED
 from ..provenance.configuration import Config
 from ..provenance.project import Project
+from ..publish.tracking import parent_run
 from .data import store_folder
+from .seeds import members, training_seed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,11 +31,13 @@ log = logging.getLogger(__name__)
 
 
 def run(project: Project, config: Config, *, resume: bool = False) -> dict[str, Any]:
-    """Train the network of the project.
+    """Train the network of the project, with ``train.seeds`` several times, each with its own seed.
 
     Writes ``runs/<configuration>/train/``: the weights of the epoch with the lowest validation loss, the learning
     curves, checkpoints and provenance. With ``resume`` it continues from the last checkpoint and reaches the weights
-    that an uninterrupted training would have reached, bit for bit at the same number of threads.
+    that an uninterrupted training would have reached, bit for bit at the same number of threads. Of several trainings
+    the first goes there, the others to ``runs/<configuration>-seed2/`` and so on (`fair_hep.project.seeds`); resumed,
+    those that are finished are left alone.
 
     Raises
     ------
@@ -42,6 +46,36 @@ def run(project: Project, config: Config, *, resume: bool = False) -> dict[str, 
     ConfigError
         If the configuration changed since the checkpoint was written, or the folder holds imported weights.
     """
+    first, *others = members(config)
+    if not others:
+        return _train(project, first, resume=resume)
+    with parent_run(project, config) as parent:
+        found = [_taken_up(project, one, parent, resume=resume) for one in (first, *others)]
+    path = project.run(config.name, "train") / provenance.FILE
+    made = read_json(path)
+    # What the model cost includes the trainings that only tell its spread.
+    made["result"] |= {"trainings": len(found), "seconds_of_all": sum(one["seconds"] for one in found)}
+    write_json(path, made)
+    lines = [
+        f"seed {training_seed(one)}: validation loss {result['val_loss']:.4f}, {result['weights']}"
+        for one, result in zip((first, *others), found, strict=True)
+    ]
+    return {"headline": lines, **made["result"], "seeds": found}
+
+
+def _taken_up(project: Project, config: Config, parent: str, *, resume: bool) -> dict[str, Any]:
+    """Train one of several: what is finished stays, what was begun goes on, if that is asked for."""
+    folder = project.run(config.name, "train")
+    log.info("== seed %d: runs/%s", training_seed(config), config.name)
+    if resume and (folder / provenance.FILE).is_file():
+        _prepare(folder, config, resume=True, begin=False)
+        known: dict[str, Any] = read_json(folder / provenance.FILE)["result"]
+        return known
+    begun = (folder / "checkpoints" / "last.ckpt").is_file()
+    return _train(project, config, resume=resume and begun, parent=parent)
+
+
+def _train(project: Project, config: Config, *, resume: bool, parent: str | None = None) -> dict[str, Any]:
     from .training import fit
 
     folder = project.run(config.name, "train")
@@ -51,7 +85,7 @@ def run(project: Project, config: Config, *, resume: bool = False) -> dict[str, 
     leader = os.environ.get("LOCAL_RANK", "0") == os.environ.get("RANK", "0") == "0"
     if leader:
         _prepare(folder, config, resume=resume)
-    done = fit(project, config, folder, stores)
+    done = fit(project, config, folder, stores, parent=parent)
     if not done.leader:
         return {"rank": done.rank}
     write_weights(done.network, folder / WEIGHTS)
@@ -88,8 +122,8 @@ def load_network(project: Project, config: Config) -> nn.Module:
     return network.eval()
 
 
-def _prepare(folder: Path, config: Config, *, resume: bool) -> None:
-    """Make the folder ready: empty for a new training, unfinished but whole for one that goes on."""
+def _prepare(folder: Path, config: Config, *, resume: bool, begin: bool = True) -> None:
+    """Make the folder ready: empty for a new training, unfinished but whole for one that goes on (``begin``)."""
     configuration = folder / "configuration.json"
     wanted = config.model_dump(mode="json", by_alias=True)
     if not resume:
@@ -100,12 +134,24 @@ def _prepare(folder: Path, config: Config, *, resume: bool) -> None:
     if not (folder / "checkpoints" / "last.ckpt").is_file():
         raise MissingStepError(folder / "checkpoints" / "last.ckpt", "train")
     known = read_json(configuration)
-    changed = [key for key in ("seed", "model", "data", "train") if known[key] != wanted[key]]
+    changed = [
+        line for key in ("seed", "model", "data", "train") for line in _changes(key, known.get(key), wanted[key])
+    ]
     if changed:
         raise ConfigError(
-            f"--resume: {', '.join(changed)} changed since the checkpoint; train again, or change it back"
+            f"--resume: changed since the checkpoint: {'; '.join(changed)}; change it back, or train again"
         )
-    (folder / provenance.FILE).unlink(missing_ok=True)
+    if begin:
+        (folder / provenance.FILE).unlink(missing_ok=True)
+
+
+def _changes(key: str, known: Any, wanted: Any) -> Iterator[str]:
+    """Say of every setting below a key what it was and what it is now, if these differ."""
+    if isinstance(known, dict) and isinstance(wanted, dict):
+        for name in dict.fromkeys([*known, *wanted]):
+            yield from _changes(f"{key}.{name}", known.get(name, "unset"), wanted.get(name, "unset"))
+    elif known != wanted:
+        yield f"{key} was {known}, and is {wanted}"
 
 
 def _keep_imported(folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -15,9 +14,10 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
+from ..bundle.errors import ConfigError
 from ..bundle.privacy import report_nothing
 from ..data.batches import EpochSampler, epoch_loader, first, ordered_loader
 from ..data.store import Store
@@ -26,6 +26,8 @@ from ..models.recipe import recipe
 from ..provenance.configuration import Config, TrainConfig
 from ..provenance.project import Project
 from ..publish.tracking import artifact_location, tracking_uri
+from .progress import Bar, stoppable
+from .seeds import training_seed
 
 __all__ = ["Fitted", "fit", "learning_rate"]
 
@@ -47,16 +49,19 @@ class Fitted:
         return self.rank == 0
 
 
-def fit(project: Project, config: Config, folder: Path, stores: Path) -> Fitted:
-    """Train, from the last checkpoint in ``folder`` if there is one; return the network of the best epoch."""
-    settings = config.train
+def fit(project: Project, config: Config, folder: Path, stores: Path, *, parent: str | None = None) -> Fitted:
+    """Train, from the last checkpoint in ``folder`` if there is one; return the network of the best epoch.
+
+    In MLflow it is a child of the run ``parent``, else of the one that is active, if any.
+    """
+    settings, seed = config.train, training_seed(config)
     # Lightning sets its own level when it is imported; its hints on other products are no news of this training.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     model = recipe(project)
     sets = {split: model.dataset(Store(stores / split), **config.data.options) for split in ("train", "val")}
-    data = _Loaders(first(sets["train"], settings.limit), sets["val"], settings, config.seed)
-    torch.manual_seed(config.seed)
-    module = _Module(model, model.build(**config.model), settings, config.seed, data.steps_per_epoch)
+    data = _Loaders(first(sets["train"], settings.limit), sets["val"], settings, seed)
+    torch.manual_seed(seed)
+    module = _Module(model, model.build(**config.model), settings, seed, data.steps_per_epoch)
     history = _History()
     best = ModelCheckpoint(folder / "checkpoints", filename="best", monitor="val_loss", enable_version_counter=False)
     last = ModelCheckpoint(
@@ -67,34 +72,20 @@ def fit(project: Project, config: Config, folder: Path, stores: Path) -> Fitted:
         save_on_train_epoch_end=None if settings.checkpoint_steps else True,
         enable_version_counter=False,
     )
-    callbacks: list[Callback] = [history, best, last]
+    # The bar first: it makes room for the lines of the log.
+    callbacks: list[Callback] = [Bar(), history, best, last]
     if settings.patience:
         callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
     checkpoint = folder / "checkpoints" / "last.ckpt"
-    logger = _mlflow_logger(project, config)
+    logger = _mlflow_logger(project, config, parent)
     started = time.monotonic()
     with threads(settings.threads), warnings.catch_warnings():
         # Several loader processes pay for large data sets only; Lightning can't know the size of ours.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
-        trainer = pl.Trainer(
-            max_epochs=settings.epochs,
-            accelerator=settings.accelerator,
-            devices=settings.devices,
-            num_nodes=settings.nodes,
-            strategy="ddp" if settings.devices * settings.nodes > 1 else "auto",
-            precision=settings.precision,
-            callbacks=callbacks,
-            logger=logger,
-            use_distributed_sampler=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=50,
-            gradient_clip_val=None,
-            default_root_dir=folder,
-        )
+        trainer = _trainer(settings, callbacks, logger, folder)
         used, resumed = torch.get_num_threads(), checkpoint.is_file()
-        with _stopped_by_signal():
+        with stoppable(checkpoint, data.steps_per_epoch, settings.epochs):
             ckpt = checkpoint if resumed else None
             trainer.fit(module, datamodule=data, ckpt_path=ckpt, weights_only=True)
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
@@ -113,6 +104,38 @@ def fit(project: Project, config: Config, folder: Path, stores: Path) -> Fitted:
         "resumed": resumed,
     }
     return Fitted(module.network.cpu().eval(), history.rows, summary, trainer.global_rank)
+
+
+def _trainer(settings: TrainConfig, callbacks: list[Callback], logger: Any, folder: Path) -> pl.Trainer:
+    """Return the trainer; what this machine hasn't got is one line.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such accelerator here, or not as many devices, or they don't compute in that precision.
+    """
+    try:
+        return pl.Trainer(
+            max_epochs=settings.epochs,
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            strategy="ddp" if settings.devices * settings.nodes > 1 else "auto",
+            precision=settings.precision,
+            callbacks=callbacks,
+            logger=logger,
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=50,
+            gradient_clip_val=None,
+            default_root_dir=folder,
+        )
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        chosen = {name: getattr(settings, name) for name in ("accelerator", "devices", "nodes", "precision")}
+        asked = ", ".join(f"train.{name}={value}" for name, value in chosen.items())
+        raise ConfigError(f"{asked}: {' '.join(str(error).split())}") from error
 
 
 def learning_rate(step: int, steps: int, settings: TrainConfig) -> float:
@@ -216,28 +239,23 @@ class _History(Callback):
         self.rows = state_dict["rows"]
 
 
-def _mlflow_logger(project: Project, config: Config) -> Any:
+def _mlflow_logger(project: Project, config: Config, parent: str | None) -> Any:
     report_nothing()
+    import mlflow
     from lightning.pytorch.loggers import MLFlowLogger
+
+    active = mlflow.active_run()
+    parent = parent or (active.info.run_id if active else None)
 
     logger = MLFlowLogger(
         project.slug,
         run_name=f"train {config.name}",
         tracking_uri=tracking_uri(project, config),
         artifact_location=artifact_location(project, config),
+        tags={"mlflow.parentRunId": parent} if parent else None,
     )
-    logger.log_hyperparams({"model": config.model, "train": config.train.model_dump(), "seed": config.seed})
+    logger.log_hyperparams({"model": config.model, "train": config.train.model_dump(), "seed": training_seed(config)})
     return logger
-
-
-@contextlib.contextmanager
-def _stopped_by_signal() -> Iterator[None]:
-    """Exit with 143 if SIGTERM stopped the training: Lightning leaves with 0, as if it had ended by itself."""
-    try:
-        yield
-    except SIGTERMException as error:
-        log.warning("stopped by SIGTERM: continue with `train --resume`")
-        raise SystemExit(128 + signal.SIGTERM) from error
 
 
 @contextlib.contextmanager

@@ -63,7 +63,8 @@ def run(
     if line := complaint(checks):
         for row in lines:
             log.error("%s", row)
-        raise BundleError(f"{line}; what it gave is in {kept.relative_to(project.root)}")
+        given = any(check.answered for check in checks if not check.passed)
+        raise BundleError(line + f"; what it gave is in {kept.relative_to(project.root)}" * given)
     return {"headline": lines, "files": files, "checks": [asdict(check) for check in checks], "not_asked": absent}
 
 
@@ -75,8 +76,8 @@ def _tried(face: Face, stored: Stored, kept: Path) -> list[Comparison]:
     except ProjectError as error:
         log.error("%s: %s", face.name, error)
         write_text(file.with_suffix(".txt"), f"{error}\n")
-        count, tolerance = stored.examples.count, stored.examples.tolerance
-        return [Comparison(face.name, "answers", count, None, tolerance, 0, passed=False, reason=str(error))]
+        tolerance, reason = stored.examples.tolerance, str(error)
+        return [Comparison(face.name, "all", 0, None, tolerance, 0, passed=False, reason=reason, answered=False)]
     checks = compare(face.name, given, stored)
     if not all(check.passed for check in checks):
         bundle.write_arrays(file.with_suffix(".npz"), given)

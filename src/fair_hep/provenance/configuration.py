@@ -10,7 +10,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from ..bundle.errors import ConfigError
-from ..bundle.strict import Strict, load_yaml, validate
+from ..bundle.strict import Strict, load_yaml, validated
 
 __all__ = [
     "Config",
@@ -61,6 +61,12 @@ class TrainConfig(Strict):
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     threads: int = Field(0, ge=0, description="threads of each process; 0: as torch chooses")
     checkpoint_steps: int = Field(0, ge=0, description="steps between checkpoints; 0: one at the end of every epoch")
+    seed: int | None = Field(
+        None, ge=0, lt=2**32, description="seed of weights, order of examples and dropout; null: the configuration's"
+    )
+    seeds: int = Field(
+        1, ge=1, description="trainings with seeds that count up: the first is the model, the others tell the spread"
+    )
 
 
 class EvaluateConfig(Strict):
@@ -172,6 +178,19 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     Raises
     ------
     ConfigError
-        If anything doesn't fit; one line names the file, every wrong key and the nearest known ones.
+        If anything doesn't fit; one line names every wrong key, the nearest known ones, and where each was written: in
+        the file, or on the command line.
     """
-    return validate(Config, apply_overrides(load_yaml(path), overrides), str(path))
+    values = apply_overrides(load_yaml(path), overrides)
+
+    def where(key: str) -> str:
+        # The last one counts; a mistake may lie within what an override wrote, or be all that it wrote.
+        given = next((o for o in reversed(overrides) if _covers(o.partition("=")[0], key)), None)
+        return str(path) if given is None else f"command line, {given}"
+
+    return validated(Config, values, where)
+
+
+def _covers(dotted: str, key: str) -> bool:
+    """Say whether an override of ``dotted`` wrote what is wrong at ``key``."""
+    return f"{key}.".startswith(f"{dotted}.") or f"{dotted}.".startswith(f"{key}.")

@@ -23,7 +23,10 @@ class Author(Strict):
 
 
 class Licenses(Strict):
-    """Licences as SPDX identifiers: code, weights and data are three different things."""
+    """Licences as SPDX identifiers: code, weights and data are three different things.
+
+    That of the data is the licence of the published data set where the project names one, else of its own files.
+    """
 
     code: str
     weights: str
@@ -31,7 +34,7 @@ class Licenses(Strict):
 
 
 class Dataset(Strict):
-    """The data set that the model learns from."""
+    """The published data set of the task: ``data.source=doi`` fetches it; a model of other data refers to it."""
 
     doi: str | None = None
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from ..bundle import read_signature
 from ..bundle.errors import BundleError, ProjectError
+from ..describe.origin import origin
 from ..provenance.git import git_commit
 from ..provenance.project import Project, load_project
 
@@ -37,12 +38,14 @@ def labels(project: Project) -> dict[str, str]:
             f"{project.bundle.name} has version {exported}, project.yaml {project.version}: "
             "run `export` again, or unpack the bundle of this version"
         )
+    # Examples are of the data that were used, whatever the project meant to use.
+    licences = {**vars(project.licenses), "data": origin(project, project.bundle).license}
     known = {
         "title": project.title,
         "description": " ".join(project.description.split()),
         "version": project.version,
         # The image holds the code, the weights, and examples of the data.
-        "licenses": " AND ".join(dict.fromkeys(filter(None, vars(project.licenses).values()))),
+        "licenses": " AND ".join(dict.fromkeys(filter(None, licences.values()))),
         "authors": "; ".join(author.name for author in project.authors),
         "documentation": f"https://doi.org/{project.doi}" if project.doi else None,
         "source": project.repository,

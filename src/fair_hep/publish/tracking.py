@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..bundle.privacy import report_nothing
 from ..provenance.configuration import Config
 from ..provenance.project import Project
+from .moved import ARTIFACTS, follow
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["artifact_location", "experiment", "tracking_uri"]
+__all__ = ["artifact_location", "experiment", "parent_run", "tracking_uri", "without_secrets"]
+
+
+#: The project's own registry.
+_DATABASE = "mlflow.db"
 
 
 def tracking_uri(project: Project, config: Config) -> str:
-    """Return the configured address, else ``MLFLOW_TRACKING_URI``, else a SQLite file in the project."""
-    return config.register_.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _own(project)
+    """Return the configured address, else ``MLFLOW_TRACKING_URI``, else a SQLite file in the project.
+
+    What that file knows follows a project that was copied or moved.
+
+    Raises
+    ------
+    ServiceError
+        If the file holds models of another place that weren't copied with it.
+    """
+    uri = config.register_.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _own(project)
+    if uri == _own(project):
+        follow(project.root / _DATABASE, project.slug)
+    return uri
+
+
+def without_secrets(text: str) -> str:
+    """Leave out of addresses what may be a name and a password."""
+    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", text)
 
 
 def artifact_location(project: Project, config: Config) -> str | None:
     """Return where the artifacts of the project's own SQLite file lie: beside it; None where a server decides."""
-    return (project.root / "mlartifacts").as_uri() if tracking_uri(project, config) == _own(project) else None
+    return (project.root / ARTIFACTS).as_uri() if tracking_uri(project, config) == _own(project) else None
 
 
 def experiment(client: MlflowClient, project: Project, config: Config) -> str:
@@ -41,5 +66,22 @@ def experiment(client: MlflowClient, project: Project, config: Config) -> str:
         return str(known.experiment_id)
 
 
+@contextlib.contextmanager
+def parent_run(project: Project, config: Config) -> Iterator[str]:
+    """Open a run that those of several trainings belong to; give its id."""
+    report_nothing()
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri(project, config))
+    name = f"train {config.name}, {config.train.seeds} seeds"
+    made = client.create_run(experiment(client, project, config), run_name=name)
+    status = "FAILED"
+    try:
+        yield made.info.run_id
+        status = "FINISHED"
+    finally:
+        client.set_terminated(made.info.run_id, status=status)
+
+
 def _own(project: Project) -> str:
-    return f"sqlite:///{project.root}/mlflow.db"
+    return f"sqlite:///{project.root}/{_DATABASE}"

@@ -28,8 +28,8 @@ def by_class(rows: np.ndarray, chosen: Mapping[str, np.ndarray]) -> dict[str, An
 
 
 def spread(rows: np.ndarray) -> np.ndarray:
-    """Return the standard deviation of every column; 0 for a single row."""
-    found: np.ndarray = rows.std(0, ddof=1) if len(rows) > 1 else np.zeros(rows.shape[1])
+    """Return the standard deviation of every column; NaN for a single row, which has none."""
+    found: np.ndarray = rows.std(0, ddof=1) if len(rows) > 1 else np.full(rows.shape[1], np.nan)
     return found
 
 

@@ -13,6 +13,7 @@ from ..bundle.edge_figure import draw_edges
 from ..bundle.files import new_file
 from ..bundle.quantities import derive
 from ..pages.figures import COLOURS, figure
+from ..pages.measured import measured
 from .relevances import ELEMENTS, Relevances, read_relevances
 from .study import Case, Study
 from .summary import Summary
@@ -71,15 +72,15 @@ class GraphStudy(Study):
         yield from super().lines(case, found)
         for number, row in enumerate(found["edges"]["loops"]):
             yield (
-                f"layer {number + 1}: {1 - row['mean']:.3f} ± {row['error']:.3f} of its edges' |R| crosses between "
+                f"layer {number + 1}: {measured(1 - row['mean'], row['error'])} of its edges' |R| crosses between "
                 "constituents, the rest stays at one"
             )
 
 
-def loops(shares: np.ndarray) -> dict[str, float]:
-    """Return the mean of shares ``[jets]`` and its error."""
-    error = shares.std() / np.sqrt(len(shares)) if len(shares) > 1 else 0.0
-    return {"mean": float(shares.mean()), "error": float(error)}
+def loops(shares: np.ndarray) -> dict[str, float | None]:
+    """Return the mean of shares ``[jets]`` and its error; None: a single jet has none."""
+    error = float(shares.std() / np.sqrt(len(shares))) if len(shares) > 1 else None
+    return {"mean": float(shares.mean()), "error": error}
 
 
 def draw_jet(jet: Relevances, columns: tuple[str, ...], path: Path, title: str, explained: str) -> None:

@@ -11,9 +11,12 @@ import numpy as np
 from ..bundle.files import new_file
 from ..lrp.faithfulness import GRADIENT, RANDOM
 from ..pages.figures import COLOURS, figure
+from ..pages.measured import measured
 
-__all__ = ["chosen_curves", "draw_removal"]
+__all__ = ["alike", "chosen_curves", "draw_removal"]
 
+#: Curves that are nowhere further apart than this share of their span lie on each other.
+WIDTH = 0.01
 #: Rules that are drawn however they do, the best that are drawn besides.
 PLAIN, BEST = ("epsilon",), 3
 
@@ -38,15 +41,17 @@ def draw_removal(table: Mapping[str, Any], path: Path, *, explained: str, exampl
         RANDOM: {"color": COLOURS["grey"], "linestyle": ":"},
         GRADIENT: {"color": "black", "linestyle": "--"},
     }
-    others = [name for name in rows if name not in styles]
+    groups = alike(rows)
+    others = [together[0] for together in groups if together[0] not in styles]
     styles |= {name: {"color": colours[number % len(colours)]} for number, name in enumerate(others)}
     with new_file(path) as name, figure(2, width=7.2, height=4.4) as (picture, axes):
         for panel, kind, what in zip(axes, ("deletion", "insertion"), ("removed", "put in"), strict=True):
-            for ranking, row in rows.items():
+            for together in groups:
+                row = rows[together[0]]
                 fractions = np.linspace(0, 1, len(row[kind]))
-                best = " (recommended)" if ranking == table["recommended"] else ""
-                label = f"{ranking}{best}: {row['area']:.2f} ± {row['area_error']:.2f}"
-                panel.plot(fractions, row[kind], label=label, **styles[ranking])
+                names = [name + " (recommended)" * (name == table["recommended"]) for name in together]
+                label = f"{', '.join(names)}: {measured(row['area'], row['area_error'], '.2f')}"
+                panel.plot(fractions, row[kind], label=label, **styles[together[0]])
             panel.set(xlabel=f"Fraction {what}, most relevant first", ylabel=f"Mean {explained}", xlim=(0, 1))
         title = f"insertion $-$ deletion area, {examples}"
         handles, labels = axes[0].get_legend_handles_labels()
@@ -63,3 +68,18 @@ def chosen_curves(table: Mapping[str, Any]) -> list[str]:
     rules = [name for name in order if name not in (RANDOM, GRADIENT)]
     wanted = {*rules[:BEST], table["recommended"], *PLAIN, GRADIENT, RANDOM}
     return [name for name in order if name in wanted]
+
+
+def alike(rows: Mapping[str, Any]) -> list[list[str]]:
+    """Return the rankings in groups whose curves can't be told apart in a figure; rules before other rankings."""
+    curves = {name: np.concatenate([row["deletion"], row["insertion"]]) for name, row in rows.items()}
+    span = float(np.ptp(np.concatenate(list(curves.values())))) or 1.0
+    groups: list[list[str]] = []
+    for name in sorted(rows, key=lambda name: name in (RANDOM, GRADIENT)):
+        near = (one for one in groups if np.abs(curves[one[0]] - curves[name]).max() < WIDTH * span)
+        group = next(near, None)
+        if group is None:
+            groups.append([name])
+        else:
+            group.append(name)
+    return sorted(groups, key=lambda one: -rows[one[0]]["area"])

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..lrp.composites import COMPOSITES
 from ..pages.document import Table
+from ..pages.measured import measured
 
-__all__ = ["removal_rows", "trust_lines", "trust_tables"]
+__all__ = ["recommendation", "removal_rows", "trust_lines", "trust_tables"]
+
+#: The rule by which rules are recommended (`fair_hep.lrp.faithfulness.recommend`).
+_SIMPLEST = "the simplest rules within two errors of the largest area"
 
 
 def removal_rows(trust: Mapping[str, Any], composite: str, what: str) -> Table:
@@ -29,13 +34,14 @@ def removal_rows(trust: Mapping[str, Any], composite: str, what: str) -> Table:
     kept = ("area, graph kept",) if graphs else ()
     picks = ("truth picked (area under precision-recall)",) if truth else ()
     return Table(
-        f"{what}: area between insertion and deletion (larger is better; recommended: {trust['recommended']})",
+        f"{what}: area between insertion and deletion (larger is better; "
+        f"recommended: {trust['recommended']}, {_SIMPLEST})",
         ("ranking by", "area", "above a random order", *kept, f"rank correlation with {composite}", *picks),
         tuple(
             (
                 name,
-                f"{row['area']:.2f} ± {row['area_error']:.2f}",
-                f"{row['above_random']:+.2f} ± {row['above_random_error']:.2f}",
+                measured(row["area"], row["area_error"], ".2f"),
+                measured(row["above_random"], row["above_random_error"], "+.2f"),
                 *((f"{row['frozen_area']:.2f}",) if graphs else ()),
                 _signed(trust["agreement"].get(name)),
                 *((_measured(truth.get(name)),) if truth else ()),
@@ -72,21 +78,43 @@ def trust_tables(trust: Mapping[str, Any], composite: str, what: str) -> Iterato
 def trust_lines(table: Mapping[str, Any], composite: str) -> list[str]:
     """Return the same in two lines for a human."""
     rows = sorted(table["removal"].items(), key=lambda item: -item[1]["area"])
-    shown = ", ".join(f"{name} {row['area']:.2f} ± {row['area_error']:.2f}" for name, row in rows)
+    shown = ", ".join(f"{name} {measured(row['area'], row['area_error'], '.2f')}" for name, row in rows)
     random = table["randomised"][-1]["correlation"]
     return [
         f"insertion minus deletion area on {table['jets']} validation jets: {shown}; "
-        f"recommended: {table['recommended']}",
+        + recommendation(table, composite),
         f"{composite} on the randomised network: rank correlation "
         + ("undefined" if random is None else f"{random:+.2f}")
         + " with the trained one",
     ]
 
 
+def recommendation(table: Mapping[str, Any], composite: str) -> str:
+    """Return in one sentence which rules are recommended, by which rule, and the command that applies them.
+
+    Parameters
+    ----------
+    table
+        "removal" and "recommended" (`fair_hep.lrp.faithfulness.removal_table`).
+    composite
+        The composite that the study uses.
+
+    Examples
+    --------
+    >>> rows = {"epsilon": {"area": 0.19}, "epsilon-plus": {"area": 0.20}, "random order": {"area": 0.0}}
+    >>> print(recommendation({"removal": rows, "recommended": "epsilon"}, "epsilon"))
+    recommended: epsilon, the simplest rules within two errors of the largest area (epsilon-plus); they are applied here
+    """
+    name = table["recommended"]
+    rules = {rule: row for rule, row in table["removal"].items() if rule in COMPOSITES}
+    best = max(rules, key=lambda rule: float(rules[rule]["area"]), default=name)
+    why = "which have the largest area" if best == name else f"{_SIMPLEST} ({best})"
+    apply = "they are applied here" if composite == name else f"to apply them: explain explain.composite={name}"
+    return f"recommended: {name}, {why}; {apply}"
+
+
 def _measured(row: Mapping[str, float | None] | None) -> str:
-    if row is None or row["area"] is None:
-        return "undefined"
-    return f"{row['area']:.3f} ± {row['error']:.3f}"
+    return measured(None, None) if row is None else measured(row["area"], row["error"])
 
 
 def _signed(value: float | None) -> str:

@@ -17,7 +17,9 @@ __all__ = ["Panel", "draw_shares"]
 Panel = tuple[str, str, Sequence[str] | None]
 
 
-def draw_shares(tables: Mapping[str, Any], path: Path, panels: Sequence[Panel], classes: Sequence[str]) -> None:
+def draw_shares(
+    tables: Mapping[str, Any], path: Path, panels: Sequence[Panel], classes: Sequence[str], *, explained: str = ""
+) -> None:
     """Draw one panel for each table, with the mean share of |R| of every class and its error.
 
     Parameters
@@ -30,6 +32,8 @@ def draw_shares(tables: Mapping[str, Any], path: Path, panels: Sequence[Panel], 
         What to draw.
     classes
         Names of the classes, in the order of their colours.
+    explained
+        Name of what is explained, for the axis.
     """
     colours = [colour for name, colour in COLOURS.items() if name != "grey"]
     with new_file(path) as name, figure(len(panels), width=5.2, height=4.4) as (picture, axes):
@@ -44,8 +48,11 @@ def draw_shares(tables: Mapping[str, Any], path: Path, panels: Sequence[Panel], 
                 )  # fmt: skip
             if names is not None:
                 long = max(len(entry) for entry in names) > 3
-                panel.set_xticks(np.arange(len(names)) + 1, names, rotation=40 if long else 0, ha="center")
+                turned: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if long else {}
+                panel.set_xticks(np.arange(len(names)) + 1, names, **turned)
                 panel.minorticks_off()
-            panel.set(xlabel=label, ylabel="Share of |R|", ylim=(0, None))
-            panel.legend()
+            panel.set(xlabel=label, ylabel=f"Share of |R|{explained and f' of {explained}'}", ylim=(0, None))
+            # Shares fall with rank and are of any size by feature: names stand above the data.
+            panel.set_ylim(0, 1.18 * panel.get_ylim()[1])
+            panel.legend(ncols=len(classes), loc="upper right")
         picture.savefig(name)

@@ -14,10 +14,12 @@ import numpy as np
 
 from ..bundle.errors import ExplainError
 from ..bundle.strict import validate
+from ..bundle.symbols import formula, plain
 from ..models.contract import Model
 from ..models.explaining import rules_of
 from ..pages.document import Table
 from ..pages.figures import logit
+from ..pages.measured import measured
 from ..provenance.configuration import Config, ExplainRules
 from ..provenance.steps import provenance_text
 from .options import StudyOptions
@@ -140,18 +142,22 @@ class Study:
     def panels(self, model: Model) -> Sequence[Panel]:
         """Return which shares of relevance are drawn."""
         rank = f"{self.elements[:-1].capitalize()} by falling $p_T$"
-        return (("feature", "", model.features.columns), ("rank", rank, None))
+        return (("feature", "", [formula(name) for name in model.features.columns]), ("rank", rank, None))
 
     def draw(self, case: Case, found: Mapping[str, Any], path: Path) -> None:
         """Draw further figures, from what was found and the file of relevances."""
+
+    def captions(self, case: Case, found: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return what was counted and belongs under figures, by patterns of file names without suffix."""
+        return {}
 
     def lines(self, case: Case, found: Mapping[str, Any]) -> Iterator[str]:
         """Give what a human should read first, one line each."""
         for name, row in found["shares"]["feature"].items():
             if row["mean"][0] is not None:
                 best = int(np.argmax(row["mean"]))
-                share = f"{row['mean'][best]:.3f} ± {row['error'][best]:.3f}"
-                feature = case.model.features.columns[best]
+                share = measured(row["mean"][best], row["error"][best])
+                feature = plain(case.model.features.columns[best])
                 yield f"{name}: the feature with the largest share of |R| is {feature}, {share}"
 
 
@@ -218,6 +224,7 @@ def study(  # noqa: PLR0917
     found["tables"] = [table.as_dict() for table in tables]
     _draw(case, asked, found)
     asked.draw(case, found, path)
+    found["captions"] = dict(asked.captions(case, found))
     found["headline"] = list(_headline(case, asked, found))
     return found
 
@@ -317,26 +324,31 @@ def _feature_table(model: Model, shares: Mapping[str, Any], classes: Sequence[st
 
     def cell(name: str, number: int) -> str:
         row = shares["feature"][name]
-        mean, error = row["mean"][number], row["error"][number]
-        return "none explained" if mean is None else f"{mean:.3f} ± {error:.3f}"
+        return measured(row["mean"][number], row["error"][number], unknown="none explained")
 
     return Table(
         "Share of the absolute relevance by feature, on the test split",
         ("feature", *classes),
         tuple(
-            (feature, *(cell(name, number) for name in classes))
+            (f"{plain(feature)} (`{feature}`)", *(cell(name, number) for name in classes))
             for number, feature in enumerate(model.features.columns)
         ),
     )
 
 
 def _draw(case: Case, asked: Study, found: Mapping[str, Any]) -> None:
-    draw_shares(found["shares"], case.figure("relevance_shares"), asked.panels(case.model), case.classes)
+    draw_shares(
+        found["shares"],
+        case.figure("relevance_shares"),
+        asked.panels(case.model),
+        case.classes,
+        explained=case.explained,
+    )
     if "trust" in found:
         from .removal_figure import draw_removal
 
-        measured = f"{found['trust']['jets']} validation {asked.examples}"
-        draw_removal(found["trust"], case.figure("removal"), explained=case.explained, examples=measured)
+        counted = f"{found['trust']['jets']} validation {asked.examples}"
+        draw_removal(found["trust"], case.figure("removal"), explained=case.explained, examples=counted)
 
 
 def _headline(case: Case, asked: Study, found: Mapping[str, Any]) -> Iterator[str]:
@@ -348,10 +360,11 @@ def _headline(case: Case, asked: Study, found: Mapping[str, Any]) -> Iterator[st
         f"{ledger['tolerance']:.0e}; {examples['without_elements']} without {asked.elements} left out"
     )
     bias = ledger["bias"]
-    share, often = f"{bias['share']:.0%} ± {bias['error']:.0%}", bias["above_relevance"]
+    share = measured(bias["share"], bias["error"], ".0%")
+    often = measured(bias["above_relevance"], bias["above_relevance_error"], ".0%")
     yield (
         f"biases carry {share} of the account, |bias| / (|bias| + |relevance|), and more than the relevance for "
-        f"{often:.0%} ± {bias['above_relevance_error']:.0%} of the {asked.examples}"
+        f"{often} of the {asked.examples}"
     )
     yield from asked.lines(case, found)
     if "trust" in found:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..pages.document import Table
+from ..pages.measured import measured
 from .measures import WorkingPoint, area, area_difference, working_points
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def beside_table(network: Measured, baselines: Mapping[str, Measured], efficienc
     """Return the table of the card."""
     rows = []
     for one in (network, *baselines.values()):
-        shown = (f"{value:.4f} ± {error:.4f}" for value, error in (one.auc, one.accuracy))
+        shown = (measured(*pair, ".4f") for pair in (one.auc, one.accuracy))
         rejections = (point.text().replace("+-", "±") for point in one.points[:SHOWN])
         rows.append((one.title, *shown, *rejections))
     heads = (f"background rejection at {efficiency:.0%} signal efficiency" for efficiency in efficiencies[:SHOWN])

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..bundle.files import new_file
+from ..bundle.symbols import in_formulas
 from ..pages.document import Table
 from ..pages.figures import COLOURS, figure
+from ..pages.measured import measured
 from .measures import area, working_point
 
 if TYPE_CHECKING:
@@ -144,21 +146,20 @@ def _unit(quantity: Quantity) -> str:
 
 
 def _row(quantity: Quantity, one: _Bin, names: Sequence[str]) -> tuple[str, ...]:
-    cells = (f"{one.found[name][0]:.4f} ± {one.found[name][1]:.4f}" if one.found else "too few" for name in names)
+    cells = (measured(*one.found[name], ".4f") if one.found else "too few" for name in names)
     return (quantity.title, f"{one.low:.4g} to {one.high:.4g}{_unit(quantity)}", str(one.count), *cells)
 
 
 def _factor(quantity: Quantity, bins: Sequence[_Bin], main: str) -> str:
-    measured = [one for one in bins if one.found]
-    worst, best = (choose(measured, key=lambda one: one.found[main][0]) for choose in (min, max))
+    seen = [one for one in bins if one.found]
+    worst, best = (choose(seen, key=lambda one: one.found[main][0]) for choose in (min, max))
     name = "AUC" if main == "auc" else main
 
     def told(one: _Bin) -> str:
-        value, error = one.found[main]
-        return f"{value:.4f} ± {error:.4f} ({one.low:.4g} to {one.high:.4g}{_unit(quantity)})"
+        return f"{measured(*one.found[main], '.4f')} ({one.low:.4g} to {one.high:.4g}{_unit(quantity)})"
 
     title = quantity.title[0].upper() + quantity.title[1:]
-    if len(measured) == 1:
+    if len(seen) == 1:
         return f"{title}: measured apart where both classes are; {name} {told(best)}."
     return f"{title}: measured apart; {name} from {told(worst)} to {told(best)}."
 
@@ -175,8 +176,7 @@ def _draw(found: Sequence[tuple[Quantity, Sequence[_Bin]]], main: str, path: Pat
             value, error = np.array([one.found[main] for one in seen]).T
             panel.errorbar(middle, value, xerr=half, yerr=error, fmt="o", color=COLOURS["blue"])
             unit = "" if quantity.unit == "1" else f" [{quantity.unit}]"
-            title = quantity.title.replace("Delta R", r"$\Delta R$").replace("|eta|", r"$|\eta|$")
-            panel.set(xlabel=title.replace("pT", "$p_T$") + unit, ylabel="AUC" if main == "auc" else "Accuracy")
+            panel.set(xlabel=in_formulas(quantity.title) + unit, ylabel="AUC" if main == "auc" else "Accuracy")
         for panel in panels[len(found) :]:
             panel.set_visible(False)
         picture.savefig(name)

@@ -132,7 +132,7 @@ def draw_reliability(found: Calibration, path: Path, what: str) -> None:
         text = f"error {found.error:.4f} ± {found.spread:.4f}\n({found.chance:.4f} by chance)"
         axes.errorbar(found.probability, found.share, yerr=found.share_error, label=text, **style)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.05, 1.05), xlabel=f"Predicted probability of {what}")
-        axes.set(ylabel="Share for which it is so")
+        axes.set(ylabel=f"Share of {what}")
         axes.legend(title=f"{int(found.counts.sum())} test jets, {len(found.counts)} bins", loc="upper left")
         picture.savefig(name)
 

@@ -49,13 +49,17 @@ EVERY_MEASURE: Mapping[str, str] = {
     "*_bin*": "the measure in a quarter of the test split by a quantity; the table gives the ranges",
 }
 EVERY_CAPTION: Mapping[str, str] = {
-    "reliability": "Share that came true against the probability that was stated, in bins of as many test examples",
-    "bins": "The main measure in quarters of the test split by each quantity that is derived of an example",
+    "reliability": "Share that came true against the probability that was stated, in bins of as many test examples; "
+    "on the diagonal if calibrated",
+    "bins": "The main measure in quarters of the test split by each quantity that is derived of an example; bars span "
+    "a quarter. One with fewer than ten examples of a class isn't measured",
 }
 #: What the figures of the study show, by file name without suffix.
 EXPLANATION_CAPTIONS: Mapping[str, str] = {
-    "relevance_shares": "Share of the absolute relevance by feature and by rank in pT, for every class",
-    "removal": "Explained output while elements are removed or inserted by falling relevance, for every set of rules",
+    "relevance_shares": "Share of the absolute relevance |R| by feature and by rank in pT, for every class: what "
+    "speaks for a class and what speaks against it both count",
+    "removal": "Explained output while elements are removed or inserted by falling relevance, mean over all classes: "
+    "the best three sets of rules, the plain ones, gradient x input and a random order",
 }
 
 
@@ -204,7 +208,9 @@ class Classifier(Model):
             found = many_classes.evaluate(outputs, targets, folder, self.classes)
         logits, labels = outputs[self.outputs[0].name], targets["label"]
         known = calibration(*stated(logits, labels))
-        draw_reliability(known, folder / "reliability.png", self.classes[1] if len(self.classes) == 2 else "the choice")
+        draw_reliability(
+            known, folder / "reliability.png", self.classes[1] if len(self.classes) == 2 else "right choices"
+        )
         bins = in_bins(logits, targets, self.domain(), folder)
         drawn = ("reliability.png", *bins.files, *self.figures(outputs, targets, folder))
         told = (

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..pages.document import Table
+from ..pages.measured import measured
 from .measures import WorkingPoint
 
 __all__ = ["Cuts", "as_cuts", "cuts_table", "published_cuts"]
@@ -74,11 +75,11 @@ def cuts_table(cuts: Cuts) -> Table:
         ),
         tuple(
             (
-                f"{cut['signal_efficiency']:.3f} ± {cut['signal_error']:.3f}",
+                measured(cut["signal_efficiency"], cut["signal_error"]),
                 f"{cut['logit_difference']:.4g}",
                 _probability(cut["probability"]),
                 str(cut["background_passed"]),
-                f"{cut['background_efficiency']:.2e} ± {cut['background_error']:.0e}",
+                measured(cut["background_efficiency"], cut["background_error"], ".1e"),
                 _rejection(cut),
             )
             for cut in cuts

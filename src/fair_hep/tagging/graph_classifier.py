@@ -20,7 +20,8 @@ class GraphClassifier(Classifier):
 
     captions: Mapping[str, str] = {
         **Classifier.captions,
-        "edges_*": "Most relevant edges of one jet in every layer; the area of a constituent grows with its pT",
+        "edges_*": "Most relevant edges of one jet in every layer, of the first explained jets of each class; "
+        "the area of a constituent grows with its pT, red ones speak for the last class, blue ones against it",
     }
 
     def edges(self, network: nn.Module) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ from ..bundle.files import new_file
 from ..models.contract import Evaluation
 from ..pages.document import Table
 from ..pages.figures import figure
+from ..pages.measured import measured
 
 if TYPE_CHECKING:
     from ..models.contract import Arrays
@@ -124,7 +125,7 @@ def _table(share: np.ndarray, error: np.ndarray, total: np.ndarray, classes: Seq
         "Who is taken for whom on the test split: share of a class (row) that is taken for a class (column)",
         ("class", "examples", *classes),
         tuple(
-            (name, str(number), *(f"{s:.3f} ± {e:.3f}" for s, e in zip(shares, errors, strict=True)))
+            (name, str(number), *(measured(s, e) for s, e in zip(shares, errors, strict=True)))
             for name, number, shares, errors in zip(classes, total, share, error, strict=True)
         ),
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["WorkingPoint", "area", "area_difference", "working_point", "working_points"]
+__all__ = ["WorkingPoint", "area", "area_difference", "curve", "working_point", "working_points"]
 
 Floats = NDArray[np.float64]
 FEW = 10
@@ -84,6 +84,33 @@ def area(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> tuple[flo
     return float(above.mean()), float(np.sqrt(variance))
 
 
+def curve(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> tuple[Floats, Floats]:
+    """Return the ROC curve: what passes the cut at each score that occurs, from the highest to the lowest.
+
+    Parameters
+    ----------
+    scores
+        ``[jets]``, larger for signal.
+    labels
+        ``[jets]``, 1 for signal and 0 for background.
+
+    Returns
+    -------
+    background, signal
+        Efficiencies of the two classes ``[1 + number of different scores]``, each from 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If one of the classes is missing or a score isn't finite.
+    """
+    signal, background = _split(scores, labels)
+    cuts = np.unique(np.concatenate([signal, background]))[::-1]
+    passed = [len(part) - np.searchsorted(np.sort(part), cuts) for part in (background, signal)]
+    first, second = (np.concatenate([[0], counts]) / counts[-1] for counts in passed)
+    return first, second
+
+
 def area_difference(
     first: NDArray[np.floating],
     second: NDArray[np.floating],
@@ -112,7 +139,7 @@ def working_point(scores: NDArray[np.floating], labels: NDArray[np.integer], eff
     ValueError
         If a class is missing, a score isn't finite, or the efficiency isn't in (0, 1].
     """
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     if not 0 < efficiency <= 1:
         raise ValueError(f"signal efficiency: got {efficiency}, expected a value in (0, 1]")
@@ -122,7 +149,7 @@ def working_point(scores: NDArray[np.floating], labels: NDArray[np.integer], eff
     passed, total = int((background >= threshold).sum()), len(background)
     signal_efficiency = float((signal >= threshold).mean())
     rate = passed / total
-    upper = 1.0 if passed == total else float(beta.ppf(CONFIDENCE, passed + 1, total - passed))
+    upper = 1.0 if passed == total else float(betaincinv(passed + 1, total - passed, CONFIDENCE))
     enough = passed >= FEW
     error = float(np.sqrt(rate * (1 - rate) / total))
     return WorkingPoint(

@@ -38,6 +38,7 @@ def roc_part(evaluation: Path, classes: tuple[str, str], efficiencies: Sequence[
         "or the arrow keys; the sentence under the curve says what passes it.",
         {**_roc(score, labels, efficiencies), "classes": list(classes)},
         (Path(__file__).parent / "roc.js").read_text(encoding="utf-8"),
+        logits=("threshold",),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ..models.contract import Evaluation
 from ..pages.figures import COLOURS, figure, logit
 from .beside import Measured, beside_lines, beside_metrics, beside_table, measure
 from .cuts import as_cuts
-from .measures import WorkingPoint, area_difference
+from .measures import WorkingPoint, area_difference, curve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,21 +128,19 @@ def _draw_roc(
     path: Path,
     classes: tuple[str, str],
 ) -> None:
-    from sklearn.metrics import roc_curve
-
     points = found.points
     with new_file(path) as name, figure() as (picture, axes):
         lines = {"network": (found, {}), **{what: (one, _BESIDE) for what, one in others.items()}}
         for what, (one, style) in lines.items():
-            background, signal, _ = roc_curve(labels, one.score, drop_intermediate=False)
+            background, signal = curve(one.score, labels)
             seen = background > 0
             axes.plot(signal[seen], 1 / background[seen], label=f"{what}: AUC = {one.auc[0]:.4f}", **style)
-        measured = [p for p in points if p.rejection is not None]
+        above = [p for p in points if p.rejection is not None]
         limits = [p for p in points if p.rejection is None]
         style = {"color": COLOURS["blue"], "fmt": "o", "capsize": 3}
-        if measured:
-            rejections, errors = [p.rejection for p in measured], [p.rejection_error for p in measured]
-            efficiencies = [p.signal_efficiency for p in measured]
+        if above:
+            rejections, errors = [p.rejection for p in above], [p.rejection_error for p in above]
+            efficiencies = [p.signal_efficiency for p in above]
             axes.errorbar(efficiencies, rejections, yerr=errors, label="working points", **style)
         for number, point in enumerate(limits):
             label = "95 % CL lower limits" if number == 0 else None
@@ -170,7 +168,7 @@ def _draw_scores(score: NDArray[np.float64], labels: NDArray[np.integer], path: 
     low, high = np.quantile(score, [0.001, 0.999])
     edges = np.linspace(float(low), float(high), 41)
     with new_file(path) as name, figure() as (picture, axes):
-        for value, text, colour in ((1, classes[1], COLOURS["blue"]), (0, classes[0], COLOURS["orange"])):
+        for value, text, colour in ((0, classes[0], COLOURS["blue"]), (1, classes[1], COLOURS["orange"])):
             chosen = score[labels == value]
             counts, _ = np.histogram(chosen, edges)
             width = np.diff(edges) * len(chosen)
@@ -185,5 +183,33 @@ def _draw_scores(score: NDArray[np.float64], labels: NDArray[np.integer], path: 
         axes.set(
             xlabel=f"Score ${logit(classes[1])} - {logit(classes[0])}$", ylabel="Jets per unit of score, normalised"
         )
-        axes.legend()
+        axes.set(xlim=(edges[0], edges[-1]), ylim=(0, None))
+        _add_probabilities(axes, classes[1])
+        # Room above the histograms, so that no name stands on them.
+        axes.set_ylim(0, 1.25 * axes.get_ylim()[1])
+        axes.legend(ncols=2, loc="upper left")
         picture.savefig(name)
+
+
+def _add_probabilities(axes: Any, signal: str) -> None:
+    """Tell on the upper axis which probability each score is; as many as have room."""
+    low, high = axes.get_xlim()
+    wanted = (1e-9, 1e-6, 1e-4, 0.01, 0.1, 0.5, 0.9, 0.99, 0.9999, 1 - 1e-6, 1 - 1e-9)
+    places = {float(np.log(p / (1 - p))): p for p in wanted}
+    kept: list[float] = []
+    for place in sorted((x for x in places if low < x < high), key=abs):
+        if all(abs(place - other) > 0.07 * (high - low) for other in kept):
+            kept.append(place)
+    upper = axes.secondary_xaxis("top")
+    upper.set_xticks(kept, [_probability(places[place]) for place in kept], fontsize=9)
+    upper.minorticks_off()
+    upper.set_xlabel(f"Probability of {signal}", fontsize=11)
+    axes.tick_params(which="both", top=False)
+
+
+def _probability(value: float) -> str:
+    """Return a probability near 0 or 1 as a power of ten, or its distance from 1 as one."""
+    if 0.001 < value < 0.999:
+        return f"{value:g}"
+    power = round(np.log10(min(value, 1 - value)))
+    return f"$10^{{{power}}}$" if value < 0.5 else f"$1 - 10^{{{power}}}$"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from cffconvert import Citation as Converted
 
 from fair_hep.bundle.cite import CITATION, cite
 from fair_hep.bundle.errors import BundleError, MissingStepError
+from fair_hep.bundle.files import read_json, sha256
 from fair_hep.bundle.runtime import load
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
@@ -43,9 +45,33 @@ def fields(entry: str) -> dict[str, str]:
 
 
 def test_a_bundle_says_how_to_cite_it(bundled: tuple[Project, Config]) -> None:
-    found = load(bundled[0].bundle).cite()
-    assert str(found) == found.text == "Lovelace, A. Tiny tagger (version 0.1.0)"
-    assert found.bibtex.startswith("@misc{lovelace_0_1_0,\n  author = {Lovelace, Ada},\n")
+    folder = bundled[0].bundle
+    found = load(folder).cite()
+    year, checksum = read_json(folder / "provenance.json")["finished"][:4], sha256(folder / "SHA256SUMS")
+    known = f"unpublished; SHA-256 of its SHA256SUMS: {checksum}"
+    assert str(found) == found.text == f"Lovelace, A. ({year}). Tiny tagger (version 0.1.0). {known}"
+    assert found.bibtex.startswith(f"@misc{{lovelace_{year},\n  author = {{Lovelace, Ada}},\n")
+    assert fields(found.bibtex)["year"] == year
+    assert fields(found.bibtex)["howpublished"] == known
+
+
+@pytest.mark.parametrize(
+    ("said", "address"),
+    [
+        ({"doi": "10.5281/zenodo.1"}, "https://doi.org/10.5281/zenodo.1"),
+        ({"repository-code": "https://example.org/tagger"}, "https://example.org/tagger"),
+    ],
+)
+def test_an_address_that_is_known_is_told(
+    bundled: tuple[Project, Config], tmp_path: Path, said: dict[str, str], address: str
+) -> None:
+    for name in ("provenance.json", "SHA256SUMS"):
+        shutil.copy(bundled[0].bundle / name, tmp_path)
+    values = yaml.safe_load((bundled[0].bundle / CITATION).read_text()) | said
+    found = cite(write(tmp_path, yaml.safe_dump(values)))
+    assert found.text.endswith(f"Tiny tagger (version 0.1.0). {address}")
+    assert fields(found.bibtex)["url"] == address
+    assert "howpublished" not in found.bibtex
 
 
 def test_the_work_and_its_references_have_a_line_and_an_entry_each(tmp_path: Path) -> None:

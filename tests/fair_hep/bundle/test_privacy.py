@@ -59,7 +59,7 @@ from pathlib import Path
 from fair_hep.project import train
 from fair_hep.provenance.configuration import load_config
 from fair_hep.provenance.project import load_project
-train.run(load_project(), load_config(Path("configs/quick.yaml"), {[*OVERRIDES]!r}))
+train.run(load_project(), load_config(Path("configs/quick.yaml"), {[*OVERRIDES, "train.epochs=1", "train.limit=64"]!r}))
 """
     asked(project, tmp_path / "home", "-c", code)
     assert zenodo.refused == []

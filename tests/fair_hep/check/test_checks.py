@@ -18,11 +18,12 @@ from fair_hep.lrp import register
 from fair_hep.lrp.treatments import as_it_is
 from fair_hep.project import check as verb
 from fair_hep.provenance.configuration import Config
+from support.command import command
 from support.faults import FAULTS, Fault
 from support.recipes import FOLDER, SLUGS
 from support.recipes import model as model_named
 from support.sets import Body, Network, Sets
-from support.small import call, make_project
+from support.small import make_project
 
 GRAPHS = ("onnx_parity", "explained_onnx_parity")
 QUICK = [name for name in CHECKS if name not in GRAPHS]
@@ -51,7 +52,13 @@ def test_a_model_without_a_fault_passes_every_check(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, id=fault.name.replace(" ", "-"), marks=[pytest.mark.slow] if fault.check in GRAPHS else [])
+        for fault in FAULTS
+    ],
+)
 def test_planted_fault_is_caught_by_name(fault: Fault, tmp_path: Path) -> None:
     names = [fault.check] if fault.check in GRAPHS else QUICK
     outcomes = {
@@ -140,9 +147,11 @@ def test_the_command_names_every_check_and_ends_with_1_if_one_failed(
     assert [line.split(":")[0].strip() for line in lines] == starts
 
 
-def test_a_misspelt_hyperparameter_is_one_line_and_no_broken_promise(tmp_path: Path) -> None:
+def test_a_misspelt_hyperparameter_is_one_line_and_no_broken_promise(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     project = make_project(tmp_path / "project")
-    done = call(project, "check", "model.no_such_option=1")
+    done = command(project, "check", "model.no_such_option=1", capture=capfd)
     assert (done.returncode, done.stdout) == (1, "")
     assert re.search(r"error: model: .*no_such_option", done.stderr)
     assert "checks failed" not in done.stderr

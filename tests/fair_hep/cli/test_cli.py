@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 
-from fair_hep.cli.common import output_is_log
+from fair_hep.cli.common import output_is_log, start
 from fair_hep.provenance.project import Project
 from support.small import call, make_project
 
@@ -96,3 +97,68 @@ def test_outside_a_project_the_line_says_so(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "no project.yaml" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("torch", "error: torch isn't installed: `make install` in the project brings it, elsewhere the extra [train]"),
+        ("sklearn.metrics", "error: sklearn isn't installed"),
+    ],
+)
+def test_a_library_of_an_extra_that_is_not_installed_is_one_line(
+    module: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    def verb() -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    with pytest.raises(SystemExit) as ended:
+        start(verb, [])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith(words)
+
+
+def test_a_misspelt_import_keeps_its_traceback() -> None:
+    @click.command()
+    def verb() -> None:
+        raise ModuleNotFoundError("No module named 'nunpy'", name="nunpy")
+
+    with pytest.raises(ModuleNotFoundError):
+        start(verb, [])
+
+
+def test_the_noise_of_libraries_goes_into_a_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ctypes
+    import sys
+    import warnings
+
+    monkeypatch.setattr(warnings, "showwarning", lambda message, *_: print(message, file=sys.stderr))
+    file = tmp_path / "logs" / "train.log"
+    library, recipe = (str(tmp_path / "site-packages" / "torchy" / "a.py"), str(tmp_path / "top_tagger" / "network.py"))
+    for expected in (1, 1):  # a second call begins the file anew
+        with output_is_log(file), warnings.catch_warnings():
+            warnings.simplefilter("always")
+            ctypes.CDLL(None).puts(b"banner")
+            print("of a recipe")
+            warnings.warn_explicit("out of date", DeprecationWarning, library, 1)
+            warnings.warn_explicit("too few jets", UserWarning, recipe, 1)
+        written = file.read_text()
+        assert written.count("banner") == written.count("out of date") == expected
+    output, log = capfd.readouterr()
+    assert not output
+    assert "of a recipe" in log
+    assert "too few jets" in log
+    assert "banner" not in log
+    assert "out of date" not in log
+
+
+def test_a_process_that_helps_adds_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "train.log"
+    file.write_text("of the leader\n")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with output_is_log(file):
+        pass
+    assert file.read_text() == "of the leader\n"

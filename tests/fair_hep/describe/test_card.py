@@ -76,6 +76,19 @@ def test_files_and_values_that_are_unknown_are_left_out(bundled: Bundled, card: 
     assert "- Questions: <https://example.org/x/issues>" in text
 
 
+def test_only_a_commit_that_made_it_is_to_be_checked_out(bundled: Bundled, tmp_path: Path) -> None:
+    project, _ = copy(bundled, tmp_path / "project")
+    path, commit = project.bundle / "provenance.json", "c0ffee" * 6 + "c0ff"
+    found = {}
+    for stated in (None, commit, f"{commit}-dirty"):
+        write_json(path, {**read_json(path), "git_commit": stated})
+        found[stated] = write_card(gather(project))
+    assert "Commit" not in str(found[None])
+    assert f"- Commit: `{commit}`\n" in found[commit]
+    assert [f"git checkout {commit}" in card for card in found.values()] == [False, True, False]
+    assert f"- Commit: `{commit}`, with changes that weren't committed" in found[f"{commit}-dirty"]
+
+
 def test_time_and_energy_are_told_and_the_estimate_is_said_to_be_one(bundled: Bundled, tmp_path: Path) -> None:
     project, _ = copy(bundled, tmp_path / "project")
     path = project.bundle / "provenance" / "train.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import http.server
 import importlib.util
 import json
@@ -20,14 +21,15 @@ import yaml
 from fair_hep import bundle
 from fair_hep.bundle.errors import BundleError, ConfigError, MissingStepError
 from fair_hep.bundle.files import read_json, sha256
-from fair_hep.describe.index import run
+from fair_hep.describe.index import REPORT, report_mark, run
 from fair_hep.describe.listing import Listing, schema
 from fair_hep.describe.schema_org import catalogue
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
 from support.browser import audit, opened, screenshot
+from support.command import command
 from support.needs import require
-from support.small import call
+from support.published import copy
 
 Bundled = tuple[Project, Config]
 EVIL = "</script><script>document.title='evil'</script> <b>"
@@ -91,6 +93,32 @@ def test_listing_is_valid_and_true(zoo: Path) -> None:
             )  # fmt: skip
         assert model["headline"]
         assert model["metrics"]
+
+
+def test_cards_show_task_inputs_domain_and_the_report_of_this_very_bundle(bundled: Bundled, tmp_path: Path) -> None:
+    project, _ = copy(bundled, tmp_path / "project")
+    (page := project.root / REPORT).parent.mkdir(exist_ok=True)
+    page.write_text(f"<html><head>{report_mark(project.bundle)}</head></html>")
+    signature = bundle.read_signature(project.bundle)
+
+    def item() -> str:
+        run([project.bundle], tmp_path / "zoo")
+        return (tmp_path / "zoo" / "index.html").read_text(encoding="utf-8").partition("<details>")[0]
+
+    shown = item()
+    assert f"<dt>Task</dt><dd>{html.escape(signature.summary)}</dd>" in shown
+    for spec in signature.inputs:
+        assert all(
+            f"{column} ({spec.unit_of(column)})" in shown for column in spec.columns if spec.unit_of(column) != "1"
+        )
+    assert signature.domain
+    assert all(html.escape(f"{known.title} {known.range_text()}") in shown for known in signature.domain)
+    link = f"{project.slug}-{project.version}.html"
+    assert f'<a href="{link}">Report of ' in shown
+    assert (tmp_path / "zoo" / link).read_text() == page.read_text()
+    page.write_text("<html><head></head></html>")  # of another bundle
+    assert "Report of " not in item()
+    assert not (tmp_path / "zoo" / link).exists()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:rdflib")
@@ -194,8 +222,8 @@ def test_what_can_not_be_gathered_is_one_line(bundles: list[Path], tmp_path: Pat
     assert not output.exists()
 
 
-def test_command_line(bundled: Bundled, tmp_path: Path) -> None:
-    done = call(bundled[0], "index", "bundle", "--output", str(tmp_path / "zoo"), "--title", "Zoo")
+def test_command_line(bundled: Bundled, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    done = command(bundled[0], "index", "bundle", "--output", str(tmp_path / "zoo"), "--title", "Zoo", capture=capfd)
     assert done.returncode == 0, done.stderr
     assert "lists 1 models" in done.stdout
-    assert call(bundled[0], "index", "--output", str(tmp_path / "zoo")).returncode == 2
+    assert command(bundled[0], "index", "--output", str(tmp_path / "zoo"), capture=capfd).returncode == 2

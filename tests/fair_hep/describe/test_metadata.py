@@ -15,18 +15,25 @@ import pytest
 import yaml
 
 from fair_hep import bundle
+from fair_hep.bundle.cite import cite
 from fair_hep.bundle.errors import BundleError, MissingStepError
 from fair_hep.bundle.files import read_json, sha256, write_json
+from fair_hep.describe.citation import COMPARED, LEARNED
+from fair_hep.describe.codemeta import codemeta
 from fair_hep.describe.crate import ro_crate
 from fair_hep.describe.croissant import croissant
 from fair_hep.describe.facts import gather
 from fair_hep.describe.fair4ml import fair4ml
 from fair_hep.describe.inveniordm import inveniordm
+from fair_hep.describe.listing import Listing, list_bundle
+from fair_hep.describe.origin import Origin
+from fair_hep.describe.schema_org import catalogue
 from fair_hep.describe.terms import NAMESPACE, PREFIX
 from fair_hep.describe.write import refresh, write_all
 from fair_hep.fair.shapes import violations
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project, load_project
+from fair_hep.publish.image import labels
 from support.crates import crate_problems
 from support.needs import require
 from support.published import copy
@@ -37,7 +44,7 @@ Bundled = tuple[Project, Config]
 RENDERED = {
     "bundle/CITATION.cff": {"title", "author", "code", "version", "doi"},
     "bundle/README.md": {"title", "author", "code", "weights", "version", "doi"},
-    "bundle/project.yaml": {"title", "author", "code", "weights", "data", "version", "doi"},
+    "bundle/project.yaml": {"title", "author", "code", "weights", "version", "doi"},
     "bundle/datacite.json": {"title", "author", "weights", "version", "doi"},
     "bundle/croissant.json": {"title", "version"},
     "bundle/fair4ml.json": {"title", "author", "code", "weights", "version", "doi"},
@@ -156,23 +163,113 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield from _leaves(part)
 
 
-def test_data_of_the_model_are_not_the_published_data_unless_they_were_used(project: Project) -> None:
-    assert gather(project).data.doi is None
-    assert read_json(project.bundle / "datacite.json")["relatedIdentifiers"][0]["relationType"] == "References"
-    assert gather(project).data.license == "CC0-1.0"
+def test_a_person_whose_names_were_not_given_apart_is_a_person_everywhere(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = project.root / "project.yaml"
+    values = yaml.safe_load(path.read_text())
+    values["authors"] = [{"name": "Ada King Lovelace", "orcid": "0000-0002-1825-0097"}, {"name": "The ABC group"}]
+    path.write_text(yaml.safe_dump(values))
+    told = load_project(project.root)
+    refresh(told)
+    assert "family name 'Lovelace', given name 'Ada King'" in caplog.text
+    assert "ABC" not in caplog.text
+    citation = yaml.safe_load((told.bundle / "CITATION.cff").read_text())["authors"]
+    assert (citation[0]["family-names"], citation[0]["given-names"]) == ("Lovelace", "Ada King")
+    assert citation[1] == {"name": "The ABC group"}
+    person, group = read_json(told.bundle / "datacite.json")["creators"]
+    assert (person["nameType"], person["name"]) == ("Personal", "Lovelace, Ada King")
+    assert group["nameType"] == "Organizational"
+    assert [author["@type"] for author in codemeta(told)["author"]] == ["Person", "Organization"]
+    assert inveniordm(told, "2026-01-01")["creators"][0]["person_or_org"]["type"] == "personal"
+    listed = catalogue(Listing(title="Some", models=[list_bundle(told.bundle, "tiny")]))["dataset"][0]["creator"]
+    assert [author["@type"] for author in listed] == ["Person", "Organization"]
+
+
+def of_the_record(project: Project, doi: str | None) -> None:
+    """Let the steps tell that all data were fetched by a DOI."""
     for split in ("train", "val", "test"):
         path = project.bundle / "provenance" / f"data-{split}.json"
         made = read_json(path)
-        made["dataset"] |= {"doi": project.dataset.doi, "files": "https://zenodo.org/records/1/files"}
+        made["dataset"] |= {"doi": doi, "files": "https://zenodo.org/records/1/files"}
         write_json(path, made)
     refresh(project)
-    assert gather(project).data.license == "CC-BY-4.0"
-    record = read_json(project.bundle / "datacite.json")
-    assert record["relatedIdentifiers"][0]["relationType"] == "IsDerivedFrom"
+
+
+def with_reference(project: Project) -> None:
+    """Let the project's citation name the published data, as that of a generated project does."""
+    entry = {"type": "data", "title": "Jets", "authors": [{"name": "They"}], "doi": project.dataset.doi}
+    (project.root / "CITATION.cff").write_text(yaml.safe_dump({"message": "Cite it.", "references": [entry]}))
+    refresh(project)
+
+
+def relations(project: Project) -> list[tuple[str, str]]:
+    found = read_json(project.bundle / "datacite.json")["relatedIdentifiers"]
+    return [(row["relationType"], row["relatedIdentifier"]) for row in found if row["resourceTypeGeneral"] == "Dataset"]
+
+
+def test_a_published_data_set_that_was_not_used_is_a_reference_everywhere(project: Project) -> None:
+    with_reference(project)
+    doi = str(project.dataset.doi)
+    facts = gather(project)
+    assert (facts.data.doi, facts.data.license, facts.reference) == (None, "CC0-1.0", doi)
+    assert relations(project) == [("References", doi)]
+    assert inveniordm(project, "2026-01-01")["related_identifiers"][0]["relation_type"] == {"id": "references"}
+    assert "supportingData" not in codemeta(project)
+    assert codemeta(project)["citation"] == {"@id": f"https://doi.org/{doi}", "@type": "Dataset"}
+    stated = yaml.safe_load((project.bundle / "project.yaml").read_text())
+    assert stated["licenses"]["data"] == "CC0-1.0"
+    assert "doi" not in stated.get("dataset", {})
+    assert list_bundle(project.bundle, "tiny").licenses.data == "CC0-1.0"
+    assert "CC0-1.0" in labels(project)["org.opencontainers.image.licenses"]
+    assert COMPARED.rstrip(".") in cite(project.bundle).text
+    # Where it is named as text: in no document but those that call it a reference.
+    named = {path.name for path in project.bundle.rglob("*") if path.is_file() and doi in path.read_text("latin-1")}
+    assert named == {"CITATION.cff", "datacite.json"}
+
+
+def test_a_data_set_that_was_used_is_named_as_such_everywhere(project: Project) -> None:
+    with_reference(project)
+    doi = str(project.dataset.doi)
+    of_the_record(project, doi)
+    facts = gather(project)
+    assert (facts.data.doi, facts.data.license, facts.reference) == (doi, "CC-BY-4.0", None)
+    assert relations(project) == [("IsDerivedFrom", doi)]
     assert inveniordm(project, "2026-01-01")["related_identifiers"][0]["relation_type"] == {"id": "isderivedfrom"}
+    assert codemeta(project)["supportingData"]["@id"] == f"https://doi.org/{doi}"
+    assert "citation" not in codemeta(project)
+    stated = yaml.safe_load((project.bundle / "project.yaml").read_text())
+    assert (stated["dataset"]["doi"], stated["licenses"]["data"]) == (doi, "CC-BY-4.0")
+    assert LEARNED.rstrip(".") in cite(project.bundle).text
+    assert COMPARED.rstrip(".") not in cite(project.bundle).text
     described = read_json(project.bundle / "croissant.json")
-    assert described["citeAs"] == f"https://doi.org/{project.dataset.doi}"
+    assert described["citeAs"] == f"https://doi.org/{doi}"
     assert described["distribution"][0]["contentUrl"].startswith("https://zenodo.org/records/1/files/")
+
+
+def test_data_of_another_record_are_named_beside_the_reference(project: Project) -> None:
+    of_the_record(project, "10.5281/zenodo.77")
+    assert relations(project) == [("IsDerivedFrom", "10.5281/zenodo.77"), ("References", str(project.dataset.doi))]
+    assert gather(project).data.license == "CC0-1.0", "the project's licence is that of the other data set"
+
+
+def test_the_licence_of_own_files_is_what_the_project_says(project: Project) -> None:
+    path = project.bundle / "provenance" / "data-train.json"
+    made = read_json(path)
+    made["configuration"]["data"]["source"] = "folder"
+    made["dataset"] = {}
+    assert Origin.of(project, made).license is None
+    own = project.model_copy(update={"dataset": project.dataset.model_copy(update={"doi": None})})
+    assert Origin.of(own, made).license == "CC-BY-4.0"
+
+
+def test_citations_of_others_stay_in_codemeta(project: Project) -> None:
+    article = {"@id": "https://doi.org/10.1000/1", "@type": "ScholarlyArticle"}
+    write_json(project.root / "codemeta.json", {"citation": article})
+    first = codemeta(project)
+    assert [entry["@type"] for entry in first["citation"]] == ["ScholarlyArticle", "Dataset"]
+    write_json(project.root / "codemeta.json", first)
+    assert codemeta(project)["citation"] == first["citation"]
 
 
 # -- the official validators -------------------------------------------------------------------------------------------

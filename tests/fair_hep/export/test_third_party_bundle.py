@@ -33,10 +33,11 @@ from fair_hep.project.report import run as report
 from fair_hep.project.verify import run as verify
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
+from support.command import command
 from support.complete import complete
 from support.crates import crate_problems
 from support.serving import serving
-from support.small import call, make_config, make_project
+from support.small import make_config, make_project
 
 Made = tuple[Project, Config]
 WEIGHTS = np.array([[1.0, -2.0], [0.5, 0.25], [3.0, 1e-3]])
@@ -329,15 +330,15 @@ def test_told_figures_are_called_told(made: Made) -> None:
         assert words in card
 
 
-def test_the_command_line_writes_elsewhere_and_leaves_the_bundle(made: Made) -> None:
+def test_the_command_line_writes_elsewhere_and_leaves_the_bundle(made: Made, capfd: pytest.CaptureFixture[str]) -> None:
     project, _ = made
     given = [f"--{name}={path}" for name, path in files(project).items()]
-    done = call(project, "bundle", *given, "--output", "again")
+    done = command(project, "bundle", *given, "--output", "again", capture=capfd)
     assert done.returncode == 0, done.stderr
     assert "No explanation" in done.stdout
     assert not project.bundle.exists()
     assert all(check.passed for check in load(project.root / "again").verify())
-    other = call(project, "bundle", *given, "--output", "configs")
+    other = command(project, "bundle", *given, "--output", "configs", capture=capfd)
     assert other.returncode == 1
     assert "exists and is no bundle" in other.stderr
 

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from fair_hep import bundle
 from fair_hep.bundle.errors import BundleError, MissingStepError
-from fair_hep.bundle.stored import Comparison, Stored, compare
+from fair_hep.bundle.stored import Comparison, Stored, compare, complaint, table
 from fair_hep.project.verify import run
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
@@ -121,7 +121,7 @@ DIFFERS = "differs from the stored answers"
         (_answers, f".*{DIFFERS}", ["onnx-runtime.npz", "pytorch.npz"]),
         (_relevances, f".*: relevance {DIFFERS}", ["onnx-runtime.npz", "pytorch.npz"]),
         (_fewer_answers, ".* can't be compared: missing, of another shape", ["onnx-runtime.npz", "pytorch.npz"]),
-        (_fewer_weights, "PyTorch: answers can't be compared: weights.safetensors: doesn't fit", ["pytorch.txt"]),
+        (_fewer_weights, "PyTorch gave no answer: weights.safetensors: doesn't fit", ["pytorch.txt"]),
     ],
 )
 def test_a_face_that_differs_is_named_and_kept_and_nothing_is_mended(
@@ -135,7 +135,7 @@ def test_a_face_that_differs_is_named_and_kept_and_nothing_is_mended(
     assert "\n" not in str(caught.value)
     assert contents(project.bundle) == before
     assert sorted(path.name for path in (project.root / "runs" / "verify").glob("*")) == kept
-    assert "DIFFERS" in caplog.text
+    assert ("NO ANSWER" if damage is _fewer_weights else "DIFFERS") in caplog.text
 
 
 def test_a_face_that_is_not_installed_is_said_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,6 +145,17 @@ def test_a_face_that_is_not_installed_is_said_so(project: Project, monkeypatch: 
     assert found["not_asked"]["PyTorch"] == "not installed, not tried"
     assert {check["face"] for check in found["checks"]} == {"ONNX Runtime"}
     assert "PyTorch: not installed, not tried" in found["headline"]
+
+
+def test_no_answer_is_no_difference() -> None:
+    silent = Comparison("server", "all", 0, None, 1e-4, 0, passed=False, reason="Connection refused", answered=False)
+    wrong = Comparison("image", "logits", 12, 0.5, 1e-4, 0, passed=False)
+    assert complaint([silent]) == str(silent) == "server gave no answer: Connection refused"
+    assert complaint([silent, wrong]).startswith("image: logits differs"), "what differs says more of the model"
+    row = table([silent])[1]
+    assert row.endswith("NO ANSWER")
+    assert "DIFFERS" not in row
+    assert "number" not in row
 
 
 def test_a_near_tie_may_differ_but_only_there_and_only_by_a_number(bundled: Bundled) -> None:

@@ -24,9 +24,10 @@ from fair_hep.fair.programs import asked
 from fair_hep.project.fair import CHECKS, judge, run
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project, load_project
+from support.command import command
 from support.complete import complete
 from support.published import copy
-from support.small import call, make_project
+from support.small import make_project
 from support.standin import Answer, StandIn
 
 Bundled = tuple[Project, Config]
@@ -175,6 +176,21 @@ def root_of(crate: dict[str, Any]) -> dict[str, Any]:
     return next(entity for entity in crate["@graph"] if entity["@id"] == "./")
 
 
+def graph(**properties: str) -> Damage:
+    """Write what a graph says of itself, with its checksum."""
+
+    def damage(root: Path) -> None:
+        import onnx
+
+        path = root / "bundle" / bundle.MODEL
+        model = onnx.load(path)
+        onnx.helper.set_model_props(model, {**{e.key: e.value for e in model.metadata_props}, **properties})
+        onnx.save(model, path)
+        _list(root, f"bundle/{bundle.MODEL}", True)
+
+    return damage
+
+
 DATE = "date-released: '2026-35-11/22/26'\ntitle:"
 DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
     "a wrong digit in an ORCID": (
@@ -202,8 +218,36 @@ DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
         {"paths"}, "R1.2", f"bundle/README.md holds {HOME}",
     ),
     "a DOI of the data that is none": (
-        identity(dataset={"doi": "zenodo.2603256"}), {"data_identifier", "graph_metadata"},
-        "RDA-I3-02M", "'zenodo.2603256'",
+        identity(dataset={"doi": "zenodo.2603256"}), {"data_identifier"}, "RDA-I3-02M", "'zenodo.2603256'",
+    ),
+    "data of others as the model's in its record": (
+        values("bundle/datacite.json", lambda record: record["relatedIdentifiers"][0].update(
+            relationType="IsDerivedFrom")),
+        {"data_claims"}, "R1.2", "bundle/datacite.json (IsDerivedFrom) names 10.5281/zenodo.2603256",
+    ),
+    "data of others as the model's in the code's description": (
+        values("codemeta.json", lambda code: code.update(supportingData=code.pop("citation"))),
+        {"data_claims"}, "ML-R1.4-01M", "codemeta.json (supportingData) names 10.5281/zenodo.2603256",
+    ),
+    "data of others as the model's in its graph": (
+        graph(dataset_doi="10.5281/zenodo.2603256"),
+        {"data_claims"}, "RDA-I3-04M", "bundle/model.onnx (dataset_doi) names 10.5281/zenodo.2603256",
+    ),
+    "data of others as the model's in its card": (
+        text("bundle/README.md", "library_name:", "datasets: [10.5281/zenodo.2603256]\nlibrary_name:"),
+        {"data_claims"}, "R1.2", "bundle/README.md (datasets) names 10.5281/zenodo.2603256",
+    ),
+    "data of others as the model's in its citation": (
+        text("bundle/CITATION.cff", "notes: The model didn't learn from it", "notes: See there"),
+        {"data_claims"}, "R1.2", "bundle/CITATION.cff (references) names 10.5281/zenodo.2603256",
+    ),
+    "the licence of data of others": (
+        text("bundle/project.yaml", "data: CC0-1.0", "data: CC-BY-4.0"),
+        {"data_claims"}, "R1.2", "bundle/project.yaml names the licence CC-BY-4.0, not CC0-1.0",
+    ),
+    "data that were used and aren't named": (
+        values("bundle/provenance/data-train.json", lambda made: made["dataset"].update(doi="10.5281/zenodo.77")),
+        {"data_claims"}, "ML-I3-01M", "it learned from 10.5281/zenodo.77, and bundle/datacite.json (IsDerivedFrom)",
     ),
     "a broken CITATION.cff": (text("CITATION.cff", "title:", DATE), {"citation"},
     "R3", "cffconvert refuses CITATION.cff"),
@@ -212,7 +256,8 @@ DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
         {"codemeta"}, "RDA-I1-02M", "'programingLanguage' is no term",
     ),
     "a codemeta.json that is no JSON": (
-        text("codemeta.json", "{", "["), {"codemeta", "data_identifier", "licences", "people", "version"},
+        text("codemeta.json", "{", "["),
+        {"codemeta", "data_claims", "data_identifier", "licences", "people", "version"},
         "F4", "not JSON",
     ),
     "a step without provenance": (
@@ -239,7 +284,7 @@ DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
         holds("bundle/figures/cache.json", b"\x80\x04K\x01."), {"formats"}, "RDA-R1.3-01D", "cache.json is a pickle",
     ),
     "a graph that is none": (
-        holds("bundle/model.onnx", b"not a graph"), {"examples", "graph", "graph_metadata"},
+        holds("bundle/model.onnx", b"not a graph"), {"data_claims", "examples", "graph", "graph_metadata"},
         "ML-R3-02S", "no valid ONNX graph",
     ),
     "another version": (
@@ -338,9 +383,9 @@ def test_a_failure_beside_a_warning_is_still_a_failure(whole: Bundled, tmp_path:
     assert {"what to do:", "warnings, which fail nothing:"} <= set(result["headline"])
 
 
-def test_a_warning_ends_the_command_with_0(whole: Bundled, tmp_path: Path) -> None:
+def test_a_warning_ends_the_command_with_0(whole: Bundled, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     project = without_data_doi(whole, tmp_path / "project")
-    done = call(project, "fair", "--json")
+    done = command(project, "fair", "--json", capture=capfd)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["counts"][State.WARNING] > 0
 
@@ -463,16 +508,16 @@ def test_a_program_that_is_not_installed_is_a_failure_too(tmp_path: Path) -> Non
 
 
 def test_the_command_prints_the_whole_result_and_ends_with_1_if_something_failed(
-    whole: Bundled, tmp_path: Path
+    whole: Bundled, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     project, _ = copy(whole, tmp_path / "project")
     badge = tmp_path / "fair.svg"
-    done = call(project, "fair", "--json", "--badge", str(badge))
+    done = command(project, "fair", "--json", "--badge", str(badge), capture=capfd)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["counts"][State.FAILED] == 0
     assert "#1565c0" in badge.read_text()
     (project.root / "LICENSE").unlink()
-    done = call(project, "fair", "--json", "--badge", str(badge))
+    done = command(project, "fair", "--json", "--badge", str(badge), capture=capfd)
     assert done.returncode == 1
     assert json.loads(done.stdout)["counts"][State.FAILED] > 0
     assert done.stderr.strip().splitlines()[-1].startswith("error: ")

@@ -76,6 +76,16 @@ def test_a_resolution_in_a_bin_is_that_of_its_particles() -> None:
     assert sharp is not None and sharp.value < 1e-5
 
 
+def test_a_fake_rate_of_a_handful_is_not_measured() -> None:
+    outputs, targets = made()
+    soft = np.flatnonzero((targets["gen"][:, 0] == PHOTON) & (targets["gen"][:, 6] < 10))
+    assert len(soft) > FEWEST
+    outputs["logits"][soft[3:]] = np.eye(6)[0]
+    row = table(outputs, targets)["fake_rate_photon_below_10_gev"]
+    assert row.measures[NETWORK] is None and row.measures[RULES] is not None
+    assert not row.worse()
+
+
 def test_bins_of_few_particles_are_left_out() -> None:
     outputs, targets = made(2)
     counts = np.bincount(targets["gen"][:, 0].astype(int), minlength=6)

@@ -26,7 +26,8 @@ from fair_hep.project.train import load_network
 from fair_hep.project.train import run as train
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
-from support.small import EXAMPLE, call, make_config, make_project
+from support.command import command
+from support.small import EXAMPLE, make_config, make_project
 
 State = dict[str, Tensor]
 Made = tuple[Project, Config]
@@ -346,13 +347,13 @@ def test_another_licence_than_the_projects_is_said(project: Made, caplog: pytest
     assert "came under CC0-1.0, and project.yaml publishes them under CC-BY-4.0" in caplog.text
 
 
-def test_the_command_line(project: Made) -> None:
+def test_the_command_line(project: Made, capfd: pytest.CaptureFixture[str]) -> None:
     path = given(project, state(project), "theirs.safetensors")
     overrides = [f"model.{key}={value}" for key, value in EXAMPLE.HYPERPARAMETERS.items()]
-    done = call(project[0], "import", str(path), *overrides)
+    done = command(project[0], "import", str(path), *overrides, capture=capfd)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("runs/quick/train/: ")
-    done = call(project[0], "import", str(path.with_name("none.pt")))
+    done = command(project[0], "import", str(path.with_name("none.pt")), capture=capfd)
     assert (done.returncode, done.stdout) == (1, "")
     assert "no such file" in done.stderr
 

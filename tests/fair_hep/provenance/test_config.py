@@ -37,6 +37,11 @@ def test_overrides_leave_their_input_alone() -> None:
     [
         ("train.epoch=3", "unknown key 'train.epoch', did you mean 'train.epochs'?"),
         ("trian.epochs=3", "did you mean 'train'?"),
+        ("epochs=3", "command line, epochs=3: unknown key 'epochs', did you mean 'train.epochs'?"),
+        ("limit=3", "unknown key 'limit', did you mean 'train.limit' or 'evaluate.limit'?"),
+        ("train.lr=3", "unknown key 'train.lr', did you mean 'train.learning_rate'?"),
+        ("train.qqq=3", "unknown key 'train.qqq', known in train: epochs, batch_size, learning_rate"),
+        ("qqq=3", "unknown key 'qqq', known: name, seed, model, data"),
         ("train.epochs=0", "train.epochs: got 0"),
         ("train.epochs=many", "train.epochs: got 'many'"),
         ("train.epochs", "expected key=value"),
@@ -54,6 +59,18 @@ def test_mistakes_are_named_in_one_line(tmp_path: Path, override: str, words: st
         load_config(_file(tmp_path, "name: try\n"), [override])
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_mistake_is_where_it_was_written(tmp_path: Path) -> None:
+    path = _file(tmp_path, "name: try\ntrain: {epoch: 1}\n")
+    with pytest.raises(ConfigError) as error:
+        load_config(path, ["seed=-1", "explain.size=3"])
+    assert str(error.value) == (
+        "command line, seed=-1: seed: got -1, input should be greater than or equal to 0; "
+        f"{path}: unknown key 'train.epoch', did you mean 'train.epochs'?"
+    )
+    with pytest.raises(ConfigError, match=r"^command line, train=\{epoch: 2\}: unknown key 'train.epoch'"):
+        load_config(_file(tmp_path, "name: try\n"), ["train={epoch: 2}"])
 
 
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:

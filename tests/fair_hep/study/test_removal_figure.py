@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fair_hep.lrp.faithfulness import GRADIENT, RANDOM
-from fair_hep.study.removal_figure import chosen_curves
+from fair_hep.study.removal_figure import alike, chosen_curves
 
 
 def test_the_best_the_plain_and_the_random_are_drawn() -> None:
@@ -15,3 +15,18 @@ def test_the_best_the_plain_and_the_random_are_drawn() -> None:
         "gamma",
         RANDOM,
     ]
+
+
+def test_curves_on_each_other_are_one() -> None:
+    def row(area: float, shift: float) -> dict[str, object]:
+        return {"area": area, "deletion": [1.0, 0.0 + shift], "insertion": [0.0, 1.0]}
+
+    rows = {
+        "gamma": row(3, 0.3),
+        GRADIENT: row(2.01, 1e-6),
+        "epsilon": row(2, 0),
+        "lrp-0": row(2, 1e-7),
+        RANDOM: row(0, 1),
+    }
+    assert alike(rows) == [["gamma"], ["epsilon", "lrp-0", GRADIENT], [RANDOM]]
+    assert alike({RANDOM: {"area": 0.0, "deletion": [0.0, 0.0], "insertion": [0.0, 0.0]}}) == [[RANDOM]]

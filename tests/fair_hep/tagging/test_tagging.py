@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from fair_hep.tagging.measures import area, area_difference, working_point, working_points
+from fair_hep.tagging.measures import area, area_difference, curve, working_point, working_points
 
 
 def _scores(size: int = 2000, seed: int = 0, *, ties: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -20,6 +20,17 @@ def _scores(size: int = 2000, seed: int = 0, *, ties: bool = False) -> tuple[np.
 def test_area_agrees_with_scikit_learn(ties: bool) -> None:
     scores, labels = _scores(ties=ties)
     assert area(scores, labels)[0] == pytest.approx(roc_auc_score(labels, scores), abs=1e-14)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_curve_agrees_with_scikit_learn(ties: bool) -> None:
+    scores, labels = _scores(ties=ties)
+    background, signal, _ = roc_curve(labels, scores, drop_intermediate=False)
+    found = curve(scores, labels)
+    np.testing.assert_allclose(found, (background, signal), atol=1e-15)
+    assert np.trapezoid(found[1], found[0]) == pytest.approx(area(scores, labels)[0], abs=1e-12)
+    with pytest.raises(ValueError, match="expected both"):
+        curve(scores, np.ones_like(labels))
 
 
 def test_area_error_is_the_spread_of_repeated_experiments() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from fair_hep import bundle
 from fair_hep.bundle.errors import ConfigError, DataError
 from fair_hep.bundle.files import read_json
 from fair_hep.check import CHECKS, check_model
 from fair_hep.data.store import Store
-from fair_hep.project import data, evaluate, explain, predict, train
+from fair_hep.project import data, evaluate, explain, export, predict, train, verify
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
 from support import recipes
@@ -94,7 +96,7 @@ def test_the_chain_learns_and_measures(project: Project) -> None:
         logits, label = torch.from_numpy(stored["logits"]).double(), torch.from_numpy(stored["label"])
     expected = torch.nn.functional.cross_entropy(logits, label)
     assert found["metrics"]["log_loss"] == pytest.approx(float(expected))
-    for name in ("roc", "scores", "calibration"):
+    for name in ("roc", "scores", "reliability", "mass"):
         assert (project.run("quick", "evaluate") / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert MODEL.captions[name]
     assert {"log_loss", "auc"} <= MODEL.measures.keys()
@@ -160,6 +162,37 @@ def test_predict_reads_by_the_map_and_by_the_networks_own_names(
     predict.run(bundled[0], make_config(bundled[0]), file=tmp_path / "mapped.npz", output=tmp_path / "npz.csv")
     found = pandas.read_csv(tmp_path / "npz.csv").filter(like="logits").to_numpy()
     np.testing.assert_allclose(found, scores["mapped"], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_fitted_temperature_goes_through_the_whole_chain(project: Project, tmp_path: Path) -> None:
+    """From training to what `predict` writes: no other factor makes the validation labels more likely."""
+    import pandas
+    from scipy.special import log_softmax
+
+    own, _ = copy((project, make_config(project)), tmp_path / "own")
+    found = export.run(own, make_config(own, "export.temperature=fit", "export.examples=8"))
+    assert any(
+        re.match(r"temperature .* fitted on 600 validation examples: expected", line) for line in found["headline"]
+    )
+    record = read_json(own.bundle / "metrics.json")["temperature"]
+    assert record["error"] > 0 and record["value"] != 1
+    assert bundle.read_signature(own.bundle).temperature == pytest.approx(record["value"])
+    assert all(check["passed"] for check in verify.run(own)["checks"])
+    predict.run(own, None, file=recipes.sample("custom")["val"][0], output=tmp_path / "scores.csv")
+    logits = pandas.read_csv(tmp_path / "scores.csv").filter(like="logits").to_numpy(np.float64)
+    labels = np.asarray(Store(data.store_folder(own, make_config(own)) / "val").array("label"), np.int64)
+
+    def loss(factor: float) -> float:
+        return float(-log_softmax(logits * factor, axis=1)[np.arange(len(labels)), labels].mean())
+
+    assert loss(1.0) < min(loss(0.95), loss(1.05))
+    # What was stored before the export is as trained, and the report says cuts as the graphs give them.
+    with np.load(own.run("quick", "evaluate") / "outputs.npz") as stored:
+        trained = stored["logits"]
+    (part,) = MODEL.parts(own.run("quick", "evaluate"), None)
+    cut = np.array(part.divided(record["value"]).data["threshold"]) * record["value"]
+    assert cut.max() == pytest.approx((trained[:, 1] - trained[:, 0]).max(), rel=1e-3)
 
 
 def test_there_is_nothing_to_simulate(project: Project, tmp_path: Path) -> None:

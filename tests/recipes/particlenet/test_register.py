@@ -54,6 +54,11 @@ def aliases(project: Project, config: Config) -> dict[str, int]:
 def test_the_first_version_is_the_champion(registered: tuple[Project, Config, dict[str, Any]]) -> None:
     project, config, found = registered
     assert (found["version"], found["champion"], found["moved"]) == (1, 1, True)
+    look, hand, following = found["headline"][-3:]
+    assert "--backend-store-uri sqlite:///mlflow.db" in look
+    assert look.endswith(f"/#/models/{project.slug}")
+    assert f"{project.slug} publish" in hand
+    assert following == f"next: {project.slug} serve --port 5001"
     assert aliases(project, config) == {CHAMPION: 1}
     assert not (Path.cwd() / "mlruns").exists()
 
@@ -68,7 +73,10 @@ def test_tags_metrics_and_artifacts_say_what_it_is(registered: tuple[Project, Co
     project, config, _ = registered
     with connected(tracking_uri(project, config)) as client:
         version = client.get_model_version(project.slug, "1")
-        assert version.tags["dataset_doi"] == "10.5281/zenodo.2603256"
+        # It learned from the sample: the published data, which the project names, are no data of this version.
+        assert project.dataset.doi
+        assert "dataset_doi" not in version.tags
+        assert version.tags["data_source"] == "sample"
         assert version.tags[BUNDLE_TAG] == sha256(project.bundle / bundle.SUMS)
         assert version.description == project.description
         active = client.get_run(version.run_id)
@@ -91,11 +99,15 @@ def test_every_split_is_logged_with_its_source_and_a_digest_of_its_files(
     assert len({each.dataset.digest for each in logged.values()}) == 3
     for each in logged.values():
         tags = {tag.key: tag.value for tag in each.tags}
-        assert tags["dataset_doi"] == "10.5281/zenodo.2603256"
-        assert tags["data_source"] == "sample"
+        assert tags == {"data_source": "sample", "data_license": "CC0-1.0", **_context(tags)}
         # The shipped sample isn't what the DOI means, so its source isn't the address of the DOI.
         assert each.dataset.source_type == "code"
         assert str(project.root) not in each.dataset.source
+
+
+def _context(tags: dict[str, str]) -> dict[str, str]:
+    """Return MLflow's own tag."""
+    return {key: value for key, value in tags.items() if key.startswith("mlflow.")}
 
 
 def test_data_that_were_fetched_by_their_doi_have_it_as_their_source(bundled: Bundled, tmp_path: Path) -> None:
@@ -103,6 +115,7 @@ def test_data_that_were_fetched_by_their_doi_have_it_as_their_source(bundled: Bu
     path = project.bundle / "provenance" / "data-train.json"
     made = read_json(path)
     made["configuration"]["data"]["source"] = "doi"
+    made["dataset"]["doi"] = "10.5281/zenodo.2603256"
     write_json(path, made)
     with connected(tracking_uri(project, config)) as client:
         with mlflow.start_run(experiment_id=experiment(client, project, config)) as active:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +59,7 @@ def test_training_learns_and_writes_its_results(project: Project) -> None:
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(project: Project) -> None:
     with threads(1):
         for name, seed in (("one", 1), ("two", 1), ("three", 2)):
-            train.run(project, make_config(project, f"name={name}", f"seed={seed}"))
+            train.run(project, make_config(project, f"name={name}", f"seed={seed}", "train.limit=96"))
     assert _same(_weights(project, "one"), _weights(project, "two"))
     assert not _same(_weights(project, "one"), _weights(project, "three"))
 
@@ -79,8 +81,13 @@ def test_weights_of_another_network_are_refused(project: Project) -> None:
 
 def test_resuming_with_another_configuration_is_refused(project: Project) -> None:
     train.run(project, make_config(project, "name=changed", "train.epochs=1", "train.limit=64"))
-    with pytest.raises(ConfigError, match="train changed"):
-        train.run(project, make_config(project, "name=changed", "train.epochs=3", "train.limit=64"), resume=True)
+    another = make_config(project, "name=changed", "train.epochs=3", "train.limit=64", "model.dropout=0.2")
+    with pytest.raises(ConfigError) as error:
+        train.run(project, another, resume=True)
+    assert str(error.value) == (
+        "--resume: changed since the checkpoint: model.dropout was unset, and is 0.2; "
+        "train.epochs was 1, and is 3; change it back, or train again"
+    )
 
 
 def test_early_stopping_stops(project: Project) -> None:
@@ -99,42 +106,65 @@ def test_the_schedule_is_one_cycle() -> None:
     assert max(abs(a - b) for a, b in itertools.pairwise(rates)) < 1e-5
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
-def test_an_interrupted_training_reaches_the_same_weights(project: Project, stop: signal.Signals) -> None:
-    """Stopped in the middle of an epoch and resumed: bit for bit the weights of the training that was left alone."""
-    overrides = ["train.epochs=4", "train.checkpoint_steps=3", "train.threads=1", "train.batch_size=16"]
-    name = f"stopped{stop.value}"
+INTERRUPTED = ("train.epochs=4", "train.checkpoint_steps=3", "train.threads=1", "train.batch_size=16")
+
+
+@pytest.fixture(scope="module")
+def alone(project: Project) -> Mapping[str, np.ndarray]:
+    """Give the weights of a training that nobody interrupted."""
     with threads(1):
-        train.run(project, make_config(project, "name=alone", *overrides))
-    command = [sys.executable, "-m", "fair_hep.cli", "train", *OVERRIDES, *overrides, f"name={name}"]
+        train.run(project, make_config(project, "name=alone", *INTERRUPTED))
+    return _weights(project, "alone")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_training_reaches_the_same_weights(
+    project: Project, alone: Mapping[str, np.ndarray], stop: signal.Signals
+) -> None:
+    """Stopped in the middle of an epoch and resumed: bit for bit the weights of the training that was left alone."""
+    name = f"stopped{stop.value}"
+    command = [sys.executable, "-m", "fair_hep.cli", "train", *OVERRIDES, *INTERRUPTED, f"name={name}"]
     checkpoint = project.run(name, "train") / "checkpoints" / "last.ckpt"
-    with subprocess.Popen(
-        command, cwd=project.root, env=environment(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
+    heard: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=project.root, env=environment(project), **heard) as process:
         deadline = time.monotonic() + 240
         while not checkpoint.is_file() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
         process.send_signal(stop)
-        process.wait(timeout=60)
+        said = process.communicate(timeout=60)[1].splitlines()[-1:]
+    if stop is not signal.SIGKILL:
+        what = "Ctrl-C" if stop is signal.SIGINT else "SIGTERM"
+        assert said[0].startswith(f"error: train: stopped by {what}; ")
+        assert f"runs/{name}/train/checkpoints/last.ckpt" in said[0]
+        assert said[0].endswith(shlex.join(["train", "--resume", *command[4:]]))
     assert process.returncode == (-stop if stop is signal.SIGKILL else 128 + stop)
     assert not (project.run(name, "train") / "provenance.json").exists()
-    resumed = call(project, "train", "--resume", *OVERRIDES, *overrides, f"name={name}")
-    assert resumed.returncode == 0, resumed.stderr
-    assert _same(_weights(project, "alone"), _weights(project, name))
+    with threads(1):
+        train.run(project, make_config(project, f"name={name}", *INTERRUPTED), resume=True)
+    assert _same(alone, _weights(project, name))
+
+
+SHARED = ("train.threads=1", "model.dropout=0", "train.limit=128", "train.epochs=1")
+
+
+@pytest.fixture(scope="module")
+def single(project: Project) -> Mapping[str, Any]:
+    """Give the history of a training in one process."""
+    train.run(project, make_config(project, "name=single", *SHARED))
+    history: Mapping[str, Any] = read_json(project.run("single", "train") / "history.json")
+    return history
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["lightning", "torchrun"])
-def test_two_processes_learn_what_one_learns(project: Project, launcher: str) -> None:
+def test_two_processes_learn_what_one_learns(project: Project, single: Mapping[str, Any], launcher: str) -> None:
     """The same batches and shared batch-norm statistics: the losses agree to the rounding of float32.
 
     Weights are no measure: where batch norm makes a gradient vanish, Adam turns its rounding into whole steps. That the
     processes compute the same gradients is shown in float64 by ``test_processes.py``.
     """
-    overrides = ["train.threads=1", "model.dropout=0", "train.limit=128", "train.epochs=1"]
-    train.run(project, make_config(project, "name=single", *overrides))
-    arguments = ["train", *OVERRIDES, *overrides, f"name={launcher}", "train.devices=2", "train.accelerator=cpu"]
+    arguments = ["train", *OVERRIDES, *SHARED, f"name={launcher}", "train.devices=2", "train.accelerator=cpu"]
     if launcher == "lightning":
         done = call(project, *arguments)
     else:
@@ -158,7 +188,7 @@ def test_two_processes_learn_what_one_learns(project: Project, launcher: str) ->
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    one, two = (read_json(project.run(name, "train") / "history.json") for name in ("single", launcher))
+    one, two = single, read_json(project.run(launcher, "train") / "history.json")
     assert (one["processes"], two["processes"]) == (1, 2)
     assert one["steps"] == two["steps"] == 4
     for key in ("train_loss", "val_loss"):

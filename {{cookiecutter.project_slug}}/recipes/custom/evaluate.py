@@ -1,4 +1,4 @@
-"""Measures and figures besides the usual ones: area, accuracy, rejections, the ROC curve and the scores."""
+"""Measures and figures besides the usual ones: area, accuracy, rejections, calibration, ROC curve and scores."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from fair_hep import COLOURS, figure, new_file
+from fair_hep import figure, new_file
 from fair_hep.jets.observables import MASS_AND_TAU32
 
 from .inputs import CLASSES
@@ -27,7 +27,8 @@ MEASURES = {
 }
 #: What the figures below show, by file name without suffix, for the model card.
 CAPTIONS = {
-    "calibration": "Share of signal among test jets of like predicted probability: on the diagonal if calibrated"
+    "mass": "Mass of background jets, of all and of those with a score above the median of the signal: a network that "
+    "learned the mass lets those through that look like signal, where no smooth background is left to fit"
 }
 
 
@@ -41,21 +42,20 @@ def metrics(outputs: Arrays, targets: Arrays) -> Mapping[str, float]:
 
 
 def figures(outputs: Arrays, targets: Arrays, folder: Path) -> Sequence[str]:
-    """Draw how far probabilities can be taken at their word; return the names of the files."""
-    logits = np.asarray(outputs["logits"], np.float64)
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    probability = powers[:, -1] / powers.sum(1)
+    """Draw the mass of background jets before and after a cut; return the names of the files."""
+    if "domain_jet_mass" not in targets:
+        return ()
+    mass, score = targets["domain_jet_mass"], outputs["logits"][:, -1] - outputs["logits"][:, :-1].mean(1)
     signal = targets["label"] == len(CLASSES) - 1
-    place = np.minimum((probability * 10).astype(int), 9)
-    with new_file(folder / "calibration.png") as name, figure() as (picture, axes):
-        for number in np.unique(place):
-            inside = place == number
-            share, count = signal[inside].mean(), inside.sum()
-            error = np.sqrt(max(share * (1 - share), 1 / count) / count)
-            style = {"fmt": "o", "capsize": 3, "color": COLOURS["blue"]}
-            axes.errorbar(probability[inside].mean(), share, yerr=error, **style)
-        axes.plot([0, 1], [0, 1], linestyle=":", color=COLOURS["grey"])
-        axes.set(xlim=(0, 1), ylim=(-0.05, 1.05))
-        axes.set(xlabel=f"Predicted probability of {CLASSES[-1]}", ylabel=f"Share of {CLASSES[-1]} jets")
+    passed = score >= np.median(score[signal])
+    edges = np.linspace(*np.quantile(mass, [0.001, 0.999]), 21)
+    rows = {"background": ~signal, CLASSES[-1]: signal, "background that passes": ~signal & passed}
+    with new_file(folder / "mass.png") as name, figure() as (picture, axes):
+        for label, chosen in rows.items():
+            counts, _ = np.histogram(mass[chosen], edges)
+            share, error = counts / max(1, chosen.sum()), np.sqrt(counts) / max(1, chosen.sum())
+            axes.errorbar((edges[1:] + edges[:-1]) / 2, share, error, fmt="o", label=f"{label} ({chosen.sum()})")
+        axes.set(xlabel="Jet mass [GeV]", ylabel="Share of the jets", ylim=(0, None))
+        axes.legend(loc="upper left")
         picture.savefig(name)
-    return ("calibration.png",)
+    return ("mass.png",)

@@ -20,7 +20,10 @@ from .inputs import CLASSES, COMPONENTS
 __all__ = ["CAPTIONS", "Explanation", "target"]
 
 #: What the figures below show, by file name without suffix, for the model card.
-CAPTIONS = {"relevance_map": "Mean relevance of a jet's constituents around its axis, for every class"}
+CAPTIONS = {
+    "relevance_map": "Mean relevance of a jet's constituents around its axis, for every class: above 0 it speaks for "
+    "the last class. Colours are linear up to a fiftieth of the largest value, then logarithmic"
+}
 #: Edges of the bins of that map.
 EDGES = np.linspace(-0.8, 0.8, 21)
 
@@ -38,14 +41,18 @@ class Explanation(Study):
 
     def draw(self, case: Case, found: Mapping[str, Any], path: Path) -> None:
         """Draw the mean relevance of all explained jets of each class in the plane of (delta eta, delta phi)."""
+        from matplotlib.colors import SymLogNorm
+
         maps = mean_maps(path)
         reach = max(float(np.abs(maps).max()), 1e-9)
+        # Linear up to a fiftieth, then logarithmic: the core of a jet would hide all around it.
+        colours = {"cmap": "RdBu_r", "norm": SymLogNorm(reach / 50, vmin=-reach, vmax=reach)}
         with new_file(case.figure("relevance_map")) as name, figure(len(CLASSES)) as (picture, axes):
             panels = list(np.atleast_1d(axes))
             for panel, kind, values in zip(panels, CLASSES, maps, strict=True):
-                image = panel.pcolormesh(EDGES, EDGES, values.T, cmap="RdBu_r", vmin=-reach, vmax=reach)
+                image = panel.pcolormesh(EDGES, EDGES, values.T, **colours)
                 panel.set(title=kind, xlabel=r"$\Delta\eta$", ylabel=r"$\Delta\phi$ [rad]", aspect="equal")
-            picture.colorbar(image, ax=panels, label="Mean relevance of a jet")
+            picture.colorbar(image, ax=panels, label=f"Mean relevance for {case.explained}")
             picture.savefig(name)
 
 

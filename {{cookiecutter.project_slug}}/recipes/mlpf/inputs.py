@@ -22,8 +22,8 @@ CITATION: Mapping[str, str] = {
 LIMITS = (
     "`is_gen_muon` and `is_gen_electron` come from generator truth: no detector knows them, so electrons and "
     "muons are found better than they would be in data.",
-    "Where there are tracks, |eta| < 2.5, the quick chain's network finds fewer neutral hadrons than the rules. Those "
-    "are told which cell a track hit; the network sees places smeared over cells, and doesn't use all that they say.",
+    "The sample has no pile-up: ttbar events train, QCD events above 100 GeV of pT-hat test.",
+    "The preset corrections knows the cells of the CMS card's hadron calorimeter, and of no other detector.",
     "An element gets at most one particle: where two share a tower, one of them is lost.",
     "Made for a parametrised detector in the manner of Delphes' CMS card, at the pile-up that it was trained with.",
 )

@@ -25,10 +25,10 @@ place  track                  tower                  normalised
 Every feature is clipped to [-5, 5]; a row whose type is 0 is padding and gives zeros. Relevance lives at these
 features, so a feature that is 0 has none: a tower's missing charge explains nothing.
 
-``body`` learns. Two published architectures and a wider one, by preset, and ``corrections``: the compact one with a
-momentum head that gives what differs from what was measured of the element (`corrected`). All have three perceptrons
-with ELU: ``embed`` (nn1) maps features to the rows that the GravNet convolutions exchange, ``classify`` (nn2) gives
-class logits, ``regress`` (nn3) gives the momentum from features and class logits, and for corrections the last rows.
+``body`` learns. Two published architectures and a wider one, by preset, and ``corrections``: the compact one with sums
+over the calorimeter's cells and a momentum head that gives what differs from what was measured (`corrected`). All have
+three perceptrons with ELU: ``embed`` (nn1) maps features to the rows that the convolutions exchange, ``classify`` (nn2)
+gives class logits, ``regress`` (nn3) the momentum from features and class logits, and for corrections the last rows.
 """
 
 from __future__ import annotations
@@ -127,9 +127,8 @@ class Architecture:
     regress_rows
         Whether the momentum head sees those rows beside features and logits.
     corrects
-        Whether the momentum head gives corrections of what was measured, see `fair_hep.particleflow.corrections`.
-    cells
-        Whether the first convolution sums over the calorimeter's cells, see `fair_hep.particleflow.cells`.
+        Whether the momentum head gives corrections of what was measured and the first convolution sums over the
+        calorimeter's cells, see `corrections` and `cells` of `fair_hep.particleflow`.
     """
 
     embed: tuple[int, ...]
@@ -143,7 +142,6 @@ class Architecture:
     classify_features: bool
     regress_rows: bool
     corrects: bool = False
-    cells: bool = False
 
 
 PRESETS: dict[str, Architecture] = {
@@ -165,7 +163,7 @@ PRESETS: dict[str, Architecture] = {
     # Ours: the momentum head corrects what was measured, and who shares a cell of the calorimeter is known.
     "corrections": Architecture(
         embed=(64, 64, 64, 64), convolutions=2, width=64, space=4, propagate=30, k=16, head=(60, 60, 60),
-        activated=False, classify_features=True, regress_rows=True, corrects=True, cells=True,
+        activated=False, classify_features=True, regress_rows=True, corrects=True,
     ),
 }  # fmt: skip
 
@@ -180,7 +178,7 @@ class Body(nn.Module):
         self.classify_features, self.regress_rows = a.classify_features, a.regress_rows
         self.embed = _perceptron(len(ELEMENT), *a.embed)
         self.convolutions = nn.ModuleList(
-            GravNet(width, a.width, space=0 if a.cells and not number else a.space, propagate=a.propagate, k=a.k)
+            GravNet(width, a.width, space=0 if a.corrects and not number else a.space, propagate=a.propagate, k=a.k)
             for number, width in enumerate(inputs)
         )
         self.activations = nn.ModuleList(nn.LeakyReLU() for _ in inputs if a.activated)
@@ -189,7 +187,7 @@ class Body(nn.Module):
         seen = len(ELEMENT) + len(CLASSES) + a.width * a.regress_rows
         self.regress = _perceptron(seen, *a.head, len(CORRECTIONS if a.corrects else MOMENTA))
         self.measured = measured if a.corrects else None
-        self.places = places if a.cells else None
+        self.places = places if a.corrects else None
         if a.corrects:  # starts from no correction
             for parameter in self.regress[-1].parameters():
                 nn.init.zeros_(parameter)

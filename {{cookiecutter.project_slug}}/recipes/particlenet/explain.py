@@ -50,11 +50,6 @@ def edges(network: nn.Module) -> Mapping[str, str]:
 class Explanation(JetStudy):
     """Relevance of constituents, features and edges, and the edge graphs with their subjets."""
 
-    #: The features as formulas, in their order.
-    labels = (
-        r"$\Delta\eta$", r"$\Delta\phi$", r"$\log p_T$", r"$\log E$", r"$\log p_T/p_T^{jet}$", r"$\log E/E^{jet}$",
-        r"$\Delta R$",
-    )  # fmt: skip
     #: Constituents are removed by mask: their features stay as computed from the whole jet. The score counts the graph
     #: that the network then finds; the one with the whole jet's graph stands beside it.
     removed = "mask"

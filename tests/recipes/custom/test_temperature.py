@@ -19,16 +19,16 @@ from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
 from support.published import copy
 from support.recipes import model as model_named
-from support.small import make_config
+from support.small import EXAMPLE, make_config
 
 Bundled = tuple[Project, Config]
-MODEL = model_named("particlenet")
+MODEL = model_named("custom")
 
 
 def test_relevances_and_their_account_are_those_of_the_divided_logits() -> None:
     batch = MODEL.example(5, 1)
     torch.manual_seed(0)
-    network = MODEL.build(preset="lite").eval()
+    network = MODEL.build(**EXAMPLE.HYPERPARAMETERS).eval()
     target = torch.tensor(MODEL.target()).expand(5, 2).contiguous()
     found = []
     for temperature in (1.0, 2.5):
