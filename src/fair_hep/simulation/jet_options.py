@@ -24,8 +24,8 @@ class JetOptions(Strict):
     card: Literal["ATLAS", "CMS"] = Field("ATLAS", description="which detector")
     granularity: Literal["fine", "coarse"] = Field(
         "coarse",
-        description="cells of the electromagnetic calorimeter: its own, or those of the hadronic one, as in the releases "
-        "of Delphes that the published jets may come from",
+        description="cells of the electromagnetic calorimeter: its own, or those of the hadronic one, as in older "
+        "releases of Delphes",
     )
     shower: Literal["default", "vincia"] = Field("default", description="Pythia's own parton shower, or Vincia")
 
