@@ -24,10 +24,10 @@ from fair_hep.simulation.jet_options import JetOptions
 
 CHOICES: dict[str, dict[str, Any]] = {
     "particle level": {"level": "particle"},
-    "ATLAS, fine": {},
-    "ATLAS, coarse": {"granularity": "coarse"},
-    "CMS, fine": {"card": "CMS"},
-    "ATLAS, fine, Vincia": {"shower": "vincia"},
+    "ATLAS, fine": {"granularity": "fine"},
+    "ATLAS, coarse": {},
+    "CMS, fine": {"card": "CMS", "granularity": "fine"},
+    "ATLAS, coarse, Vincia": {"shower": "vincia"},
 }
 #: What the figure shows, with its lines.
 SHOWN = {"particle level": ":", "ATLAS, fine": "-", "ATLAS, coarse": "--"}

@@ -13,15 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-#: Row by row: fraction of the five most relevant edges of the last block between C/A subjets, and AUC of Delta R.
-PUBLISHED = {
-    "top": 0.417,
-    "QCD": 0.098,
-    "ratio": 4.3,
-    "delta_r": 0.785,
-    "untrained top": 0.577,
-    "untrained Delta R": 0.501,
-}
+#: What edges may join, by the names of `study.json`.
+SIDES = {"subjets": "C/A subjets", "prongs": "groomed prongs", "quarks": "quarks"}
+#: Number of the most relevant edges of a jet.
 EDGES = 5
 
 
@@ -58,10 +52,8 @@ def column(found: Mapping[str, Any]) -> dict[str, str]:
             continue
         for sides, blocks in one["fractions"].items():
             for number, block in enumerate(blocks):
-                label = f"{kind}, block {number + 1} of {len(blocks)}, between {sides}"
-                label = label if number + 1 < len(blocks) else f"{kind}, last block, between {sides}"
-                result[f"{label}: top"], result[f"{label}: QCD"] = (_value(block[name]) for name in ("top", "QCD"))
-                result[f"{label}: ratio"] = ratio(block)
+                place = f"block {number + 1} of {len(blocks)}" if number + 1 < len(blocks) else "last block"
+                result[f"{kind}, {place}, between {SIDES[sides]}"] = fractions(block)
         for name, shown in (("delta_r", "Delta R"), ("mass", "m_ij")):
             area = one["areas"][name][-1]
             result[f"{kind}, last block, AUC of {shown}"] = _measured(area["auc"], area["error"])
@@ -71,15 +63,14 @@ def column(found: Mapping[str, Any]) -> dict[str, str]:
     return result
 
 
-def ratio(block: Mapping[str, Any]) -> str:
-    """Return top / QCD at five edges, with errors in quadrature."""
+def fractions(block: Mapping[str, Any]) -> str:
+    """Return the fractions at five edges of top and of QCD jets, and their ratio, with errors in quadrature."""
     (top, top_error), (qcd, qcd_error) = (_at(block[name]) for name in ("top", "QCD"))
+    both = f"{_measured(top, top_error)} / {_measured(qcd, qcd_error)}"
     if top is None or not qcd:
-        return "undefined"
+        return both
     value = top / qcd
-    if top_error is None or qcd_error is None:
-        return f"{value:.2f}"
-    return f"{value:.2f} ± {math.hypot(top_error / qcd, value * qcd_error / qcd):.2f}"
+    return f"{both} = {value:.2f} ± {math.hypot(top_error / qcd, value * qcd_error / qcd):.2f}"
 
 
 def _at(row: Mapping[str, Sequence[Any]]) -> tuple[Any, Any]:
@@ -87,24 +78,17 @@ def _at(row: Mapping[str, Sequence[Any]]) -> tuple[Any, Any]:
     return row["mean"][place], row["error"][place]
 
 
-def _value(row: Mapping[str, Sequence[Any]]) -> str:
-    return _measured(*_at(row))
-
-
 def _measured(mean: float | None, error: float | None) -> str:
     return "undefined" if mean is None else f"{mean:.3f}" + ("" if error is None else f" ± {error:.3f}")
 
 
-_LAST = "last block, between subjets"
+#: Published values, by the rows of the table.
 _PUBLISHED = {
     "jets in training, epochs": "1,200,000",
-    f"trained, {_LAST}: top": f"{PUBLISHED['top']:.3f}",
-    f"trained, {_LAST}: QCD": f"{PUBLISHED['QCD']:.3f}",
-    f"trained, {_LAST}: ratio": f"{PUBLISHED['ratio']:.1f}",
-    f"untrained, {_LAST}: top": f"{PUBLISHED['untrained top']:.3f}",
-    f"untrained, {_LAST}: QCD": "about the same as top",
-    "trained, last block, AUC of Delta R": f"{PUBLISHED['delta_r']:.3f}",
-    "untrained, last block, AUC of Delta R": f"{PUBLISHED['untrained Delta R']:.3f}",
+    f"trained, last block, between {SIDES['subjets']}": ".417 / .098 = 4.3",
+    f"untrained, last block, between {SIDES['subjets']}": ".577 / about the same",
+    "trained, last block, AUC of Delta R": ".785",
+    "untrained, last block, AUC of Delta R": ".501",
 }
 
 

@@ -23,7 +23,9 @@ class JetOptions(Strict):
     )
     card: Literal["ATLAS", "CMS"] = Field("ATLAS", description="which detector")
     granularity: Literal["fine", "coarse"] = Field(
-        "fine", description="cells of the electromagnetic calorimeter: its own, or those of the hadronic one"
+        "coarse",
+        description="cells of the electromagnetic calorimeter: its own, or those of the hadronic one, as in older "
+        "releases of Delphes",
     )
     shower: Literal["default", "vincia"] = Field("default", description="Pythia's own parton shower, or Vincia")
 
