@@ -26,7 +26,7 @@ GOOD = {
     "description": "Tags tops.",
     "model": "particlenet",
     "dataset_doi": "10.5281/zenodo.2603256",
-    "author": "",
+    "author": "Lovelace, Ada",
     "orcid": "",
     "email": "",
     "license": "MIT",
