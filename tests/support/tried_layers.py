@@ -48,7 +48,7 @@ def tried_pyg() -> list[str]:
     """Return the message-passing layers of PyTorch Geometric that can be explained on plain graphs."""
     from torch_geometric.nn import conv
 
-    kinds = [getattr(conv, name) for name in conv.__all__ if name != "MessagePassing"]
+    kinds: list[Any] = [getattr(conv, name) for name in conv.__all__ if name != "MessagePassing"]
     return sorted({kind.__name__ for kind in kinds if inspect.isclass(kind) and _any(_graph_trials(kind))})
 
 

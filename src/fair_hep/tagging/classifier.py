@@ -117,7 +117,7 @@ class Classifier(Model):
     def settings(self) -> Mapping[str, type[Strict]]:
         """Return the classes of options: the recipe's own where it has them."""
         study = self.explanation().options
-        usual = {"data.options": self.options, "train.loss": LossOptions}
+        usual: dict[str, type[Strict]] = {"data.options": self.options, "train.loss": LossOptions}
         return {**usual, **super().settings(), "explain.options": study}
 
     # -- data ----------------------------------------------------------------------------------------------------------
