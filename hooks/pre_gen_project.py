@@ -52,7 +52,7 @@ def problems(answers: Mapping[str, str]) -> list[str]:
         for question in QUESTIONS
         for wanted in _wanted(question, answers[question])
     ]
-    if answers["orcid"] and not answers["author"].strip():
+    if answers["orcid"] and not answers["author"]:
         found.append("author: got '', wanted the name of the person whose ORCID is given; for example 'Lovelace, Ada'")
     return found
 

@@ -125,7 +125,7 @@ def test_all_problems_are_reported_at_once() -> None:
 
 
 def test_an_orcid_without_a_name_is_asked_for_the_name() -> None:
-    (line,) = PRE.problems({**GOOD, "author": " ", "orcid": "0000-0002-1825-0097"})
+    (line,) = PRE.problems({**GOOD, "author": "", "orcid": "0000-0002-1825-0097"})
     assert line == "author: got '', wanted the name of the person whose ORCID is given; for example 'Lovelace, Ada'"
 
 
