@@ -19,7 +19,8 @@ import onnxruntime
 
 def run(file, inputs):
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    return dict(zip([output.name for output in session.get_outputs()], session.run(None, inputs)))
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, inputs)))
 """
 _PADDED = """\
 

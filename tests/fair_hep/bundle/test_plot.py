@@ -14,6 +14,7 @@ from fair_hep import bundle
 from fair_hep.bundle.errors import DataError
 from fair_hep.bundle.plot import directions, plot
 from fair_hep.bundle.runtime import load
+from fair_hep.bundle.symbols import formula
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
 from support.small import environment
@@ -42,7 +43,9 @@ def test_the_picture_shows_every_element_and_its_relevance(explained: Explained,
     order = np.argsort(-np.abs(found["relevance"]).sum(1), kind="stable")[:7]
     assert np.allclose(np.asarray(right.images[0].get_array()), found["relevance"][order], atol=1e-6)
     assert [label.get_text() for label in right.get_yticklabels()] == [str(number) for number in order]
-    assert [label.get_text() for label in right.get_xticklabels()] == list(signature.relevant.columns)
+    assert [label.get_text() for label in right.get_xticklabels()] == [
+        formula(name) for name in signature.relevant.columns
+    ]
     low, high = right.images[0].get_clim()
     assert low == -high
     picture.savefig(tmp_path / "why.png")
