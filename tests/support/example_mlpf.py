@@ -27,6 +27,7 @@ COMPOSITES = ("epsilon-plus",)
 def smallest(model: Model) -> nn.Module:
     """Return a network of one convolution: what it takes to write a graph by its rules."""
     network = model.build(**HYPERPARAMETERS)
-    small = {"embed": (8,), "convolutions": 1, "width": 8, "space": 2, "propagate": 4, "k": 4, "head": (8,)}
-    network.body = Body(replace(PRESETS[HYPERPARAMETERS["preset"]], **small))
+    published = PRESETS[HYPERPARAMETERS["preset"]]
+    small = replace(published, embed=(8,), convolutions=1, width=8, space=2, propagate=4, k=4, head=(8,))
+    network.body = Body(small)
     return network.eval()

@@ -48,8 +48,9 @@ def tried_pyg() -> list[str]:
     """Return the message-passing layers of PyTorch Geometric that can be explained on plain graphs."""
     from torch_geometric.nn import conv
 
-    kinds: list[Any] = [getattr(conv, name) for name in conv.__all__ if name != "MessagePassing"]
-    return sorted({kind.__name__ for kind in kinds if inspect.isclass(kind) and _any(_graph_trials(kind))})
+    found: list[Any] = [getattr(conv, name) for name in conv.__all__ if name != "MessagePassing"]
+    kinds = [kind for kind in found if inspect.isclass(kind)]
+    return sorted({kind.__name__ for kind in kinds if _any(_graph_trials(kind))})
 
 
 def _torch_trials(kind: type[nn.Module]) -> Iterator[Callable[[], float]]:

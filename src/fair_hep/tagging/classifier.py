@@ -116,9 +116,8 @@ class Classifier(Model):
 
     def settings(self) -> Mapping[str, type[Strict]]:
         """Return the classes of options: the recipe's own where it has them."""
-        study = self.explanation().options
         usual: dict[str, type[Strict]] = {"data.options": self.options, "train.loss": LossOptions}
-        return {**usual, **super().settings(), "explain.options": study}
+        return usual | dict(super().settings()) | {"explain.options": self.explanation().options}
 
     # -- data ----------------------------------------------------------------------------------------------------------
     def simulate(

@@ -48,7 +48,7 @@ def figures(outputs: Arrays, targets: Arrays, folder: Path) -> Sequence[str]:
     mass, score = targets["domain_jet_mass"], outputs["logits"][:, -1] - outputs["logits"][:, :-1].mean(1)
     signal = targets["label"] == len(CLASSES) - 1
     passed = score >= np.median(score[signal])
-    edges = np.linspace(*np.quantile(mass, [0.001, 0.999]), 21)
+    edges = np.linspace(float(np.quantile(mass, 0.001)), float(np.quantile(mass, 0.999)), 21)
     rows = {"background": ~signal, CLASSES[-1]: signal, "background that passes": ~signal & passed}
     with new_file(folder / "mass.png") as name, figure() as (picture, axes):
         for label, chosen in rows.items():
