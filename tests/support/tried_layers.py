@@ -48,8 +48,8 @@ def tried_pyg() -> list[str]:
     """Return the message-passing layers of PyTorch Geometric that can be explained on plain graphs."""
     from torch_geometric.nn import conv
 
-    found: list[Any] = [getattr(conv, name) for name in conv.__all__ if name != "MessagePassing"]
-    kinds = [kind for kind in found if inspect.isclass(kind)]
+    found = [getattr(conv, name) for name in conv.__all__ if name != "MessagePassing"]
+    kinds = [kind for kind in found if inspect.isclass(kind) and issubclass(kind, nn.Module)]
     return sorted({kind.__name__ for kind in kinds if _any(_graph_trials(kind))})
 
 
