@@ -195,6 +195,16 @@ def test_it_serves_until_it_is_stopped(served: str, folder: Path) -> None:
     status, found = post(served, request)
     assert status == 200
     assert len(found["predictions"]) == len(request["inputs"])
+    checks = told("verify", folder, "--url", served, cwd=folder.parent)["checks"]
+    assert {check["face"] for check in checks if check["passed"]} == {"ONNX Runtime", "server"}
+
+
+def test_a_server_that_is_not_there_is_one_line(folder: Path, tmp_path: Path) -> None:
+    done = ask("verify", folder, "--url", f"http://127.0.0.1:{free_port()}", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no answer" in done.stderr
+    assert "is a server running there?" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
