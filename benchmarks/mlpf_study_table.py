@@ -94,7 +94,7 @@ def column(found: Mapping[str, Any]) -> dict[str, str]:
         rows = [merged(row) for row in cell["r_map"]["mean"]]
         if kind in PUBLISHED:
             for number, (row, kinds) in enumerate(zip(rows[1:4], cell["others"], strict=False), start=1):
-                what = max(kinds, key=lambda name, kinds=kinds: kinds[name])
+                what = max(kinds, key=kinds.__getitem__)
                 share_of_kind = kinds[what] / max(1, sum(kinds.values()))
                 text = f"{100 * sum(row):.1f} % ({100 * share_of_kind:.0f} % {what})"
                 result[f"{label}s: other number {number}"] = text

@@ -33,6 +33,7 @@ def _events(inputs: int = 7) -> tuple[Tensor, Tensor]:
 
 def _by_formula(layer: GravNet, values: Tensor, k: int) -> Tensor:
     """The published sum, element by element."""
+    assert layer.space is not None
     places, sent = layer.space(values), layer.propagate(values)
     rows = []
     for place in places:
@@ -63,6 +64,7 @@ def test_layer_agrees_with_torch_geometric_up_to_the_documented_differences(pyg_
     k = 6
     ours = _layer(k)
     theirs = GravNetConv(7, 5, space_dimensions=4, propagate_dimensions=8, k=k).double().eval()
+    assert ours.space is not None
     with torch.no_grad():
         theirs.lin_s.load_state_dict(ours.space.state_dict())
         theirs.lin_h.load_state_dict(ours.propagate.state_dict())
@@ -108,6 +110,7 @@ def test_an_element_comes_first_in_its_own_neighbourhood_with_weight_one() -> No
     layer = _layer()
     values, mask = _events()
     rows = Rows(mask, packed=True)
+    assert layer.space is not None
     index, weight = layer.neighbourhood(layer.space(rows.pack(values)), rows)
     assert index[:, 0].equal(torch.arange(len(index)))
     assert (weight[:, 0] == 1).all()
@@ -151,6 +154,7 @@ def test_explanation_holds_graph_and_weights_constant_and_its_ledger_closes() ->
     # The network is linear in what is sent once graph and weights are held: relevance is input times that map.
     layer = network.layer
     rows = Rows(mask, packed=False)
+    assert layer.space is not None
     index, weight = layer.neighbourhood(layer.space(rows.pack(values)), rows)
     counts = torch.zeros(len(index), dtype=torch.float64).index_add(
         0, index.flatten(), (weight * rows.mask[:, None]).flatten().detach()

@@ -21,8 +21,8 @@ def directions(count: int, reach: float, seed: int) -> tuple[np.ndarray, np.ndar
 
 
 def places(eta: np.ndarray, phi: np.ndarray, dtype: torch.dtype = torch.float64) -> Tensor:
-    columns = (torch.tensor(values, dtype=dtype) for values in (eta, np.sin(phi), np.cos(phi)))
-    return calorimeter_places(*columns, torch.zeros(len(eta), dtype=torch.bool))
+    angle, sin, cos = (torch.tensor(values, dtype=dtype) for values in (eta, np.sin(phi), np.cos(phi)))
+    return calorimeter_places(angle, sin, cos, torch.zeros(len(eta), dtype=torch.bool))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
