@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from ..bundle.strict import Strict, validate
+from ..bundle.strict import Strict
 
-if TYPE_CHECKING:
-    from ..provenance.configuration import Config
-    from .contract import Model
-
-__all__ = ["SECTIONS", "named_by_convention", "require_known"]
+__all__ = ["SECTIONS", "named_by_convention"]
 
 #: Sections that belong to the model, and the class that a recipe's file usually has for each.
 SECTIONS = {
@@ -25,7 +19,7 @@ SECTIONS = {
 }
 
 
-def named_by_convention(model: Model) -> dict[str, type[Strict]]:
+def named_by_convention(model: object) -> dict[str, type[Strict]]:
     """Return the classes of options that the files of a recipe have under their usual names, by section."""
     package = type(model).__module__.partition(".")[0]
     found: dict[str, type[Strict]] = {}
@@ -43,27 +37,3 @@ def _has(package: str, file: str) -> bool:
         return importlib.util.find_spec(f"{package}.{file}") is not None
     except ModuleNotFoundError:  # a model in a module that is no package
         return False
-
-
-def require_known(model: Model, config: Config) -> None:
-    """Try every option of a model before anything takes its time.
-
-    Raises
-    ------
-    ConfigError
-        If one is unknown or out of range.
-    """
-    kinds = model.settings()
-    for section in SECTIONS:
-        if section in kinds:
-            validate(kinds[section], chosen(config, section), section)
-
-
-def chosen(config: Config, section: str) -> Mapping[str, object]:
-    """Return what a configuration says in a section that belongs to the model."""
-    values: Mapping[str, object] = config.model_dump(by_alias=True)
-    for part in section.split("."):
-        inner = values[part]
-        assert isinstance(inner, Mapping)  # these sections hold options by name
-        values = inner
-    return values

@@ -7,7 +7,7 @@ import logging
 import time
 from typing import Any
 
-from ..models.options import require_known
+from ..models.known import require_known
 from ..models.recipe import recipe
 from ..provenance.configuration import Config
 from ..provenance.project import Project

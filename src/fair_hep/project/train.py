@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .. import provenance
 from ..bundle.errors import ConfigError, MissingStepError, ProjectError
 from ..bundle.files import new_file, read_json, write_json
-from ..models.options import require_known
+from ..models.known import require_known
 from ..models.recipe import recipe
 from ..provenance.about import VERB as IMPORTED
 from ..provenance.configuration import Config

@@ -9,7 +9,8 @@ import yaml
 from pydantic import BaseModel
 
 from fair_hep.bundle.errors import ConfigError
-from fair_hep.models.options import SECTIONS, require_known
+from fair_hep.models.known import require_known
+from fair_hep.models.options import SECTIONS
 from fair_hep.models.recipe import load_recipe
 from fair_hep.project.config import Key, keys, run
 from fair_hep.provenance.configuration import Config, load_config
