@@ -127,6 +127,8 @@ def test_an_interrupted_training_reaches_the_same_weights(
     command = [sys.executable, "-m", "fair_hep.cli", "train", *OVERRIDES, *INTERRUPTED, f"name={name}"]
     checkpoint = project.run(name, "train") / "checkpoints" / "last.ckpt"
     heard: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    # Where the tests run in the background of a shell, Ctrl-C is ignored, and children inherit that.
+    heard["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(command, cwd=project.root, env=environment(project), **heard) as process:
         deadline = time.monotonic() + 240
         while not checkpoint.is_file() and process.poll() is None and time.monotonic() < deadline:
