@@ -239,7 +239,7 @@ DAMAGES: dict[str, tuple[Damage, set[str], str, str]] = {
         {"data_claims"}, "R1.2", "bundle/README.md (datasets) names 10.5281/zenodo.2603256",
     ),
     "data of others as the model's in its citation": (
-        text("bundle/CITATION.cff", "notes: The model didn't learn from it", "notes: See there"),
+        text("bundle/CITATION.cff", "learn from it: a published", "see it: a published"),
         {"data_claims"}, "R1.2", "bundle/CITATION.cff (references) names 10.5281/zenodo.2603256",
     ),
     "the licence of data of others": (
