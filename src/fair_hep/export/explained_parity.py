@@ -2,9 +2,9 @@
 
 Relevance is a quotient at every layer: where an output of a layer nearly vanishes, single precision doesn't determine
 it, whatever computes it. So the engine explains in double precision too, and in single precision several times, with
-weights that differ in their last digit, so that everything is rounded differently. An example whose relevances single
-precision moves by more than half the tolerance, or another rounding by more than all of it, is counted; the others must
-agree, and their ledgers must close.
+weights that differ in their last digit, so that everything is rounded differently. An example whose relevances any of
+these moves by more than half the tolerance is counted: two roundings, each half the tolerance away from what is exact,
+may differ by all of it. The others must agree, and their ledgers must close.
 """
 
 from __future__ import annotations
@@ -161,8 +161,7 @@ def _compared(
 
 def _undetermined(moved: Sequence[np.ndarray], tolerance: float) -> np.ndarray:
     """Say of every example whether single precision, tried several times, moves its relevances too far."""
-    own, *others = moved
-    return np.logical_or.reduce([own > tolerance / 2, *(each > tolerance for each in others)])
+    return np.logical_or.reduce([each > tolerance / 2 for each in moved])
 
 
 def _apart(given: Arrays, wanted: Arrays) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -154,7 +155,8 @@ def test_it_plots(folder: Path, tmp_path: Path) -> None:
 
 
 def test_it_cites(folder: Path, tmp_path: Path) -> None:
-    assert ask("cite", folder, cwd=tmp_path).stdout.startswith("Lovelace, A. Tiny tagger (version 0.1.0)")
+    line = ask("cite", folder, cwd=tmp_path).stdout
+    assert re.match(r"Lovelace, A\. \(\d{4}\)\. Tiny tagger \(version 0\.1\.0\)\. unpublished; SHA-256 of its SHA256SUMS: \w", line)
     assert ask("cite", folder, "--bibtex", cwd=tmp_path).stdout.startswith("@misc{")
 
 

@@ -14,7 +14,7 @@ from fair_hep.project.run import CHAIN
 ALONE = ("serve", "publish", "predict", "check", "run", "import", "bundle", "report", "fair", "simulate")
 #: Where a verb's module has another name, since Python has a word of it; the index needs no project.
 MODULES = {"import": "fair_hep.project.import_", "index": "fair_hep.describe.index"}
-VERBS = (*CHAIN, *ALONE, "index")
+VERBS = (*CHAIN, *ALONE, "config", "index")
 
 
 @pytest.mark.parametrize("verb", VERBS)
