@@ -72,7 +72,7 @@ def again(answers: Mapping[str, Any], found: Sequence[str], here: str) -> str:
     Examples
     --------
     >>> known = {"model": "graph", "project_name": "Top tagger", "author": "Lovelace, Ada", "orcid": "1"}
-    >>> again({**known, "_template": "gh:FAIR4HEP/x"}, ["orcid: got '1', wanted ..."], "/home/ada")
+    >>> again({**known, "_template": "gh:FAIR4HEP/x"}, ["orcid: got '1', wanted ..."], "/projects")
     "cookiecutter gh:FAIR4HEP/x model=graph 'project_name=Top tagger' 'author=Lovelace, Ada'"
     """
     wrong = {line.partition(":")[0] for line in found}

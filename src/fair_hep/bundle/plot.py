@@ -125,6 +125,9 @@ def _last_edges(explanation: Mapping[str, np.ndarray], numbers: np.ndarray) -> t
     if not blocks:
         return None
     index = np.asarray(explanation[f"{blocks[-1]}_index"])
+    if len(index) != len(explanation["relevance"]):
+        wanted = len(explanation["relevance"])
+        raise DataError(f"plot: got edges of {len(index)} elements, expected {wanted}, as many as have relevances")
     share = np.abs(np.asarray(explanation[f"{blocks[-1]}_share"], np.float64))
     place = np.full(len(index) + 1, -1)
     place[numbers] = np.arange(len(numbers))

@@ -84,4 +84,7 @@ def parent_run(project: Project, config: Config) -> Iterator[str]:
 
 
 def _own(project: Project) -> str:
-    return f"sqlite:///{project.root}/{_DATABASE}"
+    from sqlalchemy import URL
+
+    # From version 2.1 on SQLAlchemy decodes what stands behind a % in a path, and knows best how to write it.
+    return URL.create("sqlite", database=f"{project.root}/{_DATABASE}").render_as_string(hide_password=False)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 
 from fair_hep import bundle
 from fair_hep.bundle.errors import DataError
@@ -37,7 +38,7 @@ def test_the_picture_shows_every_element_and_its_relevance(explained: Explained,
     real = (example != 0).any(1)
     picture = plot(signature, example, found, top=7)
     left, right = picture.axes[:2]
-    points: Any = left.collections[0]
+    points: Any = next(drawn for drawn in left.collections if isinstance(drawn, PathCollection))
     assert len(points.get_offsets()) == real.sum()
     assert np.allclose(np.sort(np.asarray(points.get_array())), np.sort(found["relevance"][real].sum(1)), atol=1e-6)
     order = np.argsort(-np.abs(found["relevance"]).sum(1), kind="stable")[:7]
@@ -55,12 +56,26 @@ def test_the_picture_shows_every_element_and_its_relevance(explained: Explained,
 def test_padding_in_the_middle_keeps_the_numbers_of_elements(explained: Explained) -> None:
     signature, example, found = explained
     moved = np.concatenate([np.zeros_like(example[:3]), example])
-    relevance = np.concatenate([np.zeros_like(found["relevance"][:3]), found["relevance"]])
+    edges = {name: values for name, values in found.items() if name.startswith("edge")}
+    moves = {name: values + 3 * (values >= 0) for name, values in edges.items() if name.endswith("_index")}
+    later = {
+        name: np.concatenate([np.zeros_like(values[:3]), values])
+        for name, values in {"relevance": found["relevance"], **edges, **moves}.items()
+    }
     labels = [
-        [label.get_text() for label in plot(signature, values, {**found, "relevance": maps}).axes[1].get_yticklabels()]
-        for values, maps in ((example, found["relevance"]), (moved, relevance))
+        [label.get_text() for label in plot(signature, values, explanation).axes[1].get_yticklabels()]
+        for values, explanation in ((example, found), (moved, {**found, **later}))
     ]
     assert [int(label) + 3 for label in labels[0]] == [int(label) for label in labels[1]]
+
+
+def test_edges_of_other_elements_are_refused_in_one_line(explained: Explained) -> None:
+    signature, example, found = explained
+    count = len(found["relevance"]) - 1
+    fewer = {**found, "edge9_index": np.zeros((count, 3), np.int64), "edge9_share": np.zeros((count, 3))}
+    with pytest.raises(DataError, match="plot: got edges of") as caught:
+        plot(signature, example, fewer)
+    assert "\n" not in str(caught.value)
 
 
 def test_without_directions_only_features_are_drawn(explained: Explained) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ from fair_hep.bundle.errors import ServiceError
 from fair_hep.project.register import connected
 from fair_hep.provenance.project import Project, load_project
 from fair_hep.publish.tracking import experiment, tracking_uri
-from support.small import make_config, make_project
+from support.small import environment, make_config, make_project
 
 TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
 
@@ -58,15 +61,35 @@ def addresses(database: Path) -> list[str]:
     return found
 
 
+#: What somebody does with a copy, in a process of its own: MLflow remembers for each run where its files are.
+_USE = """
+from fair_hep.project.register import connected
+from fair_hep.provenance.project import load_project
+from fair_hep.publish.tracking import experiment, tracking_uri
+from support.small import make_config
+copy = load_project()
+config = make_config(copy)
+with connected(tracking_uri(copy, config)) as client:
+    run = client.search_runs([experiment(client, copy, config)])[0]
+    client.log_text(run.info.run_id, "2", "metrics/other.txt")
+    print(*(item.path for item in client.list_artifacts(run.info.run_id, "metrics")))
+    print(run.info.artifact_uri)
+"""
+
+
 def test_a_copy_leads_to_itself_and_the_original_stays_as_it_is(original: Project, tmp_path: Path) -> None:
     before = (original.root / "mlflow.db").read_bytes()
     copy = copied(original, tmp_path / "copy")
-    config = make_config(copy)
-    with connected(tracking_uri(copy, config)) as client:
-        run = client.search_runs([experiment(client, copy, config)])[0]
-        assert [item.path for item in client.list_artifacts(run.info.run_id, "metrics")] == ["metrics/some.txt"]
-        assert str(tmp_path.name) in run.info.artifact_uri
-        client.log_text(run.info.run_id, "2", "metrics/other.txt")
+    paths = os.pathsep.join(path for path in sys.path if path)
+    values = {**environment(copy), "PYTHONPATH": paths}
+    del values["MLFLOW_TRACKING_URI"]
+    done = subprocess.run(
+        [sys.executable, "-c", _USE], cwd=copy.root, env=values, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    files, address = done.stdout.splitlines()[-2:]
+    assert files.split() == ["metrics/other.txt", "metrics/some.txt"]
+    assert tmp_path.name in address
     assert not list(original.root.rglob("other.txt"))
     assert list(copy.root.rglob("other.txt"))
     names = (str(original.root), original.root.as_uri())
