@@ -54,7 +54,8 @@ def test_no_events_are_no_answers(model: LoadedModel) -> None:
 def test_mev_in_the_place_of_gev_are_warned_about_at_every_call(bundled: Bundled, events: list[np.ndarray]) -> None:
     model = load(bundled[0].bundle, threads=1)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        # Test events are harder than those of the training: some lie outside of it, but none in another unit.
+        warnings.filterwarnings("error", message=".*another unit")
         model.predict_each(events)
     wrong = events[0].copy()
     wrong[:, [1, 5]] *= 1000
