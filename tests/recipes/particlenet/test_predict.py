@@ -22,6 +22,7 @@ from fair_hep.bundle.runtime import load
 from fair_hep.project import predict
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
+from fair_hep.simulation.jet_files import SAMPLE
 from support import recipes
 from support.published import EXAMPLES, copy
 from support.recipes import model as model_named
@@ -96,7 +97,7 @@ def test_the_published_layout_is_read_in_order(bundled: Bundled, tmp_path: Path)
     first = next(iter(model.read(file, 20)))
     logits = load(bundled[0].bundle).predict(first)["logits"]
     table = read_csv(tmp_path / "scores.csv")
-    assert table["index"] == [str(number) for number in range(750)]
+    assert table["index"] == [str(number) for number in range(SAMPLE["val"])]
     assert np.allclose(np.array(table["logits_top"], float)[:20], logits[:, 1], atol=1e-5)
 
 
