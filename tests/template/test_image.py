@@ -140,7 +140,7 @@ def test_the_image_is_the_fourth_face_and_leaves_no_container(
     assert not any("image" in line for line in found["not_asked"])
     assert containers("ps", "-a", "-q") == ""
     project, _ = copy(bundled, tmp_path / "project")
-    with pytest.raises(BundleError, match="image: answers can't be compared: --image: `podman create` failed"):
+    with pytest.raises(BundleError, match="image gave no answer: --image: `podman create` failed"):
         verify(project, image="localhost/nothing:1")
     assert "--image: `podman create` failed" in (project.root / "runs/verify/image.txt").read_text()
 
@@ -154,7 +154,8 @@ def test_the_image_is_small_labelled_and_holds_no_secret(containers: Engine, ima
         "title": TITLE,
         "description": "A tagger for tests",
         "version": "0.1.0",
-        "licenses": "MIT AND CC-BY-4.0",
+        # Code, weights, and the sample that the stored examples come from.
+        "licenses": "MIT AND CC-BY-4.0 AND CC0-1.0",
         "authors": "Lovelace, Ada",
         "documentation": f"https://doi.org/{DOI}",
         "source": REPOSITORY,
