@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["account", "probability"]
+__all__ = ["account", "probability", "uncertain"]
 
 #: Parts of a ledger besides the relevance, in words.
 _TAKEN = {"bias": "bias", "epsilon": "stabiliser", "lost": "lost"}
+#: Ends of probabilities that are shown.
+_ENDS = (0.001, 0.999)
 
 
 def account(row: Mapping[str, Any], *, digits: int = 2) -> str:
@@ -50,7 +52,16 @@ def probability(row: Mapping[str, Any]) -> str:
     """
     outputs = row["example/outputs"].astype(np.float64)
     odds = np.exp(outputs - outputs.max())
-    value = float(odds[-1] / odds.sum())
-    if value < 0.001:
-        return "< 0.001"
-    return "> 0.999" if value > 0.999 else f"{value:.3f}"
+    return uncertain(float(odds[-1] / odds.sum()))
+
+
+def uncertain(value: float) -> str:
+    """Return a probability with three digits, not rounded to certainty.
+
+    Examples
+    --------
+    >>> uncertain(0.25), uncertain(0.9999)
+    ('0.250', '> 0.999')
+    """
+    low, high = _ENDS
+    return f"< {low}" if value < low else f"> {high}" if value > high else f"{value:.3f}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .account import account
+from .account import account, uncertain
 from .derived import Elements, derivable, derived_values
 from .domain import jet_quantities
 from .signature import Signature, TensorSpec
@@ -15,8 +15,6 @@ __all__ = ["accounted", "described"]
 
 #: Terms of what is explained that are written out.
 _TERMS = 3
-#: Ends of probabilities that are shown: nothing is rounded to certainty.
-_ENDS = (0.001, 0.999)
 
 
 def described(signature: Signature, spec: TensorSpec, values: np.ndarray) -> str:
@@ -85,7 +83,4 @@ def _probability(signature: Signature, explanation: Mapping[str, np.ndarray]) ->
     spec = next((spec for spec in signature.outputs if not spec.raw and not spec.set_axis and spec.columns), None)
     if spec is None or spec.name not in explanation:
         return ""
-    value = float(explanation[spec.name][-1])
-    low, high = _ENDS
-    shown = f"< {low}" if value < low else f"> {high}" if value > high else f"{value:.3f}"
-    return f"; probability of {spec.columns[-1]} {shown}"
+    return f"; probability of {spec.columns[-1]} {uncertain(float(explanation[spec.name][-1]))}"

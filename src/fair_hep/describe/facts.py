@@ -204,7 +204,6 @@ def _data(project: Project, folder: Path, counted: str) -> Data:
         Split(name, _inputs(values), values.get("counts", {}).get(counted)) for name, values in steps.items()
     )
     found = next((Origin.of(project, values) for values in steps.values()), Origin())
-    noted: Mapping[str, Any] = next((values.get("dataset", {}) for values in steps.values()), {})
     return Data(
         source=found.source,
         title=found.title or f"Data of {project.title} (source: {found.source})",
@@ -212,5 +211,5 @@ def _data(project: Project, folder: Path, counted: str) -> Data:
         license=found.license,
         files=found.files,
         splits=splits,
-        simulated=noted.get("simulated", {}),
+        simulated=found.simulated,
     )

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ class Origin:
         ``data.source`` of the configuration: sample, simulate, doi or folder; "unknown" without a record.
     title, doi, license, files
         Of the data set; ``doi`` only if the data were fetched by it; ``files`` is the address of its files.
+    simulated
+        How they were simulated, as the generator tells it; empty where that isn't known.
     """
 
     source: str = "unknown"
@@ -37,6 +39,7 @@ class Origin:
     doi: str | None = None
     license: str | None = None
     files: str | None = None
+    simulated: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, project: Project, made: Mapping[str, Any]) -> Origin:
@@ -55,6 +58,7 @@ class Origin:
             doi=doi,
             license=next(filter(None, licences), None),
             files=noted.get("files"),
+            simulated=noted.get("simulated") or {},
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..bundle.errors import ModelError
 from .layers import Neighbours, Place, Rows
 
 __all__ = ["STEEPNESS", "GravNet"]
@@ -54,11 +55,18 @@ class GravNet(nn.Module):
         return combined
 
     def places(self, values: Tensor, given: Tensor | None = None) -> Tensor:
-        """Return where rows ``[rows, inputs]`` lie: as learned, or as given."""
+        """Return where rows ``[rows, inputs]`` lie: as learned, or as given.
+
+        Raises
+        ------
+        ModelError
+            If nothing is learned and nothing given.
+        """
         if self.space is not None:
             learned: Tensor = self.space(values)
             return learned
-        assert given is not None, "a GravNet without a learned space needs the places of its rows"
+        if given is None:
+            raise ModelError("GravNet: got no places, expected those of its rows: with space=0 it learns none")
         return given
 
     def neighbourhood(self, places: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:

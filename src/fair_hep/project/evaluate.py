@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.utils.data import Dataset
 
-    from ..models.contract import Model
+    from ..models.contract import Evaluation, Model
 
 __all__ = ["apply", "derived", "run"]
 
@@ -39,21 +39,14 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     """
     import numpy as np
 
-    from ..data.batches import first
-    from ..data.store import Store
     from .train import WEIGHTS, load_network
 
     others = members(config)[1:]
     beside = [run(project, one) for one in others]
     network = load_network(project, config)
     stores = store_folder(project, config)
-    for split in SPLITS:
-        provenance.require(stores / split, "data", project.root)
     model, size = recipe(project), config.evaluate.batch_size
-    datasets = {
-        split: first(model.dataset(Store(stores / split), **config.data.options), config.evaluate.limit)
-        for split in SPLITS
-    }
+    datasets = _datasets(project, config, model)
     dataset = datasets["test"]
     outputs, targets = apply(model, network, dataset, size)
     baselines = model.baselines(datasets, size)
@@ -62,16 +55,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
         # Only a model that has baselines knows of the fourth argument.
         fourth = (baselines,) if baselines else ()
         found = model.evaluate(outputs, {**targets, **derived(model, dataset, size)}, temporary, *fourth)
-        result: dict[str, Any] = {
-            "metrics": dict(found.metrics),
-            "decisive": found.decisive,
-            "headline": list(found.headline),
-            "tables": [table.as_dict() for table in found.tables],
-            "factors": list(found.factors),
-            **({"working_points": [dict(cut) for cut in found.working_points]} if found.working_points else {}),
-            "examples": len(dataset),  # type: ignore[arg-type]
-            "source": config.data.source,
-        }
+        result = {**_told(found), "examples": len(dataset), "source": config.data.source}  # type: ignore[arg-type]
         if beside:
             result["seeds"] = spread([result, *beside], [config.name, *(one.name for one in others)])
             result["headline"].append(_between(result))
@@ -84,6 +68,31 @@ def run(project: Project, config: Config) -> dict[str, Any]:
         inputs = provenance.checksums(project.root, *trained, *read)
         provenance.record(temporary, project, config, "evaluate", inputs=inputs, result=result)
     return {**result, "folder": str(folder.relative_to(project.root)), "files": list(found.files)}
+
+
+def _datasets(project: Project, config: Config, model: Model) -> dict[str, Dataset[Any]]:
+    """Return what is measured, and what baselines are chosen on."""
+    from ..data.batches import first
+    from ..data.store import Store
+
+    stores, found = store_folder(project, config), {}
+    for split in SPLITS:
+        provenance.require(stores / split, "data", project.root)
+        found[split] = first(model.dataset(Store(stores / split), **config.data.options), config.evaluate.limit)
+    return found
+
+
+def _told(found: Evaluation) -> dict[str, Any]:
+    """Return what was measured as JSON values."""
+    cuts = [dict(cut) for cut in found.working_points]
+    return {
+        "metrics": dict(found.metrics),
+        "decisive": found.decisive,
+        "headline": list(found.headline),
+        "tables": [table.as_dict() for table in found.tables],
+        "factors": list(found.factors),
+        **({"working_points": cuts} if cuts else {}),
+    }
 
 
 def _between(result: Mapping[str, Any]) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from ..provenance.configuration import Config
 from ..provenance.project import Project
-from .tracking import tracking_uri, without_secrets
+from .tracking import DATABASE, own_uri, tracking_uri, without_secrets
 
 __all__ = ["next_steps"]
 
@@ -23,12 +21,12 @@ def next_steps(project: Project, config: Config, name: str) -> list[str]:
     name
         Name of the model there.
     """
-    uri = without_secrets(tracking_uri(project, config))
+    uri = tracking_uri(project, config)
     # A server has its page; a file needs one started, in the project's folder.
     if uri.startswith(("http://", "https://")):
-        look = f"{uri.rstrip('/')}/#/models/{name}"
+        look = f"{without_secrets(uri).rstrip('/')}/#/models/{name}"
     else:
-        kept = uri.replace(f"sqlite:///{project.root}{os.sep}", "sqlite:///")
+        kept = f"sqlite:///{DATABASE}" if uri == own_uri(project) else without_secrets(uri)
         command = f"MLFLOW_DISABLE_TELEMETRY=true mlflow server --backend-store-uri {kept}"
         look = f"{command}, then open {_PAGE}/#/models/{name}"
     return [

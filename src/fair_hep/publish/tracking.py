@@ -16,11 +16,11 @@ from .moved import ARTIFACTS, follow
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["artifact_location", "experiment", "parent_run", "tracking_uri", "without_secrets"]
+__all__ = ["DATABASE", "artifact_location", "experiment", "own_uri", "parent_run", "tracking_uri", "without_secrets"]
 
 
-#: The project's own registry.
-_DATABASE = "mlflow.db"
+#: The file of the project's own registry.
+DATABASE = "mlflow.db"
 
 
 def tracking_uri(project: Project, config: Config) -> str:
@@ -33,9 +33,9 @@ def tracking_uri(project: Project, config: Config) -> str:
     ServiceError
         If the file holds models of another place that weren't copied with it.
     """
-    uri = config.register_.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _own(project)
-    if uri == _own(project):
-        follow(project.root / _DATABASE, project.slug)
+    uri = config.register_.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or own_uri(project)
+    if uri == own_uri(project):
+        follow(project.root / DATABASE, project.slug)
     return uri
 
 
@@ -46,7 +46,7 @@ def without_secrets(text: str) -> str:
 
 def artifact_location(project: Project, config: Config) -> str | None:
     """Return where the artifacts of the project's own SQLite file lie: beside it; None where a server decides."""
-    return (project.root / ARTIFACTS).as_uri() if tracking_uri(project, config) == _own(project) else None
+    return (project.root / ARTIFACTS).as_uri() if tracking_uri(project, config) == own_uri(project) else None
 
 
 def experiment(client: MlflowClient, project: Project, config: Config) -> str:
@@ -83,8 +83,9 @@ def parent_run(project: Project, config: Config) -> Iterator[str]:
         client.set_terminated(made.info.run_id, status=status)
 
 
-def _own(project: Project) -> str:
+def own_uri(project: Project) -> str:
+    """Return the address of the SQLite file in the project."""
     from sqlalchemy import URL
 
     # From version 2.1 on SQLAlchemy decodes what stands behind a % in a path, and knows best how to write it.
-    return URL.create("sqlite", database=f"{project.root}/{_DATABASE}").render_as_string(hide_password=False)
+    return URL.create("sqlite", database=f"{project.root}/{DATABASE}").render_as_string(hide_password=False)

@@ -55,5 +55,5 @@ def test_they_tell_the_samples_tops_from_qcd(name: str, tmp_path: Path) -> None:
     datasets = {split: tagger.dataset(Store(tmp_path / split)) for split in ("val", "test")}
     labels = np.asarray(Store(tmp_path / "test").array("label"))
     found = {key: roc_auc_score(labels, one.score) for key, one in tagger.baselines(datasets, 500).items()}
-    assert found["mass"] > 0.93 and 0.75 < found["tau32"] < 0.93 and found["cuts"] > 0.94
+    assert found["mass"] > 0.93 and 0.78 < found["tau32"] < 0.86 and found["cuts"] > 0.94
     assert "baseline_*" in tagger.measures
