@@ -77,7 +77,11 @@ def area_between(deletion: Tensor, insertion: Tensor) -> Tensor:
 
 
 def removal_table(
-    curves: Mapping[str, Curves], frozen: Mapping[str, Curves] | None = None, *, seed: int
+    curves: Mapping[str, Curves],
+    frozen: Mapping[str, Curves] | None = None,
+    *,
+    seed: int,
+    classes: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Any]:
     """Return what removal curves say, and the composite that they recommend.
 
@@ -89,27 +93,39 @@ def removal_table(
         The same on the graphs of the whole samples; None for networks without graphs.
     seed
         Seed of the bootstrap.
+    classes
+        By class, which samples are of it ``[samples]``: one explained output speaks for some classes and against
+        others, so that their mean curves differ in sign. Classes without a sample are left out.
 
     Returns
     -------
     table
         JSON values. "removal": for every ranking the area between insertion and deletion with its error, the area on
-        frozen graphs, the difference to the random order and the mean curves. "recommended": the best composite.
+        frozen graphs, the difference to the random order, the mean curves and, by class, number of samples, area and
+        curves. "recommended": the best composite.
     """
     scores = {name: area_between(*pair) for name, pair in curves.items()}
     table: dict[str, Any] = {}
     for name, values in scores.items():
         difference, sigma = paired_bootstrap(values, scores[RANDOM], seed=seed)
         table[name] = {
-            "area": float(values.mean()),
-            "area_error": float(values.std() / len(values) ** 0.5) if len(values) > 1 else 0.0,
+            **_mean_curves(values, curves[name]),
             **({"frozen_area": float(area_between(*frozen[name]).mean())} if frozen else {}),
             "above_random": difference,
             "above_random_error": sigma,
-            "deletion": curves[name][0].mean(0).tolist(),
-            "insertion": curves[name][1].mean(0).tolist(),
+            "classes": {
+                kind: {"samples": int(chosen.sum()), **_mean_curves(values[chosen], [c[chosen] for c in curves[name]])}
+                for kind, chosen in (classes or {}).items()
+                if chosen.any()
+            },
         }
     return {"removal": table, "recommended": recommend({name: scores[name] for name in COMPOSITES if name in scores})}
+
+
+def _mean_curves(areas: Tensor, curves: Sequence[Tensor]) -> dict[str, Any]:
+    deletion, insertion = (curve.mean(0).tolist() for curve in curves)
+    error = float(areas.std() / len(areas) ** 0.5) if len(areas) > 1 else 0.0
+    return {"area": float(areas.mean()), "area_error": error, "deletion": deletion, "insertion": insertion}
 
 
 def mean(values: Tensor) -> float | None:

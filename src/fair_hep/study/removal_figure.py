@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,18 @@ from ..lrp.faithfulness import GRADIENT, RANDOM
 from ..pages.figures import COLOURS, figure
 from ..pages.measured import measured
 
-__all__ = ["alike", "chosen_curves", "draw_removal"]
+__all__ = ["alike", "chosen_curves", "draw_removal", "panel_rows"]
 
 #: Curves that are nowhere further apart than this share of their span lie on each other.
 WIDTH = 0.01
 #: Rules that are drawn however they do, the best that are drawn besides.
 PLAIN, BEST = ("epsilon",), 3
+#: As many classes have panels of their own.
+CLASSES = 3
 
 
 def draw_removal(table: Mapping[str, Any], path: Path, *, explained: str, examples: str) -> None:
-    """Draw the mean curves of `chosen_curves`; the table has those of every ranking.
+    """Draw the mean curves of `chosen_curves`, a row of panels for each class; the table has those of every ranking.
 
     Parameters
     ----------
@@ -35,28 +37,54 @@ def draw_removal(table: Mapping[str, Any], path: Path, *, explained: str, exampl
     examples
         Number and kind of the examples that were measured.
     """
-    rows = {name: table["removal"][name] for name in chosen_curves(table)}
+    removal = {name: table["removal"][name] for name in chosen_curves(table)}
+    by_class = panel_rows(removal)
+    groups = alike(removal)
+    styles = _styles([together[0] for together in groups])
+    height = 4.4 if len(by_class) == 1 else 3.4
+    with new_file(path) as name, figure(2, len(by_class), width=7.2, height=height) as (picture, axes):
+        for row, (kind, curves) in zip(axes.reshape(-1, 2), by_class.items(), strict=True):
+            for panel, way, what in zip(row, ("deletion", "insertion"), ("removed", "put in"), strict=True):
+                for together in groups:
+                    values = curves[together[0]][way]
+                    names = [one + " (recommended)" * (one == table["recommended"]) for one in together]
+                    area, error = (removal[together[0]][key] for key in ("area", "area_error"))
+                    label = f"{', '.join(names)}: {measured(area, error, '.2f')}"
+                    panel.plot(np.linspace(0, 1, len(values)), values, label=label, **styles[together[0]])
+                of = f", {kind}" if kind else ""
+                panel.set(xlabel=f"Fraction {what}, most relevant first", ylabel=f"Mean {explained}{of}", xlim=(0, 1))
+        handles, labels = axes.flat[0].get_legend_handles_labels()
+        title = f"insertion $-$ deletion area, {examples}"
+        picture.legend(handles, labels, title=title, loc="outside right upper", fontsize=10, title_fontsize=10)
+        picture.savefig(name)
+
+
+def panel_rows(removal: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the curves of every ranking by class, or one row of means: without classes, or with too many to show.
+
+    Parameters
+    ----------
+    removal
+        Of every ranking its mean curves and those of "classes".
+    """
+    classes = next(iter(removal.values())).get("classes", {})
+    if not 1 < len(classes) <= CLASSES:
+        return {"": dict(removal)}
+    return {
+        f"{kind} ({found['samples']})": {name: row["classes"][kind] for name, row in removal.items()}
+        for kind, found in classes.items()
+    }
+
+
+def _styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return one look for every ranking, the same in all panels."""
     colours = [colour for name, colour in COLOURS.items() if name != "grey"]
-    styles: dict[str, dict[str, Any]] = {
+    plain: dict[str, dict[str, Any]] = {
         RANDOM: {"color": COLOURS["grey"], "linestyle": ":"},
         GRADIENT: {"color": "black", "linestyle": "--"},
     }
-    groups = alike(rows)
-    others = [together[0] for together in groups if together[0] not in styles]
-    styles |= {name: {"color": colours[number % len(colours)]} for number, name in enumerate(others)}
-    with new_file(path) as name, figure(2, width=7.2, height=4.4) as (picture, axes):
-        for panel, kind, what in zip(axes, ("deletion", "insertion"), ("removed", "put in"), strict=True):
-            for together in groups:
-                row = rows[together[0]]
-                fractions = np.linspace(0, 1, len(row[kind]))
-                names = [name + " (recommended)" * (name == table["recommended"]) for name in together]
-                label = f"{', '.join(names)}: {measured(row['area'], row['area_error'], '.2f')}"
-                panel.plot(fractions, row[kind], label=label, **styles[together[0]])
-            panel.set(xlabel=f"Fraction {what}, most relevant first", ylabel=f"Mean {explained}", xlim=(0, 1))
-        title = f"insertion $-$ deletion area, {examples}"
-        handles, labels = axes[0].get_legend_handles_labels()
-        picture.legend(handles, labels, title=title, loc="outside right upper", fontsize=10, title_fontsize=10)
-        picture.savefig(name)
+    rules = [name for name in names if name not in plain]
+    return plain | {name: {"color": colours[number % len(colours)]} for number, name in enumerate(rules)}
 
 
 def chosen_curves(table: Mapping[str, Any]) -> list[str]:

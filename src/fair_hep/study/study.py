@@ -316,6 +316,7 @@ def _trust(case: Case, asked: Study, dataset: Any) -> dict[str, Any]:
         frozen=frozen,
         parts=asked.stages(network.get_submodule("body")),
         truth=asked.truth(batch),
+        classes={name: batch["label"] == number for number, name in enumerate(case.classes)},
     )
 
 

@@ -44,6 +44,7 @@ def trust(
     frozen: Score | None = None,
     parts: Sequence[str] = (),
     truth: Truth | None = None,
+    classes: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Any]:
     """Measure how far the explanations of some examples can be trusted.
 
@@ -76,6 +77,8 @@ def trust(
         by default `stages`.
     truth
         What a good ranking picks, if that is known.
+    classes
+        By class, which examples are of it ``[examples]``; their curves are given apart.
 
     Returns
     -------
@@ -120,7 +123,10 @@ def trust(
         "jets": len(mask),
         "steps": steps,
         **removal_table(
-            curves(score or from_inputs(network, inputs, weights)), curves(frozen) if frozen else None, seed=seed
+            curves(score or from_inputs(network, inputs, weights)),
+            curves(frozen) if frozen else None,
+            seed=seed,
+            classes=classes,
         ),
         "agreement": {n: mean(rank_correlation(rankings[composite], rankings[n], mask)) for n in rankings},
         "randomised": randomised(body, parts or stages(body), relevance, mask, seed),

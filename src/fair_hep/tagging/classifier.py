@@ -58,8 +58,9 @@ EVERY_CAPTION: Mapping[str, str] = {
 EXPLANATION_CAPTIONS: Mapping[str, str] = {
     "relevance_shares": "Share of the absolute relevance |R| by feature and by rank in pT, for every class: what "
     "speaks for a class and what speaks against it both count",
-    "removal": "Explained output while elements are removed or inserted by falling relevance, mean over all classes: "
-    "the best three sets of rules, the plain ones, gradient x input and a random order",
+    "removal": "Explained output while elements are removed or inserted by falling relevance, mean over the examples "
+    "of each class (over all, from four classes on); areas are means over all: the best three sets of rules, the plain "
+    "ones, gradient x input and a random order",
 }
 
 

@@ -7,12 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from fair_hep.lrp.faithfulness import (
+    RANDOM,
     area_between,
     cascade,
     paired_bootstrap,
     rank_correlation,
     recommend,
     removal_curves,
+    removal_table,
 )
 
 WEIGHTS = torch.tensor([[4.0, -2.0, 1.0, 0.5, 0.0], [1.0, 3.0, -1.0, 0.0, 0.0]])
@@ -42,6 +44,19 @@ def test_the_true_order_has_the_largest_area() -> None:
         assert bool((other <= best + 1e-6).all())
     worst = area_between(*removal_curves(additive, -WEIGHTS, MASK, 5))
     assert torch.allclose(worst, -best, atol=1e-6)
+
+
+def test_classes_have_curves_of_their_own() -> None:
+    """Where the output speaks for one class and against the other, the mean over both says nothing of either."""
+    deletion, insertion = removal_curves(additive, WEIGHTS, MASK, 5)
+    curves = {"epsilon": (deletion, insertion), RANDOM: (-deletion, -insertion)}
+    classes = {"first": torch.tensor([True, False]), "second": torch.tensor([False, True]), "none": torch.zeros(2) > 0}
+    row = removal_table(curves, seed=0, classes=classes)["removal"]["epsilon"]
+    assert row["classes"].keys() == {"first", "second"}
+    first, second = (row["classes"][name] for name in ("first", "second"))
+    assert first["deletion"] == deletion[0].tolist() and second["insertion"] == insertion[1].tolist()
+    assert row["area"] == pytest.approx((first["area"] + second["area"]) / 2)
+    assert first["samples"] == second["samples"] == 1 and first["area_error"] == 0.0
 
 
 def test_bootstrap_knows_a_real_difference_from_noise() -> None:
