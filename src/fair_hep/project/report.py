@@ -14,6 +14,7 @@ from ..describe.facts import Facts, gather
 from ..describe.index import REPORT, report_mark
 from ..describe.people import authors
 from ..describe.sample import sample_sentence
+from ..pages.document import Items, Section
 from ..pages.interactive import drawing_library, parts_html, parts_scripts
 from ..pages.page import facts_html, inline, page, section_html
 from ..pages.pictures import embedded
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..models.contract import Model
-    from ..pages.interactive import Part
+    from ..pages.document import Items, Section
+from ..pages.interactive import Part
 
 __all__ = ["FILE", "run"]
 
@@ -82,6 +84,14 @@ def _of_bundle(project: Project, folder: Path) -> bool:
     return path.is_file() and sha256(project.bundle / bundle.WEIGHTS) in read_json(path)["inputs"].values()
 
 
+def _first(facts: Facts) -> list[Section]:
+    """Return the first screen: what was measured on what, and what the answers owe to what."""
+    measured = (sample_sentence(facts), *facts.metrics["headline"])
+    reasons = facts.metrics.get("explanation", {}).get("headline", ())
+    told = {"At a glance": measured, "Why it answers as it does": reasons}
+    return [Section(title, (Items(tuple(filter(None, lines))),)) for title, lines in told.items() if lines]
+
+
 def _page(facts: Facts, parts: Sequence[Part]) -> str:
     project, sections = facts.project, card_sections(facts)
     library = drawing_library() if parts else ""
@@ -92,18 +102,18 @@ def _page(facts: Facts, parts: Sequence[Part]) -> str:
         "DOI": f"[{project.doi}](https://doi.org/{project.doi})" if project.doi else None,
         "Licence of the weights": project.licenses.weights,
     }
-    lines = (sample_sentence(facts), *facts.metrics["headline"])
-    headline = "".join(f"<li>{inline(line)}</li>" for line in lines if line)
-    glance = f'<section><h2 id="at-a-glance">At a glance</h2><ul>{headline}</ul></section>'
+    first = _first(facts)
     inside = f'<section><h2 id="look-inside">{_INSIDE}</h2>{parts_html(parts, library)}</section>' if parts else ""
-    body = section_html(sections, lambda picture: embedded(facts.folder / picture.path))
+    above, body = (
+        section_html(part, lambda picture: embedded(facts.folder / picture.path)) for part in (first, sections)
+    )
     title, lead = html.escape(project.title), inline(project.description)
     return page(
         project.title,
         description=project.description,
         header=f'<h1>{title}</h1><p class="lead">{lead}</p>{facts_html(short)}',
-        contents=["At a glance", *([_INSIDE] if parts else []), *(section.title for section in sections)],
-        body="\n".join([glance, inside, body]),
+        contents=[*(one.title for one in first), *([_INSIDE] if parts else []), *(one.title for one in sections)],
+        body="\n".join([above, inside, body]),
         footer="<p>This page is whole in one file and asks nothing of any server. Its text is the bundle's card.</p>",
         scripts=parts_scripts(parts),
         trusted=[library] if parts else [],

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..bundle.privacy import report_nothing
@@ -26,7 +28,7 @@ DATABASE = "mlflow.db"
 def tracking_uri(project: Project, config: Config) -> str:
     """Return the configured address, else ``MLFLOW_TRACKING_URI``, else a SQLite file in the project.
 
-    What that file knows follows a project that was copied or moved.
+    That file is made if it isn't there; what it knows follows a project that was copied or moved.
 
     Raises
     ------
@@ -35,8 +37,23 @@ def tracking_uri(project: Project, config: Config) -> str:
     """
     uri = config.register_.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or own_uri(project)
     if uri == own_uri(project):
-        follow(project.root / DATABASE, project.slug)
+        database = project.root / DATABASE
+        if not database.exists():
+            _make(database)
+        follow(database, project.slug)
     return uri
+
+
+def _make(database: Path) -> None:
+    """Make a registry beside its place, and put it there whole: two trainings may start at once in a new project."""
+    report_nothing()
+    from mlflow import MlflowClient
+
+    with tempfile.TemporaryDirectory(dir=database.parent, prefix=f".{database.name}-") as folder:
+        made = Path(folder) / database.name
+        MlflowClient(_address(made)).search_experiments(max_results=1)
+        with contextlib.suppress(FileExistsError):  # another was first: theirs is as good
+            os.link(made, database)
 
 
 def without_secrets(text: str) -> str:
@@ -85,7 +102,11 @@ def parent_run(project: Project, config: Config) -> Iterator[str]:
 
 def own_uri(project: Project) -> str:
     """Return the address of the SQLite file in the project."""
+    return _address(project.root / DATABASE)
+
+
+def _address(database: Path) -> str:
     from sqlalchemy import URL
 
     # From version 2.1 on SQLAlchemy decodes what stands behind a % in a path, and knows best how to write it.
-    return URL.create("sqlite", database=f"{project.root}/{DATABASE}").render_as_string(hide_password=False)
+    return URL.create("sqlite", database=str(database)).render_as_string(hide_password=False)

@@ -129,7 +129,7 @@ def draw_reliability(found: Calibration, path: Path, what: str) -> None:
     with new_file(path) as name, figure() as (picture, axes):
         axes.plot([0, 1], [0, 1], linestyle=":", color=COLOURS["grey"], label="calibrated")
         style = {"fmt": "o", "capsize": 3, "color": COLOURS["blue"]}
-        text = f"error {found.error:.4f} ± {found.spread:.4f}\n({found.chance:.4f} by chance)"
+        text = f"calibration error {found.error:.4f} ± {found.spread:.4f}\n({found.chance:.4f} by chance)"
         axes.errorbar(found.probability, found.share, yerr=found.share_error, label=text, **style)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.05, 1.05), xlabel=f"Predicted probability of {what}")
         axes.set(ylabel=f"Share of {what}")

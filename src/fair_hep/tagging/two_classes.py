@@ -131,7 +131,7 @@ def _draw_roc(
     classes: tuple[str, str],
 ) -> None:
     points = found.points
-    with new_file(path) as name, figure() as (picture, axes):
+    with new_file(path) as name, figure(height=5.8) as (picture, axes):
         lines = {"network": (found, {}), **{what: (one, _BESIDE) for what, one in others.items()}}
         for what, (one, style) in lines.items():
             background, signal = curve(one.score, labels)
@@ -161,7 +161,8 @@ def _draw_roc(
             yscale="log",
         )
         axes.set(xlim=(0, 1), ylim=(1, None))
-        axes.legend(title=f"{len(labels)} test jets")
+        # Above the axes: no corner is free of curves for every tagger.
+        picture.legend(title=f"{len(labels)} test jets", loc="outside upper center", ncols=2, fontsize=10)
         picture.savefig(name)
 
 

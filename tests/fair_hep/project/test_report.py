@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from fair_hep.bundle.errors import BundleError, MissingStepError
 from fair_hep.bundle.files import read_json, write_json
+from fair_hep.bundle.folder import write_sums
 from fair_hep.models.recipe import recipe
 from fair_hep.pages.document import Items, Paragraph, Picture, Section, Table
 from fair_hep.pages.interactive import Part
@@ -81,6 +83,19 @@ def test_page_is_whole_and_has_an_order(report: Path, bundled: Bundled) -> None:
     assert re.search("default-src 'none'", text)
     metrics = read_json(bundled[0].bundle / "metrics.json")
     assert all(inline(line) in text for line in metrics["headline"])
+
+
+def test_the_first_screen_says_why_too(bundled: Bundled, tmp_path: Path) -> None:
+    project, config = copy(bundled, tmp_path / "project")
+    shutil.rmtree(project.root / "runs")
+    path = project.bundle / "metrics.json"
+    write_json(path, {**read_json(path), "explanation": {"headline": ["biases carry 22 %", "ΔR 0.2 +- 0.1"]}})
+    write_sums(project.bundle)
+    run(project, config)
+    text = (project.root / FILE).read_text(encoding="utf-8")
+    order = [text.index(f">{title}</h2>") for title in ("At a glance", "Why it answers as it does", "Model details")]
+    assert order == sorted(order)
+    assert "<li>biases carry 22 %</li>" in text[order[1] : order[2]] and "0.2 ± 0.1" in text[order[1] : order[2]]
 
 
 def test_a_browser_draws_every_part_in_silence(report: Path, tmp_path: Path) -> None:
