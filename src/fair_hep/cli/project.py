@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from ..bundle.errors import ConfigError, StoppedError
+from ..data.parallel import keep_freed_memory
 from ..provenance.configuration import load_config
 from ..provenance.library import require_pinned
 from ..provenance.project import Project, load_project
@@ -24,6 +25,8 @@ DEFAULT_CONFIG = "configs/quick.yaml"
 #: Where the noise of libraries goes, for the verbs that use many of them.
 LOGS = Path("runs", "logs")
 NOISY = frozenset(("data", "simulate", "train", "evaluate", "explain", "export", "register", "run"))
+#: Verbs that make the same tensors for minutes or hours.
+COMPUTING = frozenset(("train", "evaluate", "explain", "run"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,6 +68,8 @@ def _verb(name: str, help_text: str, *, module: str | None = None) -> Callable[[
             if place is not None:
                 project = _with_bundle(project, place)
             chosen = load_config(config or project.root / DEFAULT_CONFIG, overrides)
+            if name in COMPUTING:
+                keep_freed_memory()
             try:
                 with output_is_log(project.root / LOGS / f"{name}.log" if name in NOISY else None):
                     verb = importlib.import_module(module or f"..project.{name}", __package__).run
