@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..bundle.archive_record import Record
 from ..bundle.errors import DataError
+from ..bundle.extras import source
 from ..bundle.zenodo_record import HOSTS, check_link, number_of, read_record
 from .web import Client, Patience
 
@@ -53,7 +54,7 @@ def find_record(client: Client, doi: str, *, direct: bool) -> Record:
 def _ask_zenodo_get(doi: str, host: str, patience: Patience) -> str:
     """Return the number of the record to which zenodo-get resolves a DOI."""
     if importlib.util.find_spec("zenodo_get") is None:
-        raise DataError("zenodo-get is missing: install fair-hep with its extra [train]")
+        raise DataError(f"zenodo-get is missing: {source('train')}")
     wanted = ["-d", doi] if host == "zenodo.org" else ["-s", "-r", number_of(doi)]
     command = [
         sys.executable, "-P", "-m", "zenodo_get", *wanted, "-w", "links.txt", "-v", "1", "-t", f"{patience.timeout:g}",

@@ -93,7 +93,7 @@ def read_examples(
         raise DataError(f"{path.name}: got suffix {path.suffix!r}, expected one of {', '.join(known)}")
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    need(f"reading {path.suffix}", libraries)
+    need(f"reading {path.suffix}", libraries, "files")
     empty = True
     for examples in reader(path, signature, size):
         if len(examples[signature.inputs[0].name]):

@@ -73,7 +73,7 @@ def score_file(
         If relevances are wanted of a bundle without an explained graph.
     """
     signature = model.signature
-    need(f"writing {output.suffix}", check_suffix(output))
+    need(f"writing {output.suffix}", check_suffix(output), "files")
     if output.exists() and file.exists() and output.samefile(file):
         raise DataError(f"{output}: input and output are the same file; choose another --output")
     if explain and signature.explained is None:

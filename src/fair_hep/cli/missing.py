@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from importlib import metadata
 
+from ..bundle.extras import source
+
 __all__ = ["line"]
 
 #: Distributions whose module has another name than theirs.
@@ -18,9 +20,7 @@ def line(error: ModuleNotFoundError) -> str | None:
     extra = _extras().get(module)
     if extra is None:
         return None
-    return (
-        f"{module} isn't installed: `make install` in the project brings it, elsewhere the extra [{extra}] of fair-hep"
-    )
+    return f"{module} isn't installed: {source(extra)}"
 
 
 def _extras() -> dict[str, str]:

@@ -46,6 +46,10 @@ def _library(facts: Facts) -> tuple[Block, ...]:
         Paragraph(f"With the library fair-hep, whose wheel lies in the bundle. {needs}. In the bundle's folder:"),
         Code("\n".join(shell), "bash"),
         code,
+        Paragraph(
+            "With own files: `fair-hep predict . FILE --output scores.csv`. Parquet, ROOT and HDF5 need the wheel's extra "
+            f"`[files]`, pictures (`fair-hep plot`) `[plot]`: `pip install '{SOFTWARE}/{wheel.name}[files,plot]'`."
+        ),
     )
 
 

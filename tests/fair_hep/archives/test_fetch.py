@@ -568,4 +568,4 @@ def test_a_token_that_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch, tok
 
 def test_without_zenodo_get_the_extra_is_named(archive: Zenodo, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "zenodo-get is missing: install fair-hep with its extra [train]" in refused(folder)
+    assert "zenodo-get is missing: in a project `make install` brings them" in refused(folder)

@@ -257,4 +257,7 @@ import fair_hep.cli.bundles
         assert done.returncode == 0, done.stderr
         assert done.stdout
     done = stranger.run("fair-hep", "plot", str(folder), "--output", "why.png", cwd=tmp_path)
-    assert done.stderr == "error: plot needs matplotlib: install fair-hep with its extra [plot]\n"
+    assert done.stderr.startswith(
+        "error: plot needs matplotlib: in a project `make install` brings them, in a bundle's"
+    )
+    assert done.stderr.endswith("-py3-none-any.whl[plot]'`\n")

@@ -108,7 +108,7 @@ def test_outside_a_project_the_line_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "words"),
     [
-        ("torch", "error: torch isn't installed: `make install` in the project brings it, elsewhere the extra [train]"),
+        ("torch", "error: torch isn't installed: in a project `make install` brings them"),
         ("sklearn.metrics", "error: sklearn isn't installed"),
     ],
 )

@@ -107,11 +107,13 @@ def test_from_the_doi_alone_to_a_picture(
     explained = json.loads(_ok(stranger.run("fair-hep", "explain", doi, "--count", "1", "--json", cwd=home)))
     assert len(explained["explanations"]) == 1
     assert f"https://doi.org/{doi}" in _ok(stranger.run("fair-hep", "cite", doi, cwd=home))
+    (wheel,) = (record / "software").glob("*.whl")
+    carried = f"in a project `make install` brings them, in a bundle's folder `pip install 'software/{wheel.name}"
     missing = stranger.run("fair-hep", "plot", doi, "--output", "why.png", cwd=home)
     assert missing.returncode == 1
-    assert missing.stderr.strip() == "error: plot needs matplotlib: install fair-hep with its extra [plot]"
+    assert missing.stderr.strip() == f"error: plot needs matplotlib: {carried}[plot]'`"
     missing = stranger.run("fair-hep", "serve", doi, cwd=home)
-    assert missing.stderr.strip() == "error: serve needs starlette, uvicorn: install fair-hep with its extra [serve]"
+    assert missing.stderr.strip() == f"error: serve needs starlette, uvicorn: {carried}[serve]'`"
     stranger.offer("starlette", "uvicorn")
     _ask(stranger, record)
     _ok(stranger.run("fair-hep", "index", str(record), "--output", "zoo", cwd=home))

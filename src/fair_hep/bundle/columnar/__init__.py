@@ -8,12 +8,12 @@ structured HDF5 data set.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 from ..errors import DataError
+from ..extras import need
 from .hdf5 import open_hdf5
 from .npz import open_npz
 from .parquet import open_parquet
@@ -55,8 +55,6 @@ def open_columns(path: Path, tree: str | None = None) -> Iterator[Source]:
         raise DataError(f"{path.name}: got suffix {path.suffix!r}, expected one of {', '.join(_OPENERS)}")
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    absent = [name for name in libraries if importlib.util.find_spec(name) is None]
-    if absent:
-        raise DataError(f"{path.name}: needs {', '.join(absent)}: install fair-hep with its extra [train]")
+    need(f"reading {path.suffix}", libraries, "files")
     with opener(path, tree) as source:
         yield source
