@@ -47,8 +47,8 @@ def _library(facts: Facts) -> tuple[Block, ...]:
         Code("\n".join(shell), "bash"),
         code,
         Paragraph(
-            "With own files: `fair-hep predict . FILE --output scores.csv`. Parquet, ROOT and HDF5 need the wheel's extra "
-            f"`[files]`, pictures (`fair-hep plot`) `[plot]`: `pip install '{SOFTWARE}/{wheel.name}[files,plot]'`."
+            "With own files: `fair-hep predict . FILE --output scores.csv`. Parquet, ROOT and HDF5 need the wheel's "
+            f"extra `[files]`, pictures (`fair-hep plot`) `[plot]`: `pip install '{SOFTWARE}/{wheel.name}[files,plot]'`."
         ),
     )
 
