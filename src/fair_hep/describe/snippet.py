@@ -48,7 +48,7 @@ def _library(facts: Facts) -> tuple[Block, ...]:
         code,
         Paragraph(
             "With own files: `fair-hep predict . FILE --output scores.csv`. Parquet, ROOT and HDF5 need the wheel's "
-            f"extra `[files]`, pictures (`fair-hep plot`) `[plot]`: `pip install '{SOFTWARE}/{wheel.name}[files,plot]'`."
+            f"extra `[files]`, `fair-hep plot` needs `[plot]`: `pip install '{SOFTWARE}/{wheel.name}[files,plot]'`."
         ),
     )
 

@@ -22,6 +22,8 @@ __all__ = ["draw_edge_graph", "draw_fractions", "draw_scores", "draw_spectra"]
 _SUBJET_COLOURS = (COLOURS["blue"], COLOURS["red"], COLOURS["green"])
 #: Of the classes in turn, from the background on.
 _CLASS_COLOURS = tuple(COLOURS.values())
+#: Units of the quantities of an edge, behind a number.
+_UNITS = {"delta_r": "", "mass": " GeV"}
 #: What edges may join, for axes.
 _JOINED = {"subjets": "C/A subjets", "prongs": "groomed prongs", "quarks": "quarks"}
 
@@ -144,8 +146,13 @@ def draw_spectra(kinds: Mapping[str, Mapping[str, Any]], path: Path, classes: Se
             panel.set_title(", ".join(title), fontsize=11)
         legend: dict[str, Any] = {"loc": "outside upper center", "ncols": 4, "frameon": False, "fontsize": 11}
         picture.legend(*axes[0].get_legend_handles_labels(), **legend)
-        ends = " and ".join(f"{SPECTRA[key][-1]:g}" for key in panels)
-        picture.supxlabel(f"last block, by |R|; what lies above {ends} GeV is counted in the bin below", fontsize=10)
+        words = "last block, by |R|; bands: statistical errors, for untrained networks their spread"
+        # Only what is drawn needs to be explained: the axis ends where the last entry lies.
+        full = [key for key in panels if _last(kinds, key, SPECTRA[key]) == SPECTRA[key][-1]]
+        if full:
+            ends = " and ".join(f"{SPECTRA[key][-1]:g}{_UNITS[key]}" for key in full)
+            words += f"; what lies above {ends} is counted in the bin below"
+        picture.supxlabel(words, fontsize=10)
         picture.savefig(name)
 
 
