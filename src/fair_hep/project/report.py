@@ -14,9 +14,8 @@ from ..describe.facts import Facts, gather
 from ..describe.index import REPORT, report_mark
 from ..describe.people import authors
 from ..describe.sample import sample_sentence
-from ..pages.document import Items, Section
 from ..pages.interactive import drawing_library, parts_html, parts_scripts
-from ..pages.page import facts_html, inline, page, section_html
+from ..pages.page import facts_html, inline, page, section_html, slug
 from ..pages.pictures import embedded
 from ..provenance.configuration import Config
 from ..provenance.project import Project
@@ -26,14 +25,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..models.contract import Model
-    from ..pages.document import Items, Section
-from ..pages.interactive import Part
+    from ..pages.interactive import Part
 
 __all__ = ["FILE", "run"]
 
 #: Where the page goes.
 FILE = REPORT
-_INSIDE = "Look inside"
+_GLANCE, _WHY, _INSIDE = "At a glance", "Why it answers as it does", "Look inside"
+#: As many lines on the explanation are seen at once: what was explained, and how much of it biases carry.
+_SHOWN = 3
 
 log = logging.getLogger(__name__)
 
@@ -84,12 +84,19 @@ def _of_bundle(project: Project, folder: Path) -> bool:
     return path.is_file() and sha256(project.bundle / bundle.WEIGHTS) in read_json(path)["inputs"].values()
 
 
-def _first(facts: Facts) -> list[Section]:
-    """Return the first screen: what was measured on what, and what the answers owe to what."""
-    measured = (sample_sentence(facts), *facts.metrics["headline"])
-    reasons = facts.metrics.get("explanation", {}).get("headline", ())
-    told = {"At a glance": measured, "Why it answers as it does": reasons}
-    return [Section(title, (Items(tuple(filter(None, lines))),)) for title, lines in told.items() if lines]
+def _first(facts: Facts) -> dict[str, str]:
+    """Return the first screen by heading: what was measured on what, and what the answers owe to what."""
+    measured = [line for line in (sample_sentence(facts), *facts.metrics["headline"]) if line]
+    reasons = list(facts.metrics.get("explanation", {}).get("headline", ()))
+    found = {_GLANCE: _items(measured)}
+    if reasons:
+        more = f"<details><summary>{len(reasons) - _SHOWN} more lines</summary>{_items(reasons[_SHOWN:])}</details>"
+        found[_WHY] = _items(reasons[:_SHOWN]) + more * (len(reasons) > _SHOWN)
+    return found
+
+
+def _items(lines: Sequence[str]) -> str:
+    return "<ul>" + "".join(f"<li>{inline(line)}</li>" for line in lines) + "</ul>"
 
 
 def _page(facts: Facts, parts: Sequence[Part]) -> str:
@@ -104,15 +111,14 @@ def _page(facts: Facts, parts: Sequence[Part]) -> str:
     }
     first = _first(facts)
     inside = f'<section><h2 id="look-inside">{_INSIDE}</h2>{parts_html(parts, library)}</section>' if parts else ""
-    above, body = (
-        section_html(part, lambda picture: embedded(facts.folder / picture.path)) for part in (first, sections)
-    )
+    above = "".join(f'<section><h2 id="{slug(title)}">{title}</h2>{text}</section>' for title, text in first.items())
+    body = section_html(sections, lambda picture: embedded(facts.folder / picture.path))
     title, lead = html.escape(project.title), inline(project.description)
     return page(
         project.title,
         description=project.description,
         header=f'<h1>{title}</h1><p class="lead">{lead}</p>{facts_html(short)}',
-        contents=[*(one.title for one in first), *([_INSIDE] if parts else []), *(one.title for one in sections)],
+        contents=[*first, *([_INSIDE] if parts else []), *(one.title for one in sections)],
         body="\n".join([above, inside, body]),
         footer="<p>This page is whole in one file and asks nothing of any server. Its text is the bundle's card.</p>",
         scripts=parts_scripts(parts),
