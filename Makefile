@@ -45,13 +45,14 @@ SUITES = library $(if $(FAST),,$(filter-out particlenet,$(MODELS)) images) templ
 export PYTHONDONTWRITEBYTECODE = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo environment bakes lint test room benchmark $(SUITES:%=test-%) clean
+.PHONY: help demo environment bakes docs docs-links lint test room benchmark $(SUITES:%=test-%) clean
 
 help:
 	@echo "make demo             generate a project into build/ and run its quick chain (MODEL=particlenet, mlpf, custom or graph)"
 	@echo "make test             lint, and the tests of library, recipes and template (FAST=1: without recipes and the slow ones)"
 	@echo "make test ROOM=lrp    the tests of one room of the library, or of one recipe: ROOM=recipes/mlpf"
 	@echo "make lint             ruff and mypy"
+	@echo "make docs             the site, into build/docs (make docs-links asks every address that it names)"
 	@echo "make benchmark NAME=explain        one of benchmarks/, which print their figures"
 	@echo "make clean            remove build/ and $(VENV)/"
 
@@ -92,7 +93,7 @@ $(ENVIRONMENT): $(VENV)/.cookiecutter
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --no-index --no-deps $(TORCH) 2> /dev/null \
 	  || $(BIN)/python -m pip install --no-deps --index-url $(TORCH_INDEX) $(TORCH)
-	$(BIN)/python -m pip install --quiet --editable ".[train,simulate,serve,fair,publish]" --group dev --group peers
+	$(BIN)/python -m pip install --quiet --editable ".[train,simulate,serve,fair,publish]" --group dev --group docs --group peers
 	$(BIN)/python -m pip install --quiet --no-deps zennit axe-playwright-python jetnet
 	@rm -f $(VENV)/.environment-*
 	@touch $@
@@ -106,6 +107,11 @@ bakes: $(ENVIRONMENT)
 	  && ln -sfn ../test/$(model)/$(SLUG_$(model))/src/$(SLUG_$(model)) $(GENERATED)/$(SLUG_$(model)) &&) true
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation \
 	  $(foreach model,$(MODELS),--editable $(TESTED)/$(model)/$(SLUG_$(model)))
+
+# The site, into build/docs: what Sphinx warns of is an error.
+docs: environment
+	$(BIN)/python -m sphinx --fail-on-warning --nitpicky --quiet -d build/docs-read docs build/docs
+	@echo "build/docs/index.html"
 
 lint: environment
 	$(BIN)/ruff check .
