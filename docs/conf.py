@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(Path(__file__).parent)]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(Path(__file__).parent)]
 
 project = "cookiecutter-fair-hep"
 author = "The cookiecutter-fair-hep developers"
@@ -21,6 +21,8 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx_click",
     "building.mathml",
+    "building.schemas",
+    "building.tables",
 ]
 exclude_patterns = ["_templates", "building"]
 templates_path = ["_templates"]
@@ -28,6 +30,8 @@ templates_path = ["_templates"]
 # Markdown: formulas between dollars, and links to the headings of other pages.
 myst_enable_extensions = ["deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
+# A folder whose pages are still to be written is no mistake.
+suppress_warnings = ["toc.empty_glob"]
 
 # Docstrings: `name` in single backticks links to what the site documents, and is code where it doesn't.
 default_role = "py:obj"

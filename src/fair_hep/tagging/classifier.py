@@ -171,7 +171,7 @@ class Classifier(Model):
         return SetDataset(store, max_constituents=chosen.max_constituents, name=self.inputs[0].name)
 
     def domain(self) -> Sequence[Quantity]:
-        """Return pT, |eta|, mass, number and reach of the elements, where the first input tells them."""
+        """Return pT, ``|eta|``, mass, number and reach of the elements, where the first input tells them."""
         from ..bundle.derived import derivable
         from ..bundle.domain import jet_quantities
 
