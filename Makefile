@@ -93,7 +93,8 @@ $(ENVIRONMENT): $(VENV)/.cookiecutter
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --no-index --no-deps $(TORCH) 2> /dev/null \
 	  || $(BIN)/python -m pip install --no-deps --index-url $(TORCH_INDEX) $(TORCH)
-	$(BIN)/python -m pip install --quiet --editable ".[train,simulate,serve,fair,publish]" --group dev --group docs --group peers
+	$(BIN)/python -m pip install --quiet --editable ".[train,simulate,serve,fair,publish]" \
+	  --group dev --group docs --group peers
 	$(BIN)/python -m pip install --quiet --no-deps zennit axe-playwright-python jetnet
 	@rm -f $(VENV)/.environment-*
 	@touch $@
@@ -113,12 +114,16 @@ docs: environment
 	$(BIN)/python -m sphinx --fail-on-warning --nitpicky --quiet -d build/docs-read docs build/docs
 	@echo "build/docs/index.html"
 
+# Every address that the site names is asked; needs the network.
+docs-links: environment
+	$(BIN)/python -m sphinx --nitpicky --quiet -b linkcheck -d build/docs-read docs build/docs-links
+
 lint: environment
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy hooks/pre_gen_project.py hooks/post_gen_project.py
 	$(BIN)/mypy src/fair_hep $(foreach model,$(MODELS),$(IN_PLACE)/$(SLUG_$(model))) $(IN_PLACE)/support tests/conftest.py \
-	  tests/fair_hep tests/recipes tests/template benchmarks
+	  tests/fair_hep tests/recipes tests/template benchmarks src/conftest.py docs/conf.py docs/building
 
 test-library: export FAIR_HEP_RECIPES = $(abspath $(GENERATED))
 test-library: environment

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(Path(__file__).parent)]
@@ -12,7 +13,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(Path(__file__).paren
 project = "cookiecutter-fair-hep"
 author = "The cookiecutter-fair-hep developers"
 copyright = author  # noqa: A001 -- Sphinx's own name
-version = release = re.search(r'^version: "(.*)"$', (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.M)[1]
+version = release = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"]
 language = "en"
 
 extensions = [
@@ -20,6 +21,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx_click",
+    "building.accessible",
     "building.mathml",
     "building.schemas",
     "building.tables",
@@ -30,8 +32,6 @@ templates_path = ["_templates"]
 # Markdown: formulas between dollars, and links to the headings of other pages.
 myst_enable_extensions = ["deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
-# A folder whose pages are still to be written is no mistake.
-suppress_warnings = ["toc.empty_glob"]
 
 # Docstrings: `name` in single backticks links to what the site documents, and is code where it doesn't.
 default_role = "py:obj"
@@ -49,11 +49,13 @@ html_theme = "furo"
 html_title = project
 html_baseurl = "https://fair4hep.github.io/cookiecutter-fair-hep/latest/"
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
+_SIDE = "sidebar/brand sidebar/search sidebar/scroll-start sidebar/navigation versions sidebar/scroll-end"
+html_sidebars = {"**": [f"{name}.html" for name in _SIDE.split()]}
+# `make docs-links`: publishers turn programs away, and the site's own address is there once it is published.
+linkcheck_ignore = [r"https://doi\.org/", r"https://fair4hep\.github\.io/", r"https://github\.com/.*/edit/"]
+linkcheck_timeout = 20
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sourcelink = False
-html_theme_options = {
-    "source_repository": "https://github.com/FAIR4HEP/cookiecutter-fair-hep",
-    "source_branch": "main",
-    "source_directory": "docs/",
-}
+html_theme_options = {"top_of_page_buttons": []}

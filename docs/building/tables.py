@@ -37,8 +37,10 @@ class Layout(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Make the table."""
-        rows = layout(self.arguments[0]).items()
-        cells = [[code(name), code(row.counted_by or "-"), code(str(row.filler)), text(row.meaning)] for name, row in rows]
+        cells = [
+            [code(name), code(row.counted_by or "-"), code(str(row.filler)), text(row.meaning)]
+            for name, row in layout(self.arguments[0]).items()
+        ]
         return [table(("data set", "counted by", "filler", "meaning"), cells)]
 
 
