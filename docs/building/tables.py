@@ -38,7 +38,12 @@ class Layout(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Make the table."""
         cells = [
-            [code(name), code(row.counted_by or "-"), code(str(row.filler)), text(row.meaning)]
+            [
+                code(name),
+                code(row.counted_by) if row.counted_by else text("examples"),
+                code(str(row.filler)),
+                text(row.meaning),
+            ]
             for name, row in layout(self.arguments[0]).items()
         ]
         return [table(("data set", "counted by", "filler", "meaning"), cells)]

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import shutil
+import tarfile
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -15,9 +16,11 @@ from filelock import FileLock
 
 import fair_hep
 from fair_hep.bundle import schema
+from fair_hep.bundle.folder import REQUIRED
 from fair_hep.cli import bundles
 from fair_hep.cli import project as projects
 from support.browser import opened
+from support.kept import ARCHIVES
 from support.site import Page, broken, build, foreign, look
 from support.template import ROOT
 
@@ -89,6 +92,17 @@ def test_every_command_has_its_place(site: Path) -> None:
             assert f'id="{program}-{name}"'.replace("_", "-") in page.replace("_", "-"), name
             for option in verb.params:
                 assert all(part in page for part in option.opts if part.startswith("--")), (name, option.opts)
+
+
+@pytest.mark.parametrize("archive", ARCHIVES, ids=lambda path: path.name)
+def test_the_page_of_the_bundle_names_every_file(archive: Path) -> None:
+    page = (ROOT / "docs" / "reference" / "bundle.md").read_text()
+    told = set(re.findall(r"`([^`\n]+)`", page))
+    told |= {f"examples/{name}" for name in told}  # said once for all of a row
+    with tarfile.open(archive) as opened:
+        held = [member.name.partition("/")[2] for member in opened.getmembers() if member.isfile()]
+    for name in {*REQUIRED, *held}:
+        assert name in told or f"{name.partition('/')[0]}/" in told, name
 
 
 @pytest.mark.slow
