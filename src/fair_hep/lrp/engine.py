@@ -50,6 +50,9 @@ def explain(
 ) -> Explanation:
     """Explain one batch.
 
+    Layer-wise relevance propagation (Bach et al., PLoS ONE 10 (2015) e0130140, doi:10.1371/journal.pone.0130140); the
+    rules have their sources in `fair_hep.lrp.rules`.
+
     Parameters
     ----------
     module
