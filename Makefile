@@ -45,13 +45,14 @@ SUITES = library $(if $(FAST),,$(filter-out particlenet,$(MODELS)) images) templ
 export PYTHONDONTWRITEBYTECODE = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo environment bakes lint test room benchmark $(SUITES:%=test-%) clean
+.PHONY: help demo environment bakes docs docs-links lint test room benchmark $(SUITES:%=test-%) clean
 
 help:
 	@echo "make demo             generate a project into build/ and run its quick chain (MODEL=particlenet, mlpf, custom or graph)"
 	@echo "make test             lint, and the tests of library, recipes and template (FAST=1: without recipes and the slow ones)"
 	@echo "make test ROOM=lrp    the tests of one room of the library, or of one recipe: ROOM=recipes/mlpf"
 	@echo "make lint             ruff and mypy"
+	@echo "make docs             the site, into build/docs (make docs-links asks every address that it names)"
 	@echo "make benchmark NAME=explain        one of benchmarks/, which print their figures"
 	@echo "make clean            remove build/ and $(VENV)/"
 
@@ -92,7 +93,8 @@ $(ENVIRONMENT): $(VENV)/.cookiecutter
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --no-index --no-deps $(TORCH) 2> /dev/null \
 	  || $(BIN)/python -m pip install --no-deps --index-url $(TORCH_INDEX) $(TORCH)
-	$(BIN)/python -m pip install --quiet --editable ".[train,simulate,serve,fair,publish]" --group dev --group peers
+	$(BIN)/python -m pip install --quiet --editable ".[train,simulate,serve,fair,publish]" \
+	  --group dev --group docs --group peers
 	$(BIN)/python -m pip install --quiet --no-deps zennit axe-playwright-python jetnet
 	@rm -f $(VENV)/.environment-*
 	@touch $@
@@ -107,12 +109,21 @@ bakes: $(ENVIRONMENT)
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation \
 	  $(foreach model,$(MODELS),--editable $(TESTED)/$(model)/$(SLUG_$(model)))
 
+# The site, into build/docs: what Sphinx warns of is an error.
+docs: environment
+	$(BIN)/python -m sphinx --fail-on-warning --nitpicky --quiet -d build/docs-read docs build/docs
+	@echo "build/docs/index.html"
+
+# Every address that the site names is asked; needs the network.
+docs-links: environment
+	$(BIN)/python -m sphinx --nitpicky --quiet -b linkcheck -d build/docs-read docs build/docs-links
+
 lint: environment
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy hooks/pre_gen_project.py hooks/post_gen_project.py
 	$(BIN)/mypy src/fair_hep $(foreach model,$(MODELS),$(IN_PLACE)/$(SLUG_$(model))) $(IN_PLACE)/support tests/conftest.py \
-	  tests/fair_hep tests/recipes tests/template benchmarks
+	  tests/fair_hep tests/recipes tests/template benchmarks src/conftest.py docs/conf.py docs/building
 
 test-library: export FAIR_HEP_RECIPES = $(abspath $(GENERATED))
 test-library: environment

@@ -1,9 +1,9 @@
 """Simulated jets before and after the detector: what it changes, in numbers and in one figure.
 
-``python benchmarks/jets.py [--jets 1000] [--figure docs/jets.png]`` prints a JSON line for each choice of level, card
-and granularity, and for Vincia: jets per CPU second (Pythia, detector, clustering and truth, in one process),
-constituents of a jet, median mass and tau_32, shares of the energy by origin; each for top and for QCD. The figure
-shows the distributions at particle level and after the ATLAS card, with the cells of both granularities.
+``python benchmarks/jets.py [--jets 1000] [--figure docs/explanation/jets.png]`` prints a JSON line for each choice of
+level, card and granularity, and for Vincia: jets per CPU second (Pythia, detector, clustering and truth, in one
+process), constituents of a jet, median mass and tau_32, shares of the energy by origin; each for top and for QCD.
+The figure shows the distributions at particle level and after the ATLAS card, with the cells of both granularities.
 """
 
 from __future__ import annotations

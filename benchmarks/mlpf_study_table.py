@@ -55,7 +55,7 @@ def table(studies: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table: a row for each quantity, a column for each run, the published values first."""
     columns = {"published": published(), **{name: column(found) for name, found in studies.items()}}
     names = list(dict.fromkeys(key for values in reversed(columns.values()) for key in values))
-    lines = [f"| | {' | '.join(columns)} |", "|" + "---|" * (len(columns) + 1)]
+    lines = [f"| quantity | {' | '.join(columns)} |", "|" + "---|" * (len(columns) + 1)]
     lines += [f"| {name} | {' | '.join(values.get(name, '') for values in columns.values())} |" for name in names]
     return "\n".join(lines)
 

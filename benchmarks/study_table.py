@@ -32,7 +32,7 @@ def table(studies: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table: a row for each quantity, a column for each run, the published values first."""
     columns = {name: column(found) for name, found in studies.items()}
     names = list(dict.fromkeys(key for values in columns.values() for key in values))
-    lines = ["| | published | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 2)]
+    lines = ["| quantity | published | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 2)]
     for name in names:
         cells = [values.get(name, "not measured") for values in columns.values()]
         lines.append(f"| {name} | {_PUBLISHED.get(name, '')} | " + " | ".join(cells) + " |")

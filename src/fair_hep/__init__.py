@@ -13,6 +13,12 @@ These names keep their meaning between minor versions; everything else in the ro
 
 Nothing is imported before it is asked for: ``import fair_hep`` loads no other module of it, and `load` no more than
 NumPy, ONNX Runtime, pydantic and PyYAML.
+
+Examples
+--------
+>>> from fair_hep import __version__
+>>> __version__.split(".")[0]
+'0'
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import doctest
+import importlib
+import inspect
 import subprocess
 import sys
 import textwrap
@@ -33,6 +36,18 @@ def test_a_name_resolves_and_is_documented(name: str) -> None:
     else:
         assert value.__name__ == name
         assert len((value.__doc__ or "").splitlines()[0]) > 15
+
+
+@pytest.mark.parametrize("name", fair_hep.__all__)
+def test_a_name_has_an_example_that_is_run(name: str) -> None:
+    """By ``--doctest-modules``, with the tests of the library; a constant has it in the module where it lives."""
+    home = importlib.import_module(f"fair_hep.{fair_hep._HOME[name]}" if name in fair_hep._HOME else "fair_hep")
+    shown = home.__doc__ if name in CONSTANTS else getattr(fair_hep, name).__doc__
+    examples = doctest.DocTestParser().get_examples(inspect.cleandoc(shown or ""))
+    assert any(example.want for example in examples), "an example says what comes out"
+    made = (fair_hep.Citation, fair_hep.Explanation, fair_hep.LoadedModel, fair_hep.Signature, fair_hep.TensorSpec)
+    # What other names give needn't be called by its own.
+    assert name in {kind.__name__ for kind in made} or any(name in f"{one.source}{one.want}" for one in examples)
 
 
 def test_the_list_of_names_tells_what_each_is_for() -> None:

@@ -6,12 +6,13 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from support.needs import require
 
-__all__ = ["Opened", "audit", "opened", "screenshot"]
+__all__ = ["Opened", "audit", "command", "opened", "screenshot"]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
@@ -26,25 +27,26 @@ class Opened:
     requested: list[str]
 
 
-def _command(folder: Path) -> list[str]:
+def command(folder: Path, *, budget: int = 20_000) -> list[str]:
+    """Return the command of the browser without a network, and for how many milliseconds of its own time it waits."""
     browser = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     require(browser, "there is no Chromium (a CHROMIUM variable may name one)")
     assert browser is not None
     return [
         browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", f"--user-data-dir={folder / 'profile'}",
-        "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=20000",
+        "--host-resolver-rules=MAP * ~NOTFOUND", f"--virtual-time-budget={budget}",
     ]  # fmt: skip
 
 
-def opened(page: Path, folder: Path, fragment: str = "", *, width: int = 1280) -> Opened:
+def opened(page: Path, folder: Path, fragment: str = "", *, width: int = 1280, options: Sequence[str] = ()) -> Opened:
     """Open a page and return what became of it, with everything that it asked for beyond itself."""
     log = folder / "net.json"
-    command = [
-        *_command(folder), "--enable-logging=stderr", f"--log-net-log={log}", f"--window-size={width},900",
-        "--dump-dom", f"{page.as_uri()}{fragment}",
+    called = [
+        *command(folder), "--enable-logging=stderr", f"--log-net-log={log}", f"--window-size={width},900",
+        *options, "--dump-dom", f"{page.as_uri()}{fragment}",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
+    done = subprocess.run(called, capture_output=True, text=True, timeout=180, check=True)
     console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
     # What the browser asks for by itself has no origin.
     asked = re.compile(r'"initiator":"(?!not an origin).*"url":"(https?://[^"]*)"')
@@ -55,11 +57,11 @@ def opened(page: Path, folder: Path, fragment: str = "", *, width: int = 1280) -
 def screenshot(page: Path, folder: Path, *, width: int = 1280, height: int = 1600) -> Path:
     """Take a picture of the top of a page."""
     path = folder / f"{page.stem}-{width}.png"
-    command = [
-        *_command(folder), f"--window-size={width},{height}", f"--screenshot={path}", "--hide-scrollbars",
+    called = [
+        *command(folder), f"--window-size={width},{height}", f"--screenshot={path}", "--hide-scrollbars",
         page.as_uri(),
     ]  # fmt: skip
-    subprocess.run(command, capture_output=True, timeout=180, check=True)
+    subprocess.run(called, capture_output=True, timeout=180, check=True)
     return path
 
 

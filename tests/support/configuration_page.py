@@ -12,7 +12,7 @@ from support.recipes import ROOT, SLUGS
 
 __all__ = ["PAGE", "page"]
 
-PAGE = ROOT / "docs" / "configuration.md"
+PAGE = ROOT / "docs" / "reference" / "configuration.md"
 _HEAD = """# Every key of a configuration
 
 A configuration is one YAML file in `configs/`, and overrides behind a command: `train.epochs=3`. The command `config`

@@ -1,6 +1,6 @@
 """Which layers of torch and of PyTorch Geometric can be explained, found by trying each that there is.
 
-``PYTHONPATH=src:tests python -m support.tried_layers`` writes ``docs/layers.md`` and prints what
+``PYTHONPATH=src:tests python -m support.tried_layers`` writes ``docs/reference/layers.md`` and prints what
 `fair_hep.check.layers` has to hold.
 """
 
@@ -20,7 +20,7 @@ from support.template import ROOT
 
 __all__ = ["PAGE", "page", "tried_pyg", "tried_torch"]
 
-PAGE = ROOT / "docs" / "layers.md"
+PAGE = ROOT / "docs" / "reference" / "layers.md"
 #: Ways to make a layer, tried in turn, and shapes of what it is given.
 _MADE: tuple[tuple[Any, ...], ...] = ((), (4,), (4, 4), (4, 4, 1), (2,), (1,), (2, 4), (1, 4), (4, 2), (1, (2, 2)))
 _SHAPES = ((3, 4), (3, 4, 6), (3, 4, 6, 6), (3, 4, 4, 4, 4))
@@ -104,8 +104,8 @@ def page(torch_layers: tuple[str, ...], pyg_layers: tuple[str, ...]) -> str:
 Each of these was tried on its own, with random weights, in double precision: the rules `epsilon` explain it, and
 relevance and ledger sum to what is explained. Functions of activations between layers (a sigmoid as a gate, a product
 of two activations) are refused by name, as is a layer that isn't here; `fair_hep.lrp.register`, `register_linear` and
-`register_held` add rules ([replace anything](how-tos/replace-anything.md)). Losses, recurrent networks and layers that
-answer with several tensors aren't here.
+`register_held` add rules ([replace anything](../how-tos/replace-anything.md)). Losses, recurrent networks and layers
+that answer with several tensors aren't here.
 
 ## torch.nn ({len(torch_layers)})
 

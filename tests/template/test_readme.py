@@ -1,7 +1,8 @@
 """Every command of both READMEs is run, in its order, in one shell, offline.
 
-One model's README is run whole; of the others, and of the template's, what doesn't stand there in the same words, and
-what depends on the model nevertheless.
+With the template's README goes what it leads to: a first project, and how that is published. One model's README is run
+whole; of the others, and of the template's, what doesn't stand there in the same words, and what depends on the model
+nevertheless.
 
 A block that can't be run here says so behind its language (``bash needs-network``); a test counts those.
 The commands find an environment that is already installed, with the wheel of the project.
@@ -35,6 +36,8 @@ FOR_EVERY_MODEL = ("make quick", "SLUG predict")
 #: Long ones first, so that none runs alone at the end.
 IN_ORDER = ("mlpf", "custom", "graph")
 assert {*IN_ORDER, DEFAULT} == set(MODELS)
+#: The template's own pages, in the order in which a reader runs what they show.
+PAGES = [ROOT / name for name in ("README.md", "docs/tutorials/first-project.md", "docs/how-tos/publish-a-project.md")]
 
 
 def test_a_failing_command_ends_what_runs_behind_it(tmp_path: Path) -> None:
@@ -54,13 +57,14 @@ def free_port() -> int:
 
 
 def test_few_blocks_are_left_out(project: Path) -> None:
-    for text, notes in (
-        ((ROOT / "README.md").read_text(), ["needs-network"]),
-        ((project / "README.md").read_text(), ["needs-network"] * 5),
-    ):
-        found = blocks(text)
+    for paths, notes in ((PAGES, ["needs-network"]), ([project / "README.md"], ["needs-network"] * 5)):
+        found = [block for path in paths for block in blocks(path.read_text())]
         assert {block.language for block in found} <= {"bash", "python"}
         assert [block.note for block in found if block.note] == notes
+
+
+def test_the_readme_stays_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 80
 
 
 def test_every_verb_has_its_heading(project: Path) -> None:
@@ -159,15 +163,17 @@ def test_every_command_of_the_template(
     """The demo, then a project of one's own; as the README says, its README goes on from there."""
     there = (whole / "README.md").read_text()
     known = {line.replace(SLUGS[WHOLE], SLUGS[DEFAULT]) for line in there.splitlines()}
-    chosen = [
-        block for block in blocks((ROOT / "README.md").read_text()) if not known.issuperset(block.text.splitlines())
-    ]
+    # What a page says in the words of one before it is run once.
+    shown = dict.fromkeys(block for path in PAGES for block in blocks(path.read_text()) if not block.note)
+    chosen = [block for block in shown if not known.issuperset(block.text.splitlines())]
     assert len(chosen) == 4
     env = variables(environment, clone)
     done = attempt("bash", "-c", script(chosen), cwd=tmp_path, env=env, stdin="\n" * 9)
     assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-6000:]}"
     demo, own = tmp_path / "cookiecutter-fair-hep" / "build" / "top_tagger", tmp_path / "top_tagger"
     assert (own / "bundle" / "SHA256SUMS").is_file()
+    assert (tmp_path / "why.png").stat().st_size > 10_000
+    assert "@misc{" in done.stdout
     assert (demo / "bundle" / "SHA256SUMS").is_file()
     found = json.loads((demo / "runs" / "quick" / "evaluate" / "metrics.json").read_text())
     # Below what is reached: the demo shows a model that works, and is no benchmark.

@@ -26,6 +26,7 @@ WRITERS = [
     ("release.yml", {"actions": "read", "contents": "write"}),
     ("release.yml", {"actions": "write"}),
     ("image.yml", {"id-token": "write"}),
+    ("docs.yml", {"pages": "write", "id-token": "write"}),
     ("pages.yml", {"pages": "write", "id-token": "write"}),
 ]
 TEXT = {".py", ".md", ".yaml", ".yml", ".toml", ".json", ".cff", ".txt", ".ini", "", ".ipynb", ".cfg"}
@@ -114,7 +115,8 @@ def test_workflow_of_the_template_runs_what_ci_runs() -> None:
 
 
 def test_every_test_that_holds_a_defect_out_exists() -> None:
-    rows = [line for line in (ROOT / "docs" / "defects.md").read_text().splitlines() if re.match(r"\| [\d-]+ \|", line)]
+    page = (ROOT / "docs" / "explanation" / "defects.md").read_text()
+    rows = [line for line in page.splitlines() if re.match(r"\| [\d-]+ \|", line)]
     assert [int(row.split("|")[1]) for row in rows] == list(range(1, 23))
     named = [found for row in rows for found in re.findall(r"`((?:\w+/)+test_[\w*]+\.py)(?:::(\w+))?`", row)]
     assert len(named) > 15
@@ -145,7 +147,11 @@ def test_library_citation_and_changelog_have_one_version() -> None:
 
 def test_the_library_is_published_before_what_is_made_with_it() -> None:
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
-    assert (jobs["model"]["needs"], jobs["library"]["needs"], jobs["release"]["needs"]) == ("library", "build", "model")
+    assert (jobs["model"]["needs"], jobs["library"]["needs"], jobs["release"]["needs"]) == (
+        "library",
+        "build",
+        ["model", "site"],
+    )
     assert any("gh-action-pypi-publish" in step.get("uses", "") for step in jobs["library"]["steps"])
     # Trusted publishing: no password, no token.
     assert "secrets." not in str(jobs["library"])

@@ -37,6 +37,13 @@ class Citation:
         One line for the work itself, and one for each of its references.
     bibtex
         The same as BibTeX entries.
+
+    Examples
+    --------
+    >>> from fair_hep import load
+    >>> citation = load("bundle").cite()
+    >>> print(citation.bibtex.splitlines()[0])
+    @misc{lovelace_2026,
     """
 
     text: str

@@ -51,6 +51,16 @@ def plot(signature: Signature, example: Any, explanation: Mapping[str, np.ndarra
     ------
     DataError
         If example and explanation don't belong together, or Matplotlib isn't installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fair_hep import load, plot
+    >>> model, jet = load("bundle"), np.load("bundle/examples/inputs.npz")["particles"][0]
+    >>> picture = plot(model.signature, jet, model.explain([jet])[0])
+    >>> picture.savefig("why.png")
+    >>> picture.axes[1].get_ylabel()
+    'element, the most relevant one first'
     """
     need("plot", ("matplotlib",), "plot")
     from matplotlib.backends.backend_agg import FigureCanvasAgg

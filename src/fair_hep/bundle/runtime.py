@@ -1,13 +1,4 @@
-"""Load a published model and use it: numpy and ONNX Runtime, no training framework.
-
-Examples
---------
-Score two jets of different lengths, each constituent as (E, px, py, pz) in GeV::
-
-    model = load("bundle")
-    outputs = model.predict([jet_one, jet_two])
-    outputs["probabilities"]
-"""
+"""Load a published model and use it: numpy and ONNX Runtime, no training framework."""
 
 from __future__ import annotations
 
@@ -84,6 +75,15 @@ def load(place: str | Path, *, threads: int = 0) -> LoadedModel:
         If the record can't be had, or what comes can't be trusted.
     BundleError
         If the bundle is damaged, its graph doesn't fit its signature, or a fetched one gives other answers.
+
+    Examples
+    --------
+    A published model is loaded by its DOI, ``load("10.5281/zenodo.NUMBER")``; here it is one from a folder.
+
+    >>> from fair_hep import load
+    >>> model = load("bundle")
+    >>> model.signature.model
+    'particlenet'
     """
     return LoadedModel(find_bundle(place, threads=threads), threads=threads)
 
@@ -107,6 +107,21 @@ class LoadedModel:
         Folder of the bundle.
     threads
         Threads of ONNX Runtime; 0: as many as there are cores.
+
+    Examples
+    --------
+    Score jets of different lengths, each constituent as (E, px, py, pz) in GeV, and ask why:
+
+    >>> import numpy as np
+    >>> from fair_hep import load
+    >>> model = load("bundle")
+    >>> jets = [jet[jet[:, 0] > 0] for jet in np.load("bundle/examples/inputs.npz")["particles"]]
+    >>> model.predict(jets)["probabilities"].shape
+    (4, 2)
+    >>> why = model.explain(jets[:1])[0]
+    >>> accounted = why["relevance"].sum() + why["ledger"][:3].sum()
+    >>> bool(abs(accounted - why["explained"]) < 1e-3)
+    True
     """
 
     def __init__(self, folder: Path, *, threads: int = 0) -> None:

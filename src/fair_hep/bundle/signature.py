@@ -49,6 +49,13 @@ class TensorSpec(Strict):
     """One input or output of a network: what a stranger must know to feed or read it.
 
     Axes in ``dynamic`` may have any length, the others have the length in ``sizes``; the first one counts examples.
+
+    Examples
+    --------
+    >>> from fair_hep import load
+    >>> spec = load("bundle").signature.inputs[0]
+    >>> spec.name, spec.axes, spec.columns, spec.unit
+    ('particles', ('jets', 'constituents', 'component'), ('E', 'px', 'py', 'pz'), 'GeV')
     """
 
     name: str = Field(description="name in the batch, the ONNX graph and the signature")
@@ -106,7 +113,15 @@ class Explained(Strict):
 
 
 class Signature(Strict):
-    """What goes into the graph and what comes out: ``signature.json``."""
+    """What goes into the graph and what comes out: ``signature.json``.
+
+    Examples
+    --------
+    >>> from fair_hep import load
+    >>> signature = load("bundle").signature
+    >>> [spec.name for spec in signature.outputs], signature.explainable
+    (['logits', 'probabilities'], True)
+    """
 
     bundle_format: Literal[1] = 1
     model: str

@@ -21,7 +21,17 @@ _MEANT = 3
 
 
 class Strict(BaseModel):
-    """A part of a configuration: frozen, and unknown keys are errors."""
+    """A part of a configuration: frozen, and unknown keys are errors.
+
+    Examples
+    --------
+    >>> from fair_hep import Strict
+    >>> from pydantic import Field
+    >>> class Hyperparameters(Strict):
+    ...     width: int = Field(64, ge=1, description="width of the hidden layers")
+    >>> Hyperparameters(width=32).width
+    32
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,10 +58,25 @@ def load_yaml(path: Path) -> dict[str, Any]:
 def validate(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     """Validate values against a pydantic model; turn its errors into one line.
 
+    Parameters
+    ----------
+    kind
+        Class of the options, such as a `Strict`.
+    values
+        Values by name, as a configuration gives them.
+    where
+        Section of the configuration, for messages.
+
     Raises
     ------
     ConfigError
         If anything doesn't fit.
+
+    Examples
+    --------
+    >>> from fair_hep import DataOptions, validate
+    >>> validate(DataOptions, {"max_constituents": 40}, "data.options").max_constituents
+    40
     """
     return validated(kind, values, lambda key: where)
 

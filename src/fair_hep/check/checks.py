@@ -69,6 +69,21 @@ def check_model(
         Checks to try.
     report
         Called with every outcome as soon as it is there.
+
+    Examples
+    --------
+    >>> from fair_hep import Classifier, check_model
+    >>> from fair_hep.provenance.configuration import Config
+    >>> class Tagger(Classifier):
+    ...     contract_version = 0
+    ...
+    ...     def build(self, **hyperparameters):
+    ...         from .network import Network
+    ...
+    ...         return Network(**hyperparameters)
+    >>> for outcome in check_model(Tagger(), Config(name="quick"), names=["contract_fits"]):
+    ...     print(outcome.name, outcome.verdict, outcome.reason, sep="; ")
+    contract_fits; failed; contract_version: got 0, expected 1, that of this library
     """
     trial, outcomes = Trial(model, config, sample), []
     cause = ""

@@ -1,7 +1,7 @@
 """Layers that can be explained as they are, found by trying each that there is (a test tries them again).
 
-Each was tried alone, by the rules ``epsilon``: nothing is refused, and the account closes. ``docs/layers.md`` says the
-same.
+Each was tried alone, by the rules ``epsilon``: nothing is refused, and the account closes.
+``docs/reference/layers.md`` says the same.
 """
 
 from __future__ import annotations

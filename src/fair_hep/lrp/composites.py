@@ -2,6 +2,12 @@
 
 ``first`` are the linear layers that see the inputs directly; ``head`` those after the last aggregation (in networks
 without one: all others); ``body`` everything between. The names are those of the literature and of zennit.
+
+Examples
+--------
+>>> from fair_hep import COMPOSITES
+>>> list(COMPOSITES)[:4]
+['lrp-0', 'epsilon', 'gamma', 'epsilon-gamma']
 """
 
 from __future__ import annotations
@@ -28,7 +34,16 @@ Bounds: TypeAlias = tuple[Tensor | float, Tensor | float]
 
 @dataclass(frozen=True)
 class Composite:
-    """A rule for every position, and one for maxima."""
+    """A rule for every position, and one for maxima.
+
+    Examples
+    --------
+    >>> from fair_hep import COMPOSITES, Composite
+    >>> from fair_hep.lrp.rules import Epsilon, Flat, Gamma
+    >>> COMPOSITES["mine"] = Composite("mine", first=Flat(), body=Gamma(gamma=0.5), head=Epsilon())
+    >>> COMPOSITES.pop("mine").rule("body").gamma
+    0.5
+    """
 
     name: str
     first: Rule

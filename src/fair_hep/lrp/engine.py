@@ -50,6 +50,9 @@ def explain(
 ) -> Explanation:
     """Explain one batch.
 
+    Layer-wise relevance propagation (Bach et al., PLoS ONE 10 (2015) e0130140, doi:10.1371/journal.pone.0130140); the
+    rules have their sources in `fair_hep.lrp.rules`.
+
     Parameters
     ----------
     module
@@ -81,6 +84,16 @@ def explain(
     ExplainError
         If something can't be explained: a module without a rule, a call that escapes the rules, an output that doesn't
         exist, values that aren't finite, a network in training mode or in half precision.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fair_hep import explain
+    >>> network = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2)).eval().double()
+    >>> jets = torch.rand(5, 3, dtype=torch.float64)
+    >>> found = explain(network, jets, target=torch.tensor([-1.0, 1.0]), composite="epsilon-gamma")
+    >>> found.relevance.shape, bool((found.error < 1e-10).all())
+    (torch.Size([5, 3]), True)
     """
     arguments = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     with Explainer(
@@ -94,6 +107,16 @@ class Explainer:
 
     The first batch is run once more than the others: that pass is recorded, to fold batch norms, to find where each
     layer stands, and to refuse what escapes the rules.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fair_hep import Explainer
+    >>> network = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1)).eval()
+    >>> with Explainer(network, "epsilon", places=["0"]) as explainer:
+    ...     found = [explainer(jets, target=0) for jets in torch.rand(10, 4, 3)]
+    >>> len(found), found[0].places["0"].shape
+    (10, torch.Size([4, 8]))
     """
 
     def __init__(

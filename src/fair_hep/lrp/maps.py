@@ -122,6 +122,23 @@ def register_linear(kind: type[nn.Module], adapter: Adapter) -> None:
         Module type.
     adapter
         Gives the `Affine` of a module; its name is filled in later.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fair_hep import explain, register_linear
+    >>> from fair_hep.lrp import Affine
+    >>> class Turned(torch.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.matrix = torch.nn.Parameter(torch.tensor([[1.0], [4.0]]))
+    ...
+    ...     def forward(self, values):
+    ...         return values @ self.matrix
+    >>> register_linear(Turned, lambda module: Affine("", (module.matrix.T,), None, lambda f, _, x: x @ f[0].T))
+    >>> found = explain(Turned().eval(), torch.tensor([[2.0, 1.0]]), target=0)
+    >>> [round(value, 4) for value in found.relevance[0].tolist()]
+    [2.0, 4.0]
     """
     _ADAPTERS[kind] = adapter
 

@@ -44,6 +44,19 @@ def register(kind: type[nn.Module], treatment: Treatment) -> None:
     treatment
         `as_it_is`, `pass_on`, `hold`, or a function of the module and the book that returns a forward pass whose
         values are the module's own and whose backward pass carries relevance per activation.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fair_hep import explain, register
+    >>> from fair_hep.lrp.treatments import pass_on
+    >>> class Cube(torch.nn.Module):
+    ...     def forward(self, values):
+    ...         return values**3
+    >>> register(Cube, pass_on)
+    >>> found = explain(torch.nn.Sequential(Cube()).eval(), torch.tensor([[2.0]]), target=0)
+    >>> found.relevance.tolist()
+    [[8.0]]
     """
     _TREATMENTS[kind] = treatment
 

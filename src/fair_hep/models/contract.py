@@ -56,6 +56,13 @@ class Evaluation:
         What answers depend on, as it was measured here, one sentence each: for the model card.
     working_points
         Cuts of a tagger of two classes on what its graph gives, as JSON values: see `fair_hep.tagging.cuts`.
+
+    Examples
+    --------
+    >>> from fair_hep import Evaluation
+    >>> found = Evaluation({"auc": 0.98, "auc_error": 0.002}, "auc", headline=("AUC 0.980 +- 0.002",))
+    >>> found.metrics[found.decisive]
+    0.98
     """
 
     metrics: Mapping[str, float]
@@ -90,6 +97,14 @@ class Model(ABC):
     and learns nothing; ``network.body`` learns. ``network(*inputs)`` is ``network.body(*network.features(*inputs))``,
     and the first tensor that ``features`` returns is where relevance lives. Outputs are logits (or other raw values),
     never probabilities or labels.
+
+    Examples
+    --------
+    What a model must say itself; everything else has a default, and a `Classifier` needs `build` only:
+
+    >>> from fair_hep import Model
+    >>> sorted(Model.__abstractmethods__)[:7]
+    ['build', 'convert', 'dataset', 'evaluate', 'example', 'loss', 'not_worse']
     """
 
     #: The version of the contract that a recipe was written for; ``check`` refuses another than `CONTRACT`.

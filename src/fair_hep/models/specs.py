@@ -31,6 +31,12 @@ def particle_set(
         Energy of the collisions in GeV: a caller whose values lie beyond is warned, who has MeV is far above.
     limit
         Most particles that are accepted.
+
+    Examples
+    --------
+    >>> from fair_hep import particle_set
+    >>> particle_set(columns=("pt", "eta", "phi", "m")).unit_of("eta")
+    '1'
     """
     positive = tuple(column for column in ("E", "pt") if column in columns)
     return TensorSpec(
@@ -50,7 +56,14 @@ def particle_set(
 
 
 def class_logits(classes: Sequence[str]) -> TensorSpec:
-    """Specify one logit for each class; with two classes the first is the background, the second the signal."""
+    """Specify one logit for each class; with two classes the first is the background, the second the signal.
+
+    Examples
+    --------
+    >>> from fair_hep import class_logits
+    >>> class_logits(("QCD", "top")).sizes
+    {'class': 2}
+    """
     return TensorSpec(
         name="logits",
         axes=(EXAMPLES, "class"),
@@ -63,7 +76,14 @@ def class_logits(classes: Sequence[str]) -> TensorSpec:
 
 
 def class_label(classes: Sequence[str]) -> TensorSpec:
-    """Specify the label: the place of an example's class among the classes."""
+    """Specify the label: the place of an example's class among the classes.
+
+    Examples
+    --------
+    >>> from fair_hep import class_label
+    >>> class_label(("QCD", "top")).meaning
+    'class of the jet: 0 QCD, 1 top'
+    """
     return TensorSpec(
         name="label",
         axes=(EXAMPLES,),
@@ -83,6 +103,12 @@ def element_features(names: Sequence[str], ranges: Sequence[tuple[float, float]]
         Names of the features in order.
     ranges
         Lowest and highest value of each, for rules of explanation that need them.
+
+    Examples
+    --------
+    >>> from fair_hep import element_features
+    >>> element_features(("delta_eta", "log_pt"), ((-1.0, 1.0), (-5.0, 5.0))).columns
+    ('delta_eta', 'log_pt')
     """
     return TensorSpec(
         name="features",

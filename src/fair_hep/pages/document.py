@@ -46,6 +46,13 @@ class Table:
         One text for each column, with units.
     rows
         Cells as text; each row is as long as the head.
+
+    Examples
+    --------
+    >>> from fair_hep import Table
+    >>> table = Table("Rejection", ("efficiency", "1 / background"), (("30 %", "1200 +- 90"),))
+    >>> Table.of(table.as_dict()) == table
+    True
     """
 
     title: str

@@ -1,4 +1,11 @@
-"""One look for all figures: size, fonts and colours, without a display and without touching global settings."""
+"""One look for all figures: size, fonts and colours, without a display and without touching global settings.
+
+Examples
+--------
+>>> from fair_hep import COLOURS
+>>> COLOURS["blue"]
+'#0072B2'
+"""
 
 from __future__ import annotations
 
@@ -32,6 +39,17 @@ def figure(columns: int = 1, rows: int = 1, *, width: float = 6.4, height: float
         Number of panels.
     width, height
         Size of one panel in inches.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from fair_hep import figure, new_file
+    >>> with new_file(Path("masses.png")) as name, figure() as (picture, axes):
+    ...     _ = axes.hist([172.5, 80.4, 91.2], bins=10)
+    ...     _ = axes.set(xlabel="Mass [GeV]", ylabel="Jets")
+    ...     picture.savefig(name)
+    >>> Path("masses.png").is_file()
+    True
     """
     import matplotlib as mpl
     import mplhep

@@ -35,6 +35,14 @@ class Part:
     logits
         Names of data that are lists of differences of logits. None: of what is shown nothing depends
         on the size of a logit. Empty: something does, and can't be divided.
+
+    Examples
+    --------
+    >>> from fair_hep import Part
+    >>> script = "(place, data) => { place.textContent = `${data.cuts.length} cuts`; }"
+    >>> part = Part("Cuts", "How many there are.", {"cuts": [1.0, 3.0]}, script, logits=("cuts",))
+    >>> part.divided(2.0).data["cuts"]
+    [0.5, 1.5]
     """
 
     title: str

@@ -19,7 +19,7 @@ from ..models.recipe import recipe
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 
-__all__ = ["Key", "keys", "run"]
+__all__ = ["Key", "fields", "keys", "run"]
 
 _BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
@@ -64,6 +64,11 @@ def run(project: Project, config: Config, *, listed: bool = False) -> dict[str, 
 def keys(model: Model) -> Iterator[Key]:
     """Give every key of a configuration, those of a model in the places where they belong."""
     yield from _keys(Config, "", model.settings())
+
+
+def fields(kind: type[BaseModel]) -> Iterator[Key]:
+    """Give every field of a class that validates something, such as a part of a signature."""
+    yield from _keys(kind, "", {})
 
 
 def _keys(kind: type[BaseModel], before: str, own: Mapping[str, type[BaseModel]]) -> Iterator[Key]:

@@ -65,7 +65,14 @@ EXPLANATION_CAPTIONS: Mapping[str, str] = {
 
 
 class DataOptions(Strict):
-    """Options of the data set: ``data.options`` of the configuration."""
+    """Options of the data set: ``data.options`` of the configuration.
+
+    Examples
+    --------
+    >>> from fair_hep import DataOptions
+    >>> DataOptions(max_constituents=40, columns={"unit": "MeV"}).chunk
+    8192
+    """
 
     max_constituents: int = Field(128, ge=0, description="elements that a loader keeps, hardest first; 0: all")
     columns: dict[str, Any] = Field({}, description="what differs from the model's own map of columns")
@@ -73,13 +80,41 @@ class DataOptions(Strict):
 
 
 class LossOptions(Strict):
-    """Options of the loss: ``train.loss`` of the configuration."""
+    """Options of the loss: ``train.loss`` of the configuration.
+
+    Examples
+    --------
+    >>> from fair_hep import LossOptions
+    >>> LossOptions().label_smoothing
+    0.0
+    """
 
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of a label that is spread over all classes")
 
 
 class Classifier(Model):
-    """A network that gives one logit for each class of a set of particles."""
+    """A network that gives one logit for each class of a set of particles.
+
+    Examples
+    --------
+    >>> from fair_hep import Classifier, Columns, class_label, class_logits, element_features, particle_set
+    >>> classes, momenta = ("QCD", "top"), ("E", "px", "py", "pz")
+    >>> class Tagger(Classifier):
+    ...     name, title = "tagger", "Tagger of mine"
+    ...     inputs, outputs, targets = (particle_set(),), (class_logits(classes),), (class_label(classes),)
+    ...     features = element_features(("log_pt",))
+    ...     columns = Columns(elements={name: name for name in momenta})
+    ...
+    ...     def build(self, **hyperparameters):
+    ...         from .network import Network
+    ...
+    ...         return Network(**hyperparameters)
+    >>> tagger = Tagger()
+    >>> tagger.target()
+    (-1.0, 1.0)
+    >>> tagger.published(["train.parquet", "test.parquet", "notes.txt"])
+    {'train': ['train.parquet'], 'val': [], 'test': ['test.parquet']}
+    """
 
     #: Which columns of a file are what; ``data.options.columns`` replaces single entries.
     columns: Columns
@@ -172,7 +207,7 @@ class Classifier(Model):
         return SetDataset(store, max_constituents=chosen.max_constituents, name=self.inputs[0].name)
 
     def domain(self) -> Sequence[Quantity]:
-        """Return pT, |eta|, mass, number and reach of the elements, where the first input tells them."""
+        """Return pT, ``|eta|``, mass, number and reach of the elements, where the first input tells them."""
         from ..bundle.derived import derivable
         from ..bundle.domain import jet_quantities
 

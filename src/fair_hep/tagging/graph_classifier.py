@@ -16,7 +16,22 @@ __all__ = ["GraphClassifier"]
 
 
 class GraphClassifier(Classifier):
-    """A network of PyG behind ``graphs.GraphNetwork``, which `build` returns."""
+    """A network of PyG behind ``graphs.GraphNetwork``, which `build` returns.
+
+    Examples
+    --------
+    >>> from fair_hep import GraphClassifier, class_logits
+    >>> class Tagger(GraphClassifier):
+    ...     name, title, outputs = "tagger", "Graph tagger of mine", (class_logits(("QCD", "top")),)
+    ...
+    ...     def build(self, **hyperparameters):
+    ...         from fair_hep.nets.graphs import GraphNetwork
+    ...         from .network import Features, Layers
+    ...
+    ...         return GraphNetwork(Features(), Layers(**hyperparameters), k=8)
+    >>> Tagger().classes
+    ('QCD', 'top')
+    """
 
     captions: Mapping[str, str] = {
         **Classifier.captions,

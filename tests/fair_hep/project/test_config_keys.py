@@ -65,7 +65,7 @@ def test_every_field_of_the_configuration_is_a_key(rows: list[Key]) -> None:
 
 
 def test_the_page_of_the_documents_lists_what_there_is() -> None:
-    said = "docs/configuration.md is out of date: PYTHONPATH=src:tests python -m support.configuration_page"
+    said = "docs/reference/configuration.md is out of date: PYTHONPATH=src:tests python -m support.configuration_page"
     assert PAGE.read_text(encoding="utf-8") == page(), said
 
 
