@@ -22,7 +22,8 @@ from pathlib import Path
 
 import pytest
 
-from support.documents import Block, blocks, script, variables
+from support import deposits, zenodo
+from support.documents import DOCS, Block, blocks, script, variables
 from support.installed import Environment
 from support.template import MODELS, ROOT, SLUGS, Bake, attempt, run
 
@@ -33,6 +34,8 @@ DEFAULT = MODELS[0]
 #: What is run for every model, though it may stand in the same words elsewhere: the chain, and its answers. What each
 #: network promises is tried in place, by the tests of `check`.
 FOR_EVERY_MODEL = ("make quick", "SLUG predict")
+#: It goes on where the template's README trained a model.
+TUTORIAL = DOCS / "tutorials" / "publish-particlenet.md"
 #: Long ones first, so that none runs alone at the end.
 IN_ORDER = ("mlpf", "custom", "graph")
 assert {*IN_ORDER, DEFAULT} == set(MODELS)
@@ -156,6 +159,38 @@ def go_through(folder: Path, chosen: list[Block], environment: Environment, bare
     assert (folder / "why.png").stat().st_size > 10_000
 
 
+def after_the_training(readme: str) -> list[Block]:
+    """Return the blocks of the tutorial that don't stand in the template's README, behind those that do."""
+    chosen = [block for block in blocks(TUTORIAL.read_text()) if block.language in ("bash", "python")]
+    known = [set(readme.splitlines()).issuperset(block.text.splitlines()) for block in chosen]
+    assert known == sorted(known, reverse=True)
+    return [block for block, there in zip(chosen, known, strict=True) if not there]
+
+
+def test_the_tutorial_begins_as_the_readme_and_leaves_out_production_alone() -> None:
+    text = (ROOT / "README.md").read_text()
+    chosen = after_the_training(text)
+    assert len([block for block in blocks(TUTORIAL.read_text()) if block.language != "text"]) == len(chosen) + 2
+    assert [block.note for block in chosen if block.note] == ["needs-network", "needs-network", "needs-production"]
+
+
+def publish_as_the_tutorial_says(folder: Path, environment: Environment, tmp_path: Path) -> None:
+    """Publish what was trained in a project, from the tutorial's first look at it to the answer by its DOI."""
+    chosen = [
+        block._replace(note=block.note.replace("needs-network", ""))
+        for block in after_the_training((ROOT / "README.md").read_text())
+    ]
+    with zenodo.Zenodo(tmp_path) as standin:
+        deposits.add_deposits(standin)
+        env = {**variables(environment), **standin.environment, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        text = script(chosen).replace("ZENODO_TOKEN=...", f"ZENODO_TOKEN={deposits.TOKEN}")
+        done = attempt("bash", "-c", text, cwd=folder, env=env, stdin="y\n")
+        assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-6000:]}"
+        (record,) = [record for record in standin.records.values() if record.files]
+    assert f"doi = {{10.5072/zenodo.{record.number}}}" in done.stdout
+    assert "relevance the same as stored" in done.stdout
+
+
 @pytest.mark.slow
 def test_every_command_of_the_template(
     tmp_path: Path, clone: Path, environment: Environment, bare: Path, whole: Path
@@ -187,6 +222,7 @@ def test_every_command_of_the_template(
     first, *rest = of_the_model((own / "README.md").read_text(), SLUGS[DEFAULT], there)
     assert FOR_EVERY_MODEL[0] in first.text
     go_through(own, rest, environment, bare)
+    publish_as_the_tutorial_says(own, environment, tmp_path)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import sys
 import tomllib
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.documents import DOCS, follow
 from support.template import MODELS, SLUGS, TEMPLATE, attempt, commit, run, the_wheel
 
 CRUFT = Path(sys.executable).with_name("cruft")
@@ -62,14 +64,20 @@ def answers_of(project: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_a_fix_of_the_library_is_one_renamed_wheel_and_its_reference(clone: Path, tmp_path: Path) -> None:
+def test_a_fix_of_the_library_is_one_renamed_wheel_and_its_reference(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The update is done as the how-to says."""
+    monkeypatch.setenv("PATH", str(CRUFT.parent), prepend=os.pathsep)
     (tmp_path / "home").mkdir()
     project = create(clone, tmp_path / "home")
     before, settings = the_wheel(project), (project / "pyproject.toml").read_text()
     digest = hashlib.sha256(before.read_bytes()).hexdigest()
     fix_library(clone)
     commit(clone, "fix")
-    run(CRUFT, "update", "--skip-apply-ask", cwd=project)
+    page = (DOCS / "how-tos" / "update-a-project.md").read_text()
+    assert "\ncruft update --skip-apply-ask\n" in page
+    follow(page, project)
 
     assert changed(project) == ["M\t.cruft.json", "M\tpyproject.toml", "R vendor"]
     after = the_wheel(project)

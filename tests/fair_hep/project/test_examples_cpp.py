@@ -16,6 +16,7 @@ import pytest
 from fair_hep import bundle
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
+from support.documents import DOCS, blocks
 from support.needs import require
 from support.small import SOURCE
 
@@ -116,6 +117,21 @@ def test_without_a_request_it_takes_the_bundles_own(program: Path, bundled: Bund
     assert [line.split()[:2] for line in own.stdout.splitlines()] == [
         line.split()[:2] for line in named.stdout.splitlines()
     ]
+
+
+def test_the_tutorial_says_how_it_is_compiled_and_run(program: Path, bundled: Bundled, tmp_path: Path) -> None:
+    text = (DOCS / "tutorials" / "use-a-published-model.md").read_text(encoding="utf-8")
+    (block,) = [block for block in blocks(text) if block.note == "needs-compiler"]
+    _, _, compiled, called = block.text.splitlines()
+    assert (FOLDER / "Makefile").read_text(encoding="utf-8").splitlines()[1].removeprefix("#   ") == compiled
+    (kept := tmp_path / ".cache" / "fair-hep").mkdir(parents=True)
+    (kept / "10.5281_zenodo.NUMBER").symlink_to(bundled[0].bundle)
+    done = subprocess.run(
+        ["bash", "-c", called], cwd=program.parent, env={**os.environ, "HOME": str(tmp_path)}, capture_output=True,
+        text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "relevance" in done.stdout
 
 
 def test_a_bare_list_of_any_lengths_is_a_request(program: Path, bundled: Bundled, tmp_path: Path) -> None:

@@ -16,26 +16,15 @@ from fair_hep.bundle.errors import ConfigError, DataError
 from fair_hep.bundle.files import read_json
 from fair_hep.check import CHECKS, check_model
 from fair_hep.data.store import Store
-from fair_hep.project import data, evaluate, explain, export, predict, train, verify
+from fair_hep.project import data, export, predict, verify
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
 from support import recipes
 from support.published import copy
-from support.small import EXAMPLE, call, make_config, make_project
+from support.small import EXAMPLE, call, make_config
 
 FOLDER = recipes.FOLDER / "custom"
 MODEL = recipes.model("custom")
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    made = make_project(tmp_path_factory.mktemp("custom"))
-    config = make_config(made)
-    data.run(made, config)
-    train.run(made, config)
-    evaluate.run(made, config)
-    explain.run(made, config)
-    return made
 
 
 def test_every_file_bears_the_name_of_the_verb_that_reads_it() -> None:
