@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from .moved import ARTIFACTS, follow
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["DATABASE", "artifact_location", "experiment", "own_uri", "parent_run", "tracking_uri", "without_secrets"]
+__all__ = ["DATABASE", "artifact_location", "experiment", "own_uri", "parent_run", "tracking_uri"]
 
 
 #: The file of the project's own registry.
@@ -37,11 +36,6 @@ def tracking_uri(project: Project, config: Config) -> str:
     if uri == own_uri(project):
         follow(project.root / DATABASE, project.slug)
     return uri
-
-
-def without_secrets(text: str) -> str:
-    """Leave out of addresses what may be a name and a password."""
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", text)
 
 
 def artifact_location(project: Project, config: Config) -> str | None:
