@@ -196,7 +196,7 @@ def cite_(bundle: str, bibtex: bool) -> dict[str, Any]:
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
 def serve_(bundle: str, host: str, port: int) -> None:
     """Serve a bundle."""
-    from ..bundle.server import serve
+    from ..serve.server import serve
 
     serve(_folder(bundle), host=host, port=port)
 
