@@ -33,16 +33,21 @@ def _command(folder: Path) -> list[str]:
     return [
         browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", f"--user-data-dir={folder / 'profile'}",
-        "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=20000",
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", "--virtual-time-budget=20000",
     ]  # fmt: skip
 
 
-def opened(page: Path, folder: Path, fragment: str = "", *, width: int = 1280) -> Opened:
+def _address(page: Path | str) -> str:
+    """Return the address of a page: of a file, or of a server of this machine."""
+    return page if isinstance(page, str) else page.as_uri()
+
+
+def opened(page: Path | str, folder: Path, fragment: str = "", *, width: int = 1280) -> Opened:
     """Open a page and return what became of it, with everything that it asked for beyond itself."""
     log = folder / "net.json"
     command = [
         *_command(folder), "--enable-logging=stderr", f"--log-net-log={log}", f"--window-size={width},900",
-        "--dump-dom", f"{page.as_uri()}{fragment}",
+        "--dump-dom", f"{_address(page)}{fragment}",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
     console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
@@ -52,12 +57,12 @@ def opened(page: Path, folder: Path, fragment: str = "", *, width: int = 1280) -
     return Opened(done.stdout, console, requested)
 
 
-def screenshot(page: Path, folder: Path, *, width: int = 1280, height: int = 1600) -> Path:
+def screenshot(page: Path | str, folder: Path, *, width: int = 1280, height: int = 1600) -> Path:
     """Take a picture of the top of a page."""
-    path = folder / f"{page.stem}-{width}.png"
+    path = folder / f"{page.stem if isinstance(page, Path) else 'page'}-{width}.png"
     command = [
         *_command(folder), f"--window-size={width},{height}", f"--screenshot={path}", "--hide-scrollbars",
-        page.as_uri(),
+        _address(page),
     ]  # fmt: skip
     subprocess.run(command, capture_output=True, timeout=180, check=True)
     return path

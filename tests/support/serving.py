@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from fair_hep.bundle.runtime import LoadedModel
 from fair_hep.provenance.project import Project
+from fair_hep.serve.access import Access
 from fair_hep.serve.limits import Limits
 from fair_hep.serve.server import make_server
 from support.containers import free_port
@@ -52,7 +53,7 @@ def serving(place: Project | Path, **variables: str) -> Iterator[tuple[str, subp
 def inside(model: LoadedModel, **variables: str) -> Iterator[str]:
     """Run the server of a model in a thread of this process, with these limits; give its address."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = make_server(model, Limits.read(variables))
+        server = make_server([model], Limits.read(variables), Access.read(variables))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
@@ -65,10 +66,14 @@ def inside(model: LoadedModel, **variables: str) -> Iterator[str]:
             thread.join()
 
 
-def connect(url: str, sent: bytes = b"", timeout: float = 20) -> socket.socket:
-    """Open a connection, and send the beginning of something."""
+def connect(url: str, sent: bytes = b"", timeout: float = 20, room: int = 0) -> socket.socket:
+    """Open a connection, with so much room for what isn't read, and send the beginning of something."""
     parts = urlsplit(url)
-    opened = socket.create_connection((parts.hostname, parts.port), timeout=timeout)
+    opened = socket.socket()
+    if room:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    opened.settimeout(timeout)
+    opened.connect((parts.hostname, parts.port))
     opened.sendall(sent)
     return opened
 

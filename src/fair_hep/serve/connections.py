@@ -9,6 +9,7 @@ around the application. They find each other by the client's address.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +38,14 @@ class Connections:
         How many there may be, and how long they may take.
     refused
         Told of every one that is closed before it got an answer: by which reason.
+    tls
+        Of the server's certificate; None: connections aren't encrypted.
     """
 
-    def __init__(self, limits: Limits, refused: Callable[[str], None] = lambda reason: None) -> None:
-        self.limits, self.refused = limits, refused
+    def __init__(
+        self, limits: Limits, refused: Callable[[str], None] = lambda reason: None, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.limits, self.refused, self.tls = limits, refused, tls
         self.ending = False
         #: In the order in which their state began, the longest first.
         self._open: dict[Guard, None] = {}
@@ -109,12 +114,16 @@ class Guard(asyncio.Protocol):
 
     def __init__(self, inside: asyncio.Protocol, connections: Connections) -> None:
         self.inside, self.connections = inside, connections
-        self.state, self.client = IDLE, None
+        self.state = IDLE
+        self.client: tuple[Any, ...] | None = None
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._refused = False
         #: Whether more is to be written than the client takes, and which state begins when it has taken that.
         self._full, self._then = False, ""
+        #: Whether the protocol inside knows of the connection, what came before, and the handshake of TLS.
+        self._made, self._early = False, b""
+        self._handshake: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let a connection in, or close it."""
@@ -128,11 +137,40 @@ class Guard(asyncio.Protocol):
             transport.close()
             return
         self.enter(HEADER)
+        if self.connections.tls is None:
+            self._let_in(transport)
+        else:
+            # uvicorn's own TLS shakes hands before anybody counts the connection, for up to a minute.
+            transport.pause_reading()
+            self._handshake = asyncio.get_running_loop().create_task(self._secure(transport, self.connections.tls))
+
+    async def _secure(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
+        """Shake hands, and let the encrypted connection in."""
+        seconds = self.connections.limits.header_seconds
+        try:
+            secured = await asyncio.get_running_loop().start_tls(
+                transport, self, tls, server_side=True, ssl_handshake_timeout=seconds
+            )
+        except (OSError, TimeoutError):  # no TLS, or none that both know
+            self.connections.refused("tls")
+            transport.abort()
+            return
+        if isinstance(secured, asyncio.Transport):  # None if it was lost meanwhile
+            self._let_in(secured)
+
+    def _let_in(self, transport: asyncio.Transport) -> None:
+        self._transport, self._made = transport, True
         self.inside.connection_made(transport)
+        if self._early:
+            self.inside.data_received(self._early)
+            self._early = b""
 
     def data_received(self, data: bytes) -> None:
         """Pass bytes on."""
         if self._refused:
+            return
+        if not self._made:
+            self._early += data
             return
         if self.state == IDLE:
             self.enter(HEADER)
@@ -140,13 +178,14 @@ class Guard(asyncio.Protocol):
 
     def eof_received(self) -> bool | None:
         """Pass the end of what the client sends on."""
-        return None if self._refused else self.inside.eof_received()
+        return self.inside.eof_received() if self._made else None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop()
         if not self._refused:
             self.connections.remove(self)
+        if self._made:
             self.inside.connection_lost(exc)
 
     def pause_writing(self) -> None:

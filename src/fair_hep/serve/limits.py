@@ -118,7 +118,7 @@ class Limits:
             queue=read.whole("SERVE_QUEUE", 256),
             connections=connections,
             log_lines=read.whole("SERVE_LOG_LINES", 200),
-            buffer=int(free // 4),
+            buffer=min(free // 4, int(32 * megabytes * MEGABYTE)),
         )
 
 

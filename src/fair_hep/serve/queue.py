@@ -132,10 +132,12 @@ class Queue:
     ----------
     limits
         How many places, and how many may wait.
+    passed
+        Told of every pass: of which model, and how many examples.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, limits: Limits, passed: Callable[[str, int], None] = lambda model, examples: None) -> None:
+        self.limits, self.passed = limits, passed
         #: Requests that are here, and places that compute.
         self.waiting = self.busy = 0
         self._turns: deque[Task] = deque()
@@ -219,6 +221,7 @@ class Queue:
                 self._put(task)
                 return
             answers = compute(task.model, task.question, numbers)
+            self.passed(task.model.signature.model, len(numbers))
             with task.lock:
                 for number, answer in zip(numbers, answers, strict=True):
                     task.question.take(number, answer)

@@ -14,8 +14,9 @@ from ..bundle.errors import ProjectError, ServiceError
 from ..bundle.extras import need
 from ..bundle.folder import check_files
 from ..bundle.runtime import LoadedModel, find_bundle
-from .app import application
-from .connections import Connections, Guard
+from .access import Access
+from .app import Served
+from .connections import Guard
 from .limits import Limits
 from .log import EVENTS, attach
 
@@ -49,8 +50,8 @@ def serve(place: str | Path, *, host: str, port: int) -> None:
     BundleError, MissingStepError
         If the bundle isn't whole.
     """
-    need("serve", ("starlette", "uvicorn"), "serve")
-    limits = Limits.read()
+    need("serve", ("prometheus_client", "starlette", "uvicorn"), "serve")
+    limits, access = Limits.read(), Access.read()
     folder = find_bundle(place)
     check_files(folder)
     # Requests run beside each other: one thread for each makes the most of the cores.
@@ -59,33 +60,37 @@ def serve(place: str | Path, *, host: str, port: int) -> None:
     listening = _listen(host, port)
     own = {"model": model.signature.model, "version": model.signature.version}
     with listening:
-        EVENTS.info("started", extra={"fields": {**own, "host": host, "port": port, "limits": asdict(limits)}})
-        make_server(model, limits).run(sockets=[listening])
+        EVENTS.info(
+            "started",
+            extra={
+                "fields": {**own, "host": host, "port": port, "tls": access.tls is not None, "limits": asdict(limits)}
+            },
+        )
+        make_server([model], limits, access).run(sockets=[listening])
 
 
-def make_server(model: LoadedModel, limits: Limits) -> uvicorn.Server:
-    """Return a server of a loaded model, which ``run`` starts on sockets.
+def make_server(models: Sequence[LoadedModel], limits: Limits, access: Access) -> uvicorn.Server:
+    """Return a server of loaded models, which ``run`` starts on sockets.
 
     Parameters
     ----------
-    model
-        The model.
+    models
+        The models.
     limits
         What clients may take.
+    access
+        Who may ask, and over what.
     """
     import uvicorn
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    def refused(reason: str) -> None:
-        EVENTS.warning("closed", extra={"fields": {"reason": reason}})
-
-    connections = Connections(limits, refused)
+    served = Served(models, limits, access)
 
     class Guarded(Guard):
         """A connection with uvicorn's protocol inside."""
 
         def __init__(self, **given: Any) -> None:
-            super().__init__(H11Protocol(**given), connections)
+            super().__init__(H11Protocol(**given), served.connections)
 
     class Server(uvicorn.Server):
         """Ends in time: whoever hasn't asked anything yet is closed first."""
@@ -94,16 +99,18 @@ def make_server(model: LoadedModel, limits: Limits) -> uvicorn.Server:
             await super().startup(sockets)
             for one in sockets or []:
                 one.listen(_BACKLOG)
+            served.health.begin()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            connections.end()
+            served.connections.end()
             await super().shutdown(sockets)
             # Said here, as the signal that ended it is raised again on the way out.
-            EVENTS.info("stopped", extra={"fields": {"model": model.signature.model}, "always": True})
+            served.queue.end()
+            EVENTS.info("stopped", extra={"fields": {}, "always": True})
 
     return Server(
         uvicorn.Config(
-            application(model, limits, connections),
+            served.application(),
             http=Guarded,
             ws="none",
             lifespan="off",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -94,16 +93,15 @@ class Service:
         self.queue.check()
         async with self.bodies.read(request) as body:
             task = Task(self.model, partial(read, body), self.limits.seconds)
-            started = time.perf_counter()
             try:
                 content = await _unless_gone(request, self.queue.answer(task))
             finally:
                 question = task.question
+                request.state.model = self.model.signature.model
                 if question is not None:
                     request.state.examples = len(task.lengths)
                     request.state.outside = getattr(question, "outside", 0)
                     request.state.explain = question.explain
-                request.state.waited = time.perf_counter() - started
             return Response(content, media_type=media_type)
 
 
