@@ -201,6 +201,16 @@ def serve_(bundle: str, host: str, port: int) -> None:
     serve(_folder(bundle), host=host, port=port)
 
 
+@_verb("triton", "Write a model repository for Triton Inference Server: both graphs, as two models.")
+@click.argument("bundle")
+@click.argument("folder", metavar="DIR", type=_FOLDER)
+def triton_(bundle: str, folder: Path) -> dict[str, Any]:
+    """Write a bundle's graphs with their configurations."""
+    from ..publish import triton
+
+    return triton.run(_folder(bundle), folder)
+
+
 @_verb("index", "Gather bundles into a folder that any web server can show.")
 @click.argument("bundles", nargs=-1, required=True, metavar="BUNDLE...")
 @click.option("--output", type=_FOLDER, required=True, help="Folder to write.")
