@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,11 @@ def serving(place: Project | Path, **variables: str) -> Iterator[tuple[str, subp
 
 
 @contextmanager
-def inside(model: LoadedModel, **variables: str) -> Iterator[str]:
-    """Run the server of a model in a thread of this process, with these limits; give its address."""
+def inside(model: LoadedModel | Sequence[LoadedModel], **variables: str) -> Iterator[str]:
+    """Run the server of a model, or of several, in a thread of this process, with these limits; give its address."""
+    models = [model] if isinstance(model, LoadedModel) else model
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = make_server([model], Limits.read(variables), Access.read(variables))
+        server = make_server(models, Limits.read(variables), Access.read(variables))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

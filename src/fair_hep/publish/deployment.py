@@ -85,7 +85,8 @@ def _container(served: Served, name: str) -> Object:
         # Two minutes to start, where nodes are slow; then the other two begin.
         "startupProbe": _probe(_LIVE, every=2, patience=60),
         "livenessProbe": _probe(_LIVE, every=10, patience=3),
-        # Ready means that a place is free: half a minute without one sends new requests to others.
+        # Not ready is what gives other answers than the stored ones here, or can't take one request more: then others
+        # get what comes, after half a minute.
         "readinessProbe": _probe(_READY, every=5, patience=6),
         # Requests arrive for a moment after a cluster has decided to end a container.
         "lifecycle": {"preStop": {"exec": {"command": ["python3", "-c", f"import time; time.sleep({_DRAIN})"]}}},
@@ -141,7 +142,7 @@ def service(served: Served) -> Object:
 
 def autoscaler(served: Served) -> Object:
     """Return the HorizontalPodAutoscaler: more containers where requests wait, fewer after five minutes without."""
-    metric = {"metric": {"name": "fair_hep_queue_requests"}}
+    metric = {"metric": {"name": "fair_hep_waiting"}}
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",

@@ -22,6 +22,7 @@ from .health import Health
 from .limits import Limits
 from .log import EVENTS
 from .metrics import Metrics
+from .open_inference import PREFIX, OpenInference
 from .openapi import document
 from .page import Page
 from .queue import Queue
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Served"]
 
-_PROBES = frozenset({"/ping", "/health", "/health/live", "/health/ready", "/metrics"})
+_PROBES = frozenset({
+    "/ping", "/health", "/health/live", "/health/ready", "/metrics", "/v2/health/live", "/v2/health/ready",
+})  # fmt: skip
 
 
 class Served:
@@ -59,6 +62,7 @@ class Served:
         self.queue, self.bodies = Queue(limits, self.metrics.passed), Bodies(limits)
         self.health = Health(models, self.queue)
         self.services = [Service(model, self.queue, self.bodies, limits) for model in models]
+        self.open_inference = OpenInference(self.services, self.health)
         for name, meaning, value in (
             ("waiting", "Requests that wait for their answer.", lambda: self.queue.waiting),
             ("queue_size", "Requests that may wait for their answer.", lambda: limits.queue),
@@ -79,6 +83,7 @@ class Served:
             Route("/health/ready", self._answer_ready), Route("/metrics", self._answer_metrics),
             Route("/openapi.json", self._answer_openapi),
             *Page(first.model, self.limits, token=bool(self.access.digest)).routes(), *first.routes(),
+            *self.open_inference.routes(),
         ]  # fmt: skip
 
     def application(self) -> ASGIApp:
@@ -134,7 +139,7 @@ async def _alive(request: Request) -> Response:
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
     request.state.reason = error.reason
-    return _line(error.status, str(error), error.wait)
+    return _line(request.scope["path"], error.status, str(error), error.wait)
 
 
 def _wrong(request: Request, error: Exception) -> Response:
@@ -158,14 +163,15 @@ def _elsewhere(request: Request, error: Exception) -> Response:
 def _failed(request: Request, error: Exception) -> Response:
     """Answer what nobody foresaw; the log has the traceback."""
     request.state.reason = "failed"
-    return _line(500, "the server failed; its log says how")
+    return _line(request.scope["path"], 500, "the server failed; its log says how")
 
 
-def _line(status: int, line: str, wait: int | None = None) -> Response:
+def _line(path: str, status: int, line: str, wait: int | None = None) -> Response:
     """Return the answer to a request that gets another status than 200, in ASCII: a request's own words come back."""
     from starlette.responses import Response
 
-    content = json.dumps({"error_code": "BAD_REQUEST" if status < 500 else "UNAVAILABLE", "message": line})
+    own = {"error_code": "BAD_REQUEST" if status < 500 else "UNAVAILABLE", "message": line}
+    content = json.dumps({"error": line} if f"{path}/".startswith(f"{PREFIX}/") else own)
     headers = {} if wait is None else {"Retry-After": str(wait)}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
@@ -213,7 +219,7 @@ class Told:
             else:
                 state["reason"] = "token"
                 line = "Authorization: expected Bearer and this server's token"
-                await _line(401, line)(scope, receive, sent)
+                await _line(scope["path"], 401, line)(scope, receive, sent)
         except Exception as error:
             if type(error).__name__ == "ClientDisconnect":
                 status, state["reason"] = 499, "gone"

@@ -7,9 +7,7 @@ its scanner reads one row at a time, each example becomes its array at once, and
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +17,13 @@ from ..bundle.inputs import one_example
 from ..bundle.signature import Signature, TensorSpec
 from .limits import SMALL, Limits
 from .refusal import Refusal
+from .scan import Scanner
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["Asked", "most_values", "read_request", "within"]
 
-_SPACE = re.compile(r"[ \t\n\r]*")
 #: What stands in the text of a value that isn't only lists and numbers (``NaN`` is one, refused later by its place).
 _NO_NUMBERS = ('"', "true", "false", "null", "{")
 
@@ -100,22 +98,12 @@ def _more(what: str, limits: Limits) -> Refusal:
     return Refusal(413, f"{what}: send fewer examples in one request, which may have {told}", "large")
 
 
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a mapping of pairs, none of which repeats another."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise DataError(f"body: got {next(n for n in names if names.count(n) > 1)!r} twice in one object")
-    return found
-
-
-class _Reader:
+class _Reader(Scanner):
     """A text, and how far it is read."""
 
     def __init__(self, text: str, signature: Signature, limits: Limits, check: Callable[[], None]) -> None:
-        self.text, self.signature, self.limits, self.check = text, signature, limits, check
-        self.decode = json.JSONDecoder(object_pairs_hook=_unique).raw_decode
-        self.at = 0
+        super().__init__(text)
+        self.signature, self.limits, self.check = signature, limits, check
         self.names = [spec.name for spec in signature.inputs]
         self.columns: dict[str, list[np.ndarray]] = {name: [] for name in self.names}
         self.elements = 0
@@ -189,55 +177,3 @@ class _Reader:
     def _rows(self) -> list[Any]:
         """Read a list, one item at a time."""
         return [self._value() for _ in self._items("]")]
-
-    def _value(self) -> Any:
-        """Read any value at once."""
-        self._next()
-        value, self.at = self.decode(self.text, self.at)
-        return value
-
-    def _whole(self) -> Any:
-        value = self._value()
-        self._end()
-        return value
-
-    def _keys(self) -> Iterator[str]:
-        """Give the keys of an object; whoever asks reads what belongs to a key before the next one."""
-        found = set()
-        for _ in self._items("}"):
-            if self._next() != '"':
-                raise json.JSONDecodeError("Expecting property name enclosed in double quotes", self.text, self.at)
-            key = self._value()
-            if key in found:
-                raise DataError(f"body: got {key!r} twice in one object")
-            found.add(key)
-            if self._next() != ":":
-                raise json.JSONDecodeError("Expecting ':' delimiter", self.text, self.at)
-            self.at += 1
-            yield key
-
-    def _items(self, closing: str) -> Iterator[None]:
-        """Step into a list or an object, and stop before each of its items."""
-        self.at += 1
-        if self._next() == closing:
-            self.at += 1
-            return
-        while True:
-            yield
-            sign = self._next()
-            self.at += 1
-            if sign == closing:
-                return
-            if sign != ",":
-                raise json.JSONDecodeError("Expecting ',' delimiter", self.text, self.at - 1)
-
-    def _next(self) -> str:
-        """Go to the next character that isn't space, and return it; empty at the end."""
-        match = _SPACE.match(self.text, self.at)
-        assert match is not None  # it matches nothing too
-        self.at = match.end()
-        return self.text[self.at : self.at + 1]
-
-    def _end(self) -> None:
-        if self._next():
-            raise json.JSONDecodeError("Extra data", self.text, self.at)

@@ -46,6 +46,8 @@ class Predictions:
         self.examples: Mapping[str, Sequence[np.ndarray]] = asked.examples
         self.explain = bool(asked.parameters["explain"])
         self.outside = 0
+        self.targets: None = None
+        self.headers: Mapping[str, str] = {}
         self._signature, self._limits, self._wanted = signature, limits, asked.parameters
         self._found: dict[int, bytes] = {}
         self._size = 0

@@ -36,6 +36,10 @@ class Question(Protocol):
         Checked arrays (`bundle.inputs.one_example`) of every example, by the names of the inputs.
     explain
         Whether relevances are wanted.
+    targets
+        What is explained of every example (`LoadedModel.explain`); None: what the model explains by default.
+    headers
+        Of the answer, beside the usual ones; known when it is whole.
     """
 
     @property
@@ -43,6 +47,12 @@ class Question(Protocol):
 
     @property
     def explain(self) -> bool: ...  # noqa: D102
+
+    @property
+    def targets(self) -> Sequence[np.ndarray] | None: ...  # noqa: D102
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...  # noqa: D102
 
     def take(self, number: int, answer: Answer) -> None:
         """Take the answer of an example, in any order; raise a `Refusal` if it is too much."""
@@ -242,4 +252,7 @@ def compute(model: LoadedModel, question: Question, numbers: Sequence[int]) -> l
     columns = {name: [values[number] for number in numbers] for name, values in question.examples.items()}
     # What is outside stands in each answer.
     judge = Judge(model.signature)
-    return model.explain(columns, judge=judge) if question.explain else model.predict_each(columns, judge=judge)
+    if not question.explain:
+        return model.predict_each(columns, judge=judge)
+    targets = None if question.targets is None else [question.targets[number] for number in numbers]
+    return model.explain(columns, targets, judge=judge)

@@ -14,6 +14,7 @@ from ..bundle.errors import ProjectError, ServiceError
 from ..bundle.extras import need
 from ..bundle.folder import check_files
 from ..bundle.runtime import LoadedModel, find_bundle
+from ..bundle.slug import slug_of
 from .access import Access
 from .app import Served
 from .connections import Guard
@@ -31,34 +32,37 @@ __all__ = ["main", "make_server", "serve"]
 _AT_ONCE, _BACKLOG = 32, 1024
 
 
-def serve(place: str | Path, *, host: str, port: int) -> None:
-    """Check a bundle, and serve it until SIGTERM or SIGINT.
+def serve(*places: str | Path, host: str, port: int) -> None:
+    """Check bundles, and serve them until SIGTERM or SIGINT.
 
     Parameters
     ----------
-    place
-        Folder or DOI of the bundle.
+    places
+        Folders or DOIs of the bundles; the first one is at the addresses without a name.
     host, port
         Where to listen.
 
     Raises
     ------
     DataError
-        If starlette or uvicorn isn't installed, or a limit in the environment isn't what it should be.
+        If starlette or uvicorn isn't installed, a limit in the environment isn't what it should be, or two bundles
+        are one version of one model.
     ServiceError
         If the port is taken.
     BundleError, MissingStepError
-        If the bundle isn't whole.
+        If a bundle isn't whole.
     """
     need("serve", ("prometheus_client", "starlette", "uvicorn"), "serve")
     limits, access = Limits.read(), Access.read()
-    folder = find_bundle(place)
-    check_files(folder)
-    # Requests run beside each other: one thread for each makes the most of the cores.
-    model = LoadedModel(folder, threads=1)
+    models = []
+    for folder in map(find_bundle, places):
+        check_files(folder)
+        # Requests run beside each other: one thread for each makes the most of the cores.
+        models.append(LoadedModel(folder, threads=1))
+    server = make_server(models, limits, access)
     attach(limits.log_lines)
     listening = _listen(host, port)
-    own = {"model": model.signature.model, "version": model.signature.version}
+    own = {"models": {f"{slug_of(one.folder)} {one.signature.version}": one.signature.model for one in models}}
     with listening:
         EVENTS.info(
             "started",
@@ -66,7 +70,7 @@ def serve(place: str | Path, *, host: str, port: int) -> None:
                 "fields": {**own, "host": host, "port": port, "tls": access.tls is not None, "limits": asdict(limits)}
             },
         )
-        make_server([model], limits, access).run(sockets=[listening])
+        server.run(sockets=[listening])
 
 
 def make_server(models: Sequence[LoadedModel], limits: Limits, access: Access) -> uvicorn.Server:
@@ -137,13 +141,13 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve a bundle, as the image does: a mistake is one line and exit code 1."""
-    parser = argparse.ArgumentParser(prog="serve", description="Serve a bundle over HTTP.")
-    parser.add_argument("bundle")
+    """Serve bundles, as the image does: a mistake is one line and exit code 1."""
+    parser = argparse.ArgumentParser(prog="serve", description="Serve bundles over HTTP.")
+    parser.add_argument("bundles", nargs="+", metavar="bundle")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
     chosen = parser.parse_args(arguments)
     try:
-        serve(chosen.bundle, host=chosen.host, port=chosen.port)
+        serve(*chosen.bundles, host=chosen.host, port=chosen.port)
     except ProjectError as error:
         sys.exit(f"error: {error}")

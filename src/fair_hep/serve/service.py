@@ -102,7 +102,7 @@ class Service:
                     request.state.examples = len(task.lengths)
                     request.state.outside = getattr(question, "outside", 0)
                     request.state.explain = question.explain
-            return Response(content, media_type=media_type)
+            return Response(content, headers=dict(question.headers) if question else None, media_type=media_type)
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, bytes]) -> bytes:

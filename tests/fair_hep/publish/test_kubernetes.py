@@ -12,10 +12,15 @@ import pytest
 import yaml
 
 from fair_hep.bundle.errors import ConfigError
+from fair_hep.bundle.runtime import load
 from fair_hep.project import publish
 from fair_hep.provenance.project import Project
 from fair_hep.publish import kubernetes
+from fair_hep.serve.access import Access
+from fair_hep.serve.app import Served
+from fair_hep.serve.limits import Limits
 from support import operators
+from support.kept import ARCHIVES, unpacked
 from support.small import make_project
 from support.template import ROOT
 
@@ -167,10 +172,30 @@ def test_they_find_each_other(objects: dict[str, Any]) -> None:
     assert all((name in objects) for name in objects["kustomization.yaml"]["resources"])
 
 
-def test_the_autoscaler_asks_for_a_metric_of_the_server(objects: dict[str, Any]) -> None:
+def test_the_autoscaler_asks_for_a_metric_of_the_server(objects: dict[str, Any], tmp_path: Path) -> None:
+    """Is a gauge at the address that the monitor asks, and one container has room for more than the average."""
     (metric,) = objects["autoscaler.yaml"]["spec"]["metrics"]
-    assert metric["pods"]["metric"]["name"] == "fair_hep_queue_requests"
-    assert int(metric["pods"]["target"]["averageValue"]) > 0
+    archive = next(path for path in ARCHIVES if path.name.startswith("third_party"))
+    limits = Limits.read({})
+    served = Served([load(unpacked(archive, tmp_path), threads=1)], limits, Access())
+    text = served.metrics.text()[0].decode()
+    assert f"# TYPE {metric['pods']['metric']['name']} gauge" in text
+    assert 0 < int(metric["pods"]["target"]["averageValue"]) < limits.queue
+    known = {route.path for route in served.routes()}
+    assert objects["monitor.yaml"]["spec"]["endpoints"][0]["path"] in known
+    container = objects["deployment.yaml"]["spec"]["template"]["spec"]["containers"][0]
+    assert {
+        container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+    } <= known
+
+
+def test_the_server_starts_with_the_memory_that_it_gets(objects: dict[str, Any]) -> None:
+    """A gibibyte is enough for the limits that it sets itself."""
+    container = objects["deployment.yaml"]["spec"]["template"]["spec"]["containers"][0]
+    assert container["resources"]["limits"]["memory"] == "1Gi"
+    variables = {one["name"]: one["value"] for one in container["env"]}
+    assert Limits.read(variables, memory=2**30).parallel == int(container["resources"]["limits"]["cpu"])
+    assert Limits.read(variables, memory=2**29).megabytes > 1  # what is requested
 
 
 def test_the_end_leaves_time_to_answer(objects: dict[str, Any]) -> None:
