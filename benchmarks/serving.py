@@ -104,7 +104,7 @@ def serving(bundle: Path, log: Path) -> Iterator[tuple[int, subprocess.Popen[byt
     """Start the server; give its port, its process and its cold start in seconds; stop it."""
     port = free_port()
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "fair_hep.bundle.server", str(bundle), "--port", str(port)]
+    command = [sys.executable, "-m", "fair_hep.serve", str(bundle), "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:

@@ -35,16 +35,23 @@ def command(folder: Path, *, budget: int = 20_000) -> list[str]:
     return [
         browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", f"--user-data-dir={folder / 'profile'}",
-        "--host-resolver-rules=MAP * ~NOTFOUND", f"--virtual-time-budget={budget}",
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", f"--virtual-time-budget={budget}",
     ]  # fmt: skip
 
 
-def opened(page: Path, folder: Path, fragment: str = "", *, width: int = 1280, options: Sequence[str] = ()) -> Opened:
+def _address(page: Path | str) -> str:
+    """Return the address of a page: of a file, or of a server of this machine."""
+    return page if isinstance(page, str) else page.as_uri()
+
+
+def opened(
+    page: Path | str, folder: Path, fragment: str = "", *, width: int = 1280, options: Sequence[str] = ()
+) -> Opened:
     """Open a page and return what became of it, with everything that it asked for beyond itself."""
     log = folder / "net.json"
     called = [
         *command(folder), "--enable-logging=stderr", f"--log-net-log={log}", f"--window-size={width},900",
-        *options, "--dump-dom", f"{page.as_uri()}{fragment}",
+        *options, "--dump-dom", f"{_address(page)}{fragment}",
     ]  # fmt: skip
     done = subprocess.run(called, capture_output=True, text=True, timeout=180, check=True)
     console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
@@ -54,12 +61,12 @@ def opened(page: Path, folder: Path, fragment: str = "", *, width: int = 1280, o
     return Opened(done.stdout, console, requested)
 
 
-def screenshot(page: Path, folder: Path, *, width: int = 1280, height: int = 1600) -> Path:
+def screenshot(page: Path | str, folder: Path, *, width: int = 1280, height: int = 1600) -> Path:
     """Take a picture of the top of a page."""
-    path = folder / f"{page.stem}-{width}.png"
+    path = folder / f"{page.stem if isinstance(page, Path) else 'page'}-{width}.png"
     called = [
         *command(folder), f"--window-size={width},{height}", f"--screenshot={path}", "--hide-scrollbars",
-        page.as_uri(),
+        _address(page),
     ]  # fmt: skip
     subprocess.run(called, capture_output=True, timeout=180, check=True)
     return path

@@ -11,7 +11,7 @@ from .errors import DataError, ProjectError
 from .runtime import Answer, Judge, LoadedModel
 from .signature import Signature
 
-__all__ = ["NAMES", "OUTSIDE", "PARAMETERS", "LoadedModel", "ProjectError", "answer"]
+__all__ = ["NAMES", "OUTSIDE", "PARAMETERS", "LoadedModel", "ProjectError", "answer", "check_parameters", "described"]
 
 #: The field of an answer that says what of its example the model wasn't made for.
 OUTSIDE = "outside"
@@ -54,22 +54,50 @@ def answer(
     MissingStepError
         If relevances are asked of a bundle without an explained graph.
     """
-    wanted = _parameters({} if parameters is None else parameters)
+    wanted = check_parameters({} if parameters is None else parameters)
     columns = _columns(model.signature, examples)
     # The field of each answer says what is outside: whoever asks over HTTP sees no warning.
     asked = judge or Judge(model.signature)
     found = model.explain(columns, judge=asked) if wanted["explain"] else model.predict_each(columns, judge=asked)
-    for number, one in enumerate(found):
-        bad = [name for name, values in one.items() if not np.isfinite(values).all()]
-        if bad:
-            raise DataError(f"inputs[{number}]: the model's {', '.join(bad)} isn't finite; JSON has no word for it")
+    return [described(model.signature, number, one, wanted) for number, one in enumerate(found)]
+
+
+def described(signature: Signature, number: int, one: Answer, wanted: Mapping[str, bool | int]) -> dict[str, Any]:
+    """Return the answer of one example as plain lists, with what was asked for besides.
+
+    Parameters
+    ----------
+    signature
+        Of the model that answered.
+    number
+        Of the example, for the message.
+    one
+        What `LoadedModel.predict_each` or `LoadedModel.explain` gave.
+    wanted
+        What `check_parameters` gave.
+
+    Raises
+    ------
+    DataError
+        If a value isn't finite.
+    """
+    bad = [name for name, values in one.items() if not np.isfinite(values).all()]
+    if bad:
+        raise DataError(f"inputs[{number}]: the model's {', '.join(bad)} isn't finite; JSON has no word for it")
     if wanted["explain"]:
-        names = _names(model.signature)
-        return [{**_told(one, int(wanted["top"]), edges=bool(wanted["edges"])), NAMES: names} for one in found]
-    return [{**{name: values.tolist() for name, values in one.items()}, OUTSIDE: one.outside} for one in found]
+        told = _told(one, int(wanted["top"]), edges=bool(wanted["edges"]))
+        return {**told, NAMES: _names(signature)}
+    return {**{name: values.tolist() for name, values in one.items()}, OUTSIDE: one.outside}
 
 
-def _parameters(given: Any) -> dict[str, bool | int]:
+def check_parameters(given: Any) -> dict[str, bool | int]:
+    """Return what a request asks for, with the defaults of `PARAMETERS` where it says nothing.
+
+    Raises
+    ------
+    DataError
+        If it asks for something else.
+    """
     if not isinstance(given, Mapping):
         raise DataError(f"params: got {type(given).__name__}, expected keys and values")
     unknown = sorted(str(name) for name in given if name not in PARAMETERS)
@@ -111,7 +139,7 @@ def _names(signature: Signature) -> dict[str, list[str]]:
 def _told(explanation: Answer, top: int, *, edges: bool) -> dict[str, Any]:
     """Return an explanation as plain lists."""
     relevance = explanation["relevance"]
-    order = np.argsort(-np.abs(relevance).reshape(len(relevance), -1).sum(1), kind="stable")
+    order = np.argsort(-np.abs(relevance).sum(tuple(range(1, relevance.ndim))), kind="stable")
     elements = order[:top] if top else np.arange(len(relevance))
     whole = {name: values for name, values in explanation.items() if not name.startswith("edge")}
     told: dict[str, Any] = {name: values.tolist() for name, values in whole.items()}

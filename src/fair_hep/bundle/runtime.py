@@ -370,7 +370,8 @@ class LoadedModel:
         for start, stop in cuts(lengths if specs[0].set_axis else [1] * len(sizes), batch):
             places = order[start:stop]
             numbers = [first + place for place in places]
-            piece = {spec.name: pad(spec, [columns[spec.name][p] for p in places], numbers) for spec in specs}
+            # An empty set alone is a row of padding: what a graph makes of no rows at all, nobody has asked it.
+            piece = {s.name: pad(s, [columns[s.name][p] for p in places], numbers, least=1) for s in specs}
             judge.add(piece, numbers)
             yield piece, lengths[start:stop], numbers
 

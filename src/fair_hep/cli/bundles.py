@@ -191,14 +191,24 @@ def cite_(bundle: str, bibtex: bool) -> dict[str, Any]:
 
 
 @_verb("serve", "Answer HTTP requests, as the image does, until Ctrl-C (needs the extra [serve]).")
-@click.argument("bundle")
+@click.argument("bundles", nargs=-1, required=True, metavar="BUNDLE...")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
-def serve_(bundle: str, host: str, port: int) -> None:
-    """Serve a bundle."""
-    from ..bundle.server import serve
+def serve_(bundles: tuple[str, ...], host: str, port: int) -> None:
+    """Serve bundles."""
+    from ..serve.server import serve
 
-    serve(_folder(bundle), host=host, port=port)
+    serve(*map(_folder, bundles), host=host, port=port)
+
+
+@_verb("triton", "Write a model repository for Triton Inference Server: both graphs, as two models.")
+@click.argument("bundle")
+@click.argument("folder", metavar="DIR", type=_FOLDER)
+def triton_(bundle: str, folder: Path) -> dict[str, Any]:
+    """Write a bundle's graphs with their configurations."""
+    from ..publish import triton
+
+    return triton.run(_folder(bundle), folder)
 
 
 @_verb("index", "Gather bundles into a folder that any web server can show.")

@@ -222,10 +222,18 @@ def serve(port: int, host: str) -> dict[str, Any]:
     return {"port": port, "host": host}
 
 
-@_verb("publish", "Prepare the bundle for an archive, reserve a DOI, upload a draft, or send copies to a hub.")
-@click.argument(
-    "target", type=click.Choice(["prepare", "reserve", "zenodo", "dockerhub", "huggingface"]), default="prepare"
+@_verb(
+    "publish",
+    "Prepare the bundle for an archive, reserve a DOI, upload a draft, or send copies to a hub.\n\n"
+    "triton DIR writes a model repository for Triton Inference Server; kubernetes DIR --to USER/NAME the files that "
+    "run the image in a cluster, with KServe, or on one machine.",
 )
+@click.argument(
+    "target",
+    type=click.Choice(["prepare", "reserve", "zenodo", "dockerhub", "huggingface", "triton", "kubernetes"]),
+    default="prepare",
+)
+@click.argument("folder", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path), required=False)
 @click.option("--url", default="https://sandbox.zenodo.org", show_default=True, help="Archive to upload to.")
 @click.option("--production", is_flag=True, help="Upload to the real Zenodo; asks first.")
 @click.option("--release", is_flag=True, help="Publish the draft that was uploaded; asks first.")
@@ -233,14 +241,21 @@ def serve(port: int, host: str) -> dict[str, Any]:
 @click.option("--send", is_flag=True, help="Send it to the hub; without it, only say what would be sent.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def publish(  # noqa: PLR0917
-    target: str, url: str, production: bool, release: bool, to: str | None, send: bool, yes: bool
+    target: str,
+    folder: Path | None,
+    url: str,
+    production: bool,
+    release: bool,
+    to: str | None,
+    send: bool,
+    yes: bool,
 ) -> dict[str, Any]:
     """Ask where something can't be undone, and pass the options on."""
     address = "https://zenodo.org" if production else url
     if (production or release) and not yes:
         action = "Publish the draft for good in" if release else "Upload a draft to"
         click.confirm(f"{action} {address}?", abort=True, err=True)
-    return {"target": target, "url": address, "release": release, "to": to, "send": send}
+    return {"target": target, "url": address, "release": release, "to": to, "send": send, "folder": folder}
 
 
 @_verb("report", "Write a page about the model: card, figures, and parts to click on.")

@@ -1,11 +1,15 @@
-"""The verb ``publish``: prepare the bundle for an archive, reserve a DOI, upload a draft, publish it, send copies."""
+"""The verb ``publish``: prepare the bundle for an archive, reserve a DOI, upload a draft, publish it, send copies.
+
+Besides, it writes what others serve the bundle with: a model repository for Triton, files for a cluster.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from ..bundle import read_signature
-from ..bundle.errors import BundleError
+from ..bundle.errors import BundleError, ConfigError
 from ..bundle.files import sha256, write_text
 from ..describe.software import carried
 from ..describe.write import write_all
@@ -20,7 +24,7 @@ from .verify import run as verify
 
 __all__ = ["Target", "run"]
 
-Target = Literal["prepare", "reserve", "zenodo", "dockerhub", "huggingface"]
+Target = Literal["prepare", "reserve", "zenodo", "dockerhub", "huggingface", "triton", "kubernetes"]
 
 
 def run(
@@ -32,6 +36,7 @@ def run(
     release: bool = False,
     to: str | None = None,
     send: bool = False,
+    folder: Path | None = None,
 ) -> dict[str, Any]:
     """Prepare the bundle in ``dist/``, and take it where it is wanted.
 
@@ -42,38 +47,42 @@ def run(
     target
         ``prepare``: the archive and its metadata, nothing leaves the machine. ``reserve``: a draft and its DOI,
         before `export`. ``zenodo``: the draft with its files. ``dockerhub``, ``huggingface``: a copy of the image or
-        the bundle.
+        the bundle. ``triton``: both graphs in a model repository. ``kubernetes``: files that run the image.
     url
         Address of the archive; by default Zenodo's sandbox.
     release
         Publish the draft that an earlier call uploaded, and do nothing else. This can't be undone.
     to
-        Name of the image or of the repository, for the copies.
+        Name of the image or of the repository, for the copies and for the files that run the image.
     send
         Send the copy; otherwise only say what would be sent.
+    folder
+        Where ``triton`` and ``kubernetes`` write.
 
     Raises
     ------
     BundleError
         If the bundle doesn't pass ``verify``.
+    ConfigError
+        If the folder is missing, or given where none is written.
     ServiceError
         If a service refuses or can't be reached, or there is no token.
     """
+    if target in ("triton", "kubernetes"):
+        return _written(project, target, folder, to)
+    if folder is not None:
+        raise ConfigError(
+            f"publish {target}: got {str(folder)!r}, expected nothing behind {target}: it writes to dist/"
+        )
     if release:
         return zenodo.release(project, url)
     if target == "reserve":
         return _reserve(project, url)
-    if target == "dockerhub":
-        from ..publish import dockerhub
-
-        return dockerhub.run(project, to, send=send)
+    if target in ("dockerhub", "huggingface"):
+        return _copied(project, target, to, send=send)
     if target == "zenodo":
         token(TOKEN, url)  # what is missing is said before anything takes its time
     _check(project)
-    if target == "huggingface":
-        from ..publish import huggingface
-
-        return huggingface.run(project, to, send=send)
     if target == "prepare":
         return _prepare(project)
     project, draft = zenodo.reserve(project, url)
@@ -83,6 +92,28 @@ def run(
     paths = [project.root / prepared["archive"], folder / f"{_archive(project)}.sha256", project.bundle / "README.md"]
     found = zenodo.upload(project, url, draft, paths)
     return {**prepared, **found, "headline": [*prepared["headline"][:1], *found["headline"]]}
+
+
+def _copied(project: Project, target: Target, to: str | None, *, send: bool) -> dict[str, Any]:
+    """Say what copy would be sent to a hub, or send it."""
+    from ..publish import dockerhub, huggingface
+
+    if target == "dockerhub":
+        return dockerhub.run(project, to, send=send)
+    _check(project)
+    return huggingface.run(project, to, send=send)
+
+
+def _written(project: Project, target: Target, folder: Path | None, to: str | None) -> dict[str, Any]:
+    """Write what others serve the bundle or its image with; nothing leaves the machine."""
+    from ..publish import kubernetes, triton
+
+    if folder is None:
+        raise ConfigError(f"publish {target}: got no folder, expected one to write to, for example: {target} serving")
+    if target == "kubernetes":
+        return kubernetes.run(project, folder, to)
+    _check(project)
+    return triton.run(project.bundle, folder)
 
 
 def _check(project: Project) -> None:

@@ -20,10 +20,10 @@ from typing import Any
 from ..bundle import REQUEST
 from ..bundle.errors import MissingStepError, ServiceError
 from ..bundle.extras import need
-from ..bundle.server import serve
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 from ..publish.tracking import tracking_uri
+from ..serve.server import serve
 from .register import CHAMPION, champion, connected, registered_name
 
 __all__ = ["Server", "run", "started"]

@@ -9,14 +9,13 @@ import shutil
 import subprocess
 from typing import Any
 
-from ..bundle.errors import ConfigError, MissingStepError, ServiceError
+from ..bundle.errors import MissingStepError, ServiceError
 from ..bundle.http import readable
 from ..provenance.project import Project
+from .image_name import host_of_image, image_name
 
 __all__ = ["run"]
 
-#: USER/NAME at Docker Hub, or HOST[:PORT]/USER/NAME.
-_NAME = re.compile(r"(?:(?P<host>[\w.-]*[.:][\w.:-]*|localhost)/)?(?P<path>[a-z0-9._-]+(?:/[a-z0-9._-]+)+)")
 _LOOPBACK = re.compile(r"(127\.\d+\.\d+\.\d+|localhost)(:\d+)?")
 
 
@@ -43,12 +42,7 @@ def run(project: Project, to: str | None, *, send: bool) -> dict[str, Any]:
     ServiceError
         If there is no engine, the image is of another version, or the registry refuses.
     """
-    match = _NAME.fullmatch(to or "")
-    if match is None:
-        raise ConfigError(
-            f"--to: got {to!r}, expected the name of an image without a tag, for example ada/{project.slug}"
-        )
-    image = f"{match['host'] or 'docker.io'}/{match['path']}:{project.version}"
+    image = image_name(to, project)
     engine = _engine()
     found = _image(engine, image)
     version = (found.get("Config", {}).get("Labels") or {}).get("org.opencontainers.image.version")
@@ -57,7 +51,7 @@ def run(project: Project, to: str | None, *, send: bool) -> dict[str, Any]:
             f"{image}: its label says version {version}, project.yaml {project.version}: `make image` again"
         )
     # docker takes a registry of this machine without encryption; podman wants to be told.
-    plain = ["--tls-verify=false"] if _is_podman(engine) and _LOOPBACK.fullmatch(match["host"] or "") else []
+    plain = ["--tls-verify=false"] if _is_podman(engine) and _LOOPBACK.fullmatch(host_of_image(image)) else []
     command = [engine, "push", *plain, image]
     result = {
         "image": image,
@@ -90,7 +84,7 @@ def _is_podman(engine: str) -> bool:
 def _image(engine: str, image: str) -> dict[str, Any]:
     done = subprocess.run([engine, "image", "inspect", image], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        host, namespace = image.split("/", maxsplit=1)[0], "/".join(image.split("/")[1:-1])
+        host, namespace = host_of_image(image), "/".join(image.split("/")[1:-1])
         raise MissingStepError(f"the image {image}", f"make image REGISTRY={host} NAMESPACE={namespace}")
     (found,) = json.loads(done.stdout)
     values: dict[str, Any] = found

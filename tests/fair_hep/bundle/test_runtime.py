@@ -24,7 +24,7 @@ Bundled = tuple[Project, Config]
 EVERYTHING = """
 import sys
 import numpy as np
-import fair_hep.bundle.answer, fair_hep.bundle.server, fair_hep.cli.bundles
+import fair_hep.bundle.answer, fair_hep.serve.server, fair_hep.cli.bundles
 from fair_hep import load
 model = load(sys.argv[1], threads=1)
 name = model.signature.inputs[0].name

@@ -18,14 +18,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 
 from fair_hep import bundle
-from fair_hep.bundle.runtime import load
-from fair_hep.bundle.server import Limits, application
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
-from support.containers import free_port
 from support.recipes import model as model_named
 from support.serving import _answers, post, serving
 from support.small import NAME, environment
@@ -136,47 +132,13 @@ def test_size_and_time_have_limits(bundled: Bundled, examples: list[Any]) -> Non
         assert _answers(url)
 
 
-def test_what_nobody_waits_for_any_more_keeps_its_place(
-    bundled: Bundled, examples: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SERVE_PARALLEL", "1")
-    monkeypatch.setenv("SERVE_TIMEOUT", "0.2")
-    running, most, ended = 0, 0, threading.Semaphore(0)
-    lock = threading.Lock()
-
-    def slow(*_: Any) -> list[Any]:
-        nonlocal running, most
-        with lock:
-            running, most = running + 1, max(most, running + 1)
-        time.sleep(0.5)
-        with lock:
-            running -= 1
-        ended.release()
-        return []
-
-    monkeypatch.setattr(f"{application.__module__}.answer", slow)
-    app = application(load(bundled[0].bundle, threads=1), Limits())
-    port = free_port()
-    own = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
-    thread, url = threading.Thread(target=own.run), f"http://127.0.0.1:{port}"
-    thread.start()
-    try:
-        while not _answers(url):
-            time.sleep(0.05)
-        assert [post(url, {"inputs": examples[:1]})[0] for _ in range(3)] == [503] * 3
-        assert ended.acquire(timeout=30)
-    finally:
-        own.should_exit = True
-        thread.join()
-    assert most == 1
-
-
 def test_a_wrong_setting_or_a_damaged_bundle_ends_in_one_line(bundled: Bundled, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "fair_hep.bundle.server"]
+    command = [sys.executable, "-m", "fair_hep.serve"]
     own = environment(bundled[0])
     for arguments, more, line in (
         ([str(tmp_path)], {}, "export"),
         ([str(bundled[0].bundle)], {"SERVE_TIMEOUT": "soon"}, "SERVE_TIMEOUT: got 'soon', expected a number above 0"),
+        ([str(bundled[0].bundle)], {"SERVE_PARALLEL": "0.5"}, "SERVE_PARALLEL: got '0.5', expected a whole number"),
     ):
         done = subprocess.run(
             [*command, *arguments], env={**own, **more}, capture_output=True, text=True, check=False, timeout=60
@@ -200,9 +162,10 @@ def test_a_request_in_flight_is_answered_before_the_end(bundled: Bundled, exampl
     assert found[0][0] == 200
     assert len(found[0][1]["predictions"]) == 10 * len(examples)
     logged = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-    assert logged[-1]["status"] == 200
-    assert logged[-1]["examples"] == 10 * len(examples)
-    assert {"time", "path", "ms"} <= logged[-1].keys()
+    (told,) = [line for line in logged if line.get("path") == "/invocations"]
+    assert told["status"] == 200
+    assert told["examples"] == 10 * len(examples)
+    assert {"time", "ms", "outside", "explain"} <= told.keys()
 
 
 def test_many_clients_at_once_get_their_own_answers(server: str, examples: list[Any]) -> None:
@@ -223,7 +186,7 @@ def test_many_clients_at_once_get_their_own_answers(server: str, examples: list[
 def test_serving_imports_no_training_framework() -> None:
     code = """
 import sys
-import fair_hep.bundle.server
+import fair_hep.serve.server
 heavy = {"torch", "lightning", "mlflow", "matplotlib", "pandas", "scipy", "onnx"} & set(sys.modules)
 assert not heavy, heavy
 """

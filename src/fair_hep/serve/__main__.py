@@ -1,0 +1,5 @@
+"""``python -m fair_hep.serve BUNDLE``: what the image starts."""
+
+from .server import main
+
+main()
