@@ -31,10 +31,11 @@ def main() -> None:
 def table(studies: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table: a row for each quantity, a column for each run, the published values first."""
     columns = {name: column(found) for name, found in studies.items()}
-    names = list(dict.fromkeys(key for values in columns.values() for key in values))
+    # In the order of the run with the most rows: another network may have fewer blocks.
+    names = list(dict.fromkeys(key for values in sorted(columns.values(), key=len, reverse=True) for key in values))
     lines = ["| quantity | published | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 2)]
     for name in names:
-        cells = [values.get(name, "not measured") for values in columns.values()]
+        cells = [values.get(name, "none") for values in columns.values()]
         lines.append(f"| {name} | {_PUBLISHED.get(name, '')} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -52,7 +53,7 @@ def column(found: Mapping[str, Any]) -> dict[str, str]:
             continue
         for sides, blocks in one["fractions"].items():
             for number, block in enumerate(blocks):
-                place = f"block {number + 1} of {len(blocks)}" if number + 1 < len(blocks) else "last block"
+                place = f"block {number + 1}" if number + 1 < len(blocks) else "last block"
                 result[f"{kind}, {place}, between {SIDES[sides]}"] = fractions(block)
         for name, shown in (("delta_r", "Delta R"), ("mass", "m_ij")):
             area = one["areas"][name][-1]
