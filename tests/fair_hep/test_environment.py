@@ -36,7 +36,7 @@ def used() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in SOURCE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        if "environ" in text or "getenv" in text or "credentials" in text:
+        if re.search(r"\b(environ|credentials)\b", text):
             for name in names_in(ast.parse(text)):
                 found.setdefault(name, set()).add(path.name)
     return {name: files for name, files in found.items() if name not in OTHER_WORDS}
