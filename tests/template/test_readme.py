@@ -162,8 +162,7 @@ def go_through(folder: Path, chosen: list[Block], environment: Environment, bare
 
 def after_the_training() -> list[Block]:
     """Return the blocks of the tutorial behind those with which it begins as the template's own pages do."""
-    pages = [ROOT / "README.md", *DOCS.glob("tutorials/first-project.md")]
-    known = {line for page in pages for line in page.read_text().splitlines()}
+    known = {line for page in PAGES for line in page.read_text().splitlines()}
     chosen = [block for block in blocks(TUTORIAL.read_text()) if block.language in ("bash", "python")]
     return list(itertools.dropwhile(lambda block: known.issuperset(block.text.splitlines()), chosen))
 
