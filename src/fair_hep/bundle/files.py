@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .replace import UNFINISHED, locked, put, remove, sweep, sync
+
 __all__ = ["new_file", "new_folder", "read_json", "sha256", "write_json", "write_text"]
+
+log = logging.getLogger(__name__)
 
 
 def sha256(path: Path) -> str:
@@ -42,6 +46,8 @@ def new_file(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
+        # A power cut leaves the old file or the new one, never an empty one under its name.
+        sync(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -49,20 +55,25 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Give an empty temporary folder; it takes the place of ``path`` at the end, or is removed after an error."""
+    """Give an empty temporary folder; it takes the place of ``path`` at the end, or is removed after an error.
+
+    The place is never empty where the file system can exchange two folders, and what is new is on the disk before it
+    gets its name; see `fair_hep.bundle.replace`. What killed processes left is swept.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        yield temporary
-        temporary.chmod(0o777 & ~_umask())
-        # The old folder is moved away first, and removed last: no moment at which a half of it is there.
-        old = temporary.with_name(f"{temporary.name}-old")
-        if path.exists():
-            path.replace(old)
-        temporary.replace(path)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    for left in sweep(path):
+        log.info("%s: left by a process that was stopped, removed", left)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", suffix=UNFINISHED, dir=path.parent))
+    with locked(temporary):
+        try:
+            yield temporary
+            temporary.chmod(0o777 & ~_umask())
+            for inside in (*temporary.rglob("*"), temporary):
+                if not inside.is_symlink() and (inside.is_file() or inside.is_dir()):
+                    sync(inside)
+            put(temporary, path)
+        finally:
+            remove(temporary)
 
 
 def write_text(path: Path, text: str) -> None:
