@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import re
 import zlib
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..bundle.errors import DataError
 from ..bundle.files import write_json
+from ..bundle.text import parse_json
 
 __all__ = ["ROOM", "Entry", "Manifest", "describe", "digests", "intact", "load_manifest", "safe_paths", "save_manifest"]
 
@@ -73,7 +73,7 @@ def load_manifest(folder: Path, doi: str) -> Manifest | None:
     """
     path = folder / ROOM / _FILE
     try:
-        manifest = Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        manifest = Manifest.model_validate(parse_json(path.read_bytes()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, ValidationError):

@@ -8,7 +8,6 @@ keep them at a cloud's storage: then to any public host over https, without a to
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import re
@@ -20,6 +19,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ..bundle.errors import DataError
 from ..bundle.http import CHUNK, host_of, readable, retry_after
+from ..bundle.text import parse_json
 
 if TYPE_CHECKING:
     import requests
@@ -163,7 +163,7 @@ class Client:
         """
         text = self._text(url, what)
         try:
-            return json.loads(text)
+            return parse_json(text)
         except ValueError as error:
             start = " ".join(text[:40].decode("utf-8", "replace").split())
             raise DataError(

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from .errors import BundleError, ConfigError, MissingStepError
-from .files import sha256
+from .files import read_json, sha256
 from .folder import SUMS
 from .strict import validate
+from .text import parse_yaml
 
 __all__ = ["CITATION", "Citation", "cite"]
 
@@ -142,19 +141,22 @@ def _placed(folder: Path, work: _Work) -> _Work:
     said: dict[str, str] = {}
     made, sums = folder / "provenance.json", folder / SUMS
     if not work.published and made.is_file():
-        said["year"] = str(json.loads(made.read_bytes()).get("finished", ""))[:4]
+        said["year"] = _year(read_json(made))
     if not work.address and sums.is_file():
         said["howpublished"] = f"unpublished; SHA-256 of its {SUMS}: {sha256(sums)}"
     return work.model_copy(update=said)
 
 
+def _year(made: Any) -> str:
+    return str(made.get("finished", ""))[:4] if isinstance(made, Mapping) else ""
+
+
 def _read(path: Path, where: str) -> _File:
     try:
         # Plain text for every value: a version 0.10 stays what it is, and so does a date.
-        values: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
-        return validate(_File, values, where)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BundleError(f"{where}: not YAML: {' '.join(str(error).split())}") from error
+        return validate(_File, parse_yaml(path.read_text(encoding="utf-8"), plain=True), where)
+    except ValueError as error:
+        raise BundleError(f"{where}: {error}") from error
     except ConfigError as error:
         raise BundleError(str(error)) from error
 

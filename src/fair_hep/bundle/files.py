@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .errors import BundleError
 from .replace import UNFINISHED, locked, put, remove, sweep, sync
+from .text import parse_json
 
 __all__ = ["new_file", "new_folder", "read_json", "sha256", "write_json", "write_text"]
 
@@ -88,8 +90,17 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file.
+
+    Raises
+    ------
+    BundleError
+        If it isn't JSON.
+    """
+    try:
+        return parse_json(path.read_bytes())
+    except ValueError as error:
+        raise BundleError(f"{path.name}: not JSON ({error}); make or fetch it again") from error
 
 
 def _umask() -> int:

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .arrays import check_sizes
 from .errors import BundleError, MissingStepError
 from .files import new_file, sha256, write_text
+from .reading import check_regular, reading
 from .signature import EXAMPLES, FORMAT, SIGNATURE, Examples, Signature, read_signature
 
 if TYPE_CHECKING:
@@ -63,22 +65,20 @@ def schema() -> dict[str, Any]:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of an ``.npz`` file; pickled objects are refused.
+    """Read the arrays of an ``.npz`` file; pickled objects are refused, and what claims more than it holds.
 
     Raises
     ------
     BundleError
         If the file can't be read.
     """
-    import zipfile
-
     import numpy as np
 
-    try:
+    check_regular(path)
+    with reading(path.name, "an archive of arrays", BundleError):
+        check_sizes(path)
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{path.name}: can't be read ({error}); fetch or export the bundle again") from error
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -138,7 +138,8 @@ def _read_sums(folder: Path) -> dict[str, str]:
     path = folder / SUMS
     if not path.is_file():
         raise MissingStepError(f"{folder.name}/{SUMS}", "export")
-    text = path.read_text(encoding="utf-8", errors="replace")
+    # As bytes: reading as text would take other ends of lines for the same.
+    text = path.read_bytes().decode("utf-8", errors="replace")
     matches = [_LINE.fullmatch(line) for line in text.removesuffix("\n").split("\n")]
     sums = {match[2]: match[1] for match in matches if match}
     # Strict to the last byte: names in order, each once, nothing else. So no change to this file goes unseen.
@@ -157,9 +158,16 @@ def _required(folder: Path) -> tuple[str, ...]:
 
 
 def _files(folder: Path) -> list[str]:
-    """Return the names of all files but the list itself, in order; a link is refused, since it can't be published."""
+    """Return the names of all files but the list itself, in order.
+
+    A link is refused, since it can't be published; so are pipes and devices, which are waited for when they are read.
+    """
     paths = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
-    links = [path.relative_to(folder).as_posix() for path in paths if path.is_symlink()]
-    if links:
-        raise BundleError(f"{folder.name}: {', '.join(sorted(links))}: got a symbolic link, expected a file")
+    for kind, wrong in (
+        ("a symbolic link", [path for path in paths if path.is_symlink()]),
+        ("a pipe, a socket or a device", [path for path in paths if not path.is_file()]),
+    ):
+        if wrong:
+            names = ", ".join(sorted(path.relative_to(folder).as_posix() for path in wrong))
+            raise BundleError(f"{folder.name}: {names}: got {kind}, expected a file")
     return sorted(name for path in paths if (name := path.relative_to(folder).as_posix()) != SUMS)

@@ -7,6 +7,7 @@ in every bundle does: padded with zeros at the end.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,13 +16,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from .columnar import SUFFIXES
-from .columnar.root import TREES
+from .columnar.parquet import WHAT as PARQUET
+from .columnar.parquet import open_parquet
+from .columnar.root import TREES, entries
+from .columnar.root import WHAT as ROOT
 from .columns import Columns
 from .errors import BundleError, DataError
 from .extras import need
 from .folder import read_arrays
 from .inputs import cut
 from .mapped import read_mapped
+from .reading import reading
 from .signature import Signature, TensorSpec
 
 __all__ = ["Examples", "OwnFiles", "read_examples"]
@@ -105,45 +110,39 @@ def read_examples(
 
 def _parquet(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
     import awkward
-    import pyarrow
-    from pyarrow import parquet
 
-    try:
-        file = parquet.ParquetFile(path)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path.name}: not a Parquet file: {_line(error)}") from error
-    with file:
-        names = _names(path, signature, file.schema_arrow.names)
-        try:
-            for batch in file.iter_batches(batch_size=size, columns=list(names.values())):
+    with open_parquet(path, None) as source:
+        names = _names(path, signature, source.columns)
+        for batch in source.batches(list(names.values()), size):
+            with reading(path.name, PARQUET):
                 columns = {name: awkward.from_arrow(batch.column(found)) for name, found in names.items()}
-                yield _examples(path, signature, columns)
-        except (pyarrow.ArrowException, OSError) as error:
-            raise DataError(f"{path.name}: damaged or cut short: {_line(error)}") from error
+                examples = _examples(path, signature, columns)
+            yield examples
 
 
 def _root(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
     import uproot
 
-    try:
-        with uproot.open(path) as file:
+    with contextlib.ExitStack() as stack:
+        with reading(path.name, ROOT):
+            file = stack.enter_context(uproot.open(path))
             trees = [name for name, kind in file.classnames(cycle=False).items() if kind in TREES]
             if not trees:
                 found = ", ".join(file.classnames(cycle=False)) or "nothing"
                 raise DataError(f"{path.name}: got no TTree and no RNTuple, found {found}")
             tree = file[max(trees, key=lambda name: len(_found(signature, file[name].keys())))]
             names = _names(path, signature, tree.keys())
-            for chunk in tree.iterate(list(names.values()), step_size=size, library="ak"):
-                yield _examples(path, signature, {name: chunk[found] for name, found in names.items()})
-    except (ValueError, OSError, uproot.KeyInFileError, uproot.DeserializationError, AssertionError) as error:
-        raise DataError(f"{path.name}: not a ROOT file that uproot reads: {_line(error)}") from error
+        for chunk in entries(path.name, tree, list(names.values()), size, path.stat().st_size):
+            with reading(path.name, ROOT):
+                examples = _examples(path, signature, {name: chunk[found] for name, found in names.items()})
+            yield examples
 
 
 def _npz(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
     try:
         arrays = read_arrays(path)
     except BundleError as error:
-        raise DataError(f"{path.name}: can't be read: {_line(error)}") from error
+        raise DataError(str(error)) from error
     specs = signature.inputs
     missing = [spec.name for spec in specs if spec.name not in arrays]
     if missing:
@@ -221,7 +220,3 @@ def _stacked(path: Path, spec: TensorSpec, columns: Mapping[str, Any]) -> list[n
         flat.append(awkward.to_numpy(awkward.flatten(column, axis=1)).astype(spec.dtype))
     joined = np.stack(flat, axis=-1)
     return np.split(joined, np.cumsum(counts)[:-1]) if counts is not None and len(counts) else []
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -7,7 +7,6 @@ the archive, the checksums of the bundle, and the stored answers. Only a bundle 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import re
@@ -26,6 +25,7 @@ from .errors import BundleError, DataError
 from .files import new_folder, sha256
 from .folder import SUMS, check_files
 from .http import CHUNK, readable, retry_after
+from .text import parse_json
 from .unpack import unpack
 from .zenodo_record import number_of, read_record
 
@@ -150,7 +150,7 @@ class _Reader:
         """Return the JSON at an address."""
         text = self.read_text(url, what)
         try:
-            return json.loads(text)
+            return parse_json(text)
         except ValueError as error:
             start = " ".join(text[:40].split())
             raise DataError(f"{what}: {_host(url)} answered {start!r}, expected JSON; try again later") from error

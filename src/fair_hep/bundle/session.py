@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 from .errors import BundleError, MissingStepError
 from .privacy import report_nothing
+from .watchdog import watched
 
 if TYPE_CHECKING:
     import numpy as np
     import onnxruntime
 
-__all__ = ["GPU", "compute", "onnx_runtime", "session"]
+__all__ = ["GPU", "PATIENCE", "compute", "onnx_runtime", "session"]
 
+#: Seconds that one pass may take: a pass has few examples, and none of ours takes a tenth of that.
+PATIENCE = 600.0
 #: What ONNX Runtime calls the place.
 GPU = "CUDAExecutionProvider"
 
@@ -69,18 +72,39 @@ def session(path: Path, *, threads: int = 0) -> onnxruntime.InferenceSession:
 
 
 def compute(
-    opened: onnxruntime.InferenceSession, names: Sequence[str], arrays: Mapping[str, np.ndarray]
+    opened: onnxruntime.InferenceSession,
+    names: Sequence[str],
+    arrays: Mapping[str, np.ndarray],
+    *,
+    seconds: float = PATIENCE,
 ) -> dict[str, np.ndarray]:
     """Return the named outputs of a graph.
+
+    Parameters
+    ----------
+    opened
+        The graph.
+    names
+        Of its outputs.
+    arrays
+        Its inputs.
+    seconds
+        After which it is stopped, at the next node; a single node is waited for.
 
     Raises
     ------
     BundleError
-        If ONNX Runtime can't compute them.
+        If ONNX Runtime can't compute them, or isn't done in time.
     """
+    options = onnx_runtime().RunOptions()
+    # Nothing of its own on standard error: what is wrong is said by whoever catches it.
+    options.log_severity_level = 4
     try:
-        return dict(zip(names, opened.run(names, dict(arrays)), strict=True))
+        with watched(options, seconds) as run:
+            return dict(zip(names, opened.run(names, dict(arrays), options), strict=True))
     except Exception as error:  # ONNX Runtime's own errors have no common public base
+        if run.stopped:
+            raise BundleError(f"the graph wasn't done after {seconds:g} s and was stopped: does it end?") from error
         shapes = ", ".join(f"{name} {list(values.shape)}" for name, values in arrays.items())
         line = " ".join(str(error).split())[-200:]
         raise BundleError(f"the graph can't compute these ({shapes}): {line}") from error

@@ -6,20 +6,22 @@ any depth. Whoever writes such a description in Python is told of a misspelt fie
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, Field
+import numpy as np
+from pydantic import BaseModel, Field, model_validator
 
 from .domain import Trained
 from .errors import BundleError, ConfigError, MissingStepError
 from .strict import Strict, validate
+from .text import parse_json, shown
 
 __all__ = [
     "EXAMPLES",
     "FORMAT",
+    "LOOSEST",
     "SIGNATURE",
     "UNEXPLAINED",
     "UNKNOWN",
@@ -33,8 +35,12 @@ __all__ = [
 ]
 
 FORMAT = 1
+#: The largest tolerance: beyond it, other answers would count as the same.
+LOOSEST = 0.1
 SIGNATURE = "signature.json"
 EXAMPLES = "examples/examples.json"
+#: Largest length of an axis of one size: far more than any network has.
+_LONGEST = 2**31
 #: What stands where something must be said and isn't known.
 UNKNOWN = "unknown"
 #: Why a third-party graph isn't explained.
@@ -78,6 +84,27 @@ class TensorSpec(Strict):
     limits: dict[str, int] = Field({}, description="largest length of an axis that is accepted")
     units: dict[str, str] = Field({}, description="units of the columns that have another one than `unit`")
 
+    @model_validator(mode="after")
+    def _consistent(self) -> TensorSpec:
+        """Hold what readers count on: whoever writes a signature may be anybody."""
+        fixed = [axis for axis in self.axes if axis not in self.dynamic]
+        if not self.axes or len(set(self.axes)) < len(self.axes):
+            raise ValueError(f"{self.name}: got the axes {list(self.axes)}, expected some, each once")
+        if lost := [axis for axis in fixed if not 0 <= self.sizes.get(axis, -1) <= _LONGEST]:
+            raise ValueError(f"{self.name}: the axis {lost[0]} is neither dynamic nor of a size from 0 to {_LONGEST:,}")
+        try:
+            kind: str = np.dtype(self.dtype).kind
+        except (TypeError, ValueError):
+            kind = "?"
+        if kind not in "fiub":
+            raise ValueError(f"{self.name}: got type {self.dtype[:40]!r}, expected numbers, for example float32")
+        if self.columns and self.axes[-1] in fixed and self.sizes[self.axes[-1]] != len(self.columns):
+            size = self.sizes[self.axes[-1]]
+            raise ValueError(f"{self.name}: got {len(self.columns)} columns, but {self.axes[-1]} is of size {size}")
+        if strange := [name for name in (*self.positive, *self.allowed) if name not in self.columns]:
+            raise ValueError(f"{self.name}: {strange[0][:40]!r} isn't one of its columns")
+        return self
+
     def unit_of(self, column: str) -> str:
         """Return the unit of a column; 1 where it has no dimension."""
         return self.units.get(column, self.unit)
@@ -100,7 +127,9 @@ class Relevance(Strict):
     bias: str
     epsilon: float
     target: list[float]
-    tolerance: float = Field(gt=0, description="largest difference, as a fraction of an example's largest relevance")
+    tolerance: float = Field(
+        gt=0, le=LOOSEST, description="largest difference, as a fraction of an example's largest relevance"
+    )
     temperature: float = Field(1.0, gt=0, description="what is explained are the network's logits divided by this")
 
 
@@ -182,7 +211,9 @@ class Examples(Strict):
     """The stored inputs and answers: ``examples/examples.json``."""
 
     count: int = Field(ge=1)
-    tolerance: float = Field(gt=0, description="largest difference of an output; relative for values above 1")
+    tolerance: float = Field(
+        gt=0, le=LOOSEST, description="largest difference of an output; relative for values above 1"
+    )
     near_ties: list[int] = Field(
         description="answers that hang on two candidates for a neighbour which are equally near at single precision: "
         "another machine may choose the other one, so a difference in these is counted, not condemned; an answer is an "
@@ -208,7 +239,8 @@ def read_signature(folder: Path) -> Signature:
     known = values.get("bundle_format")
     if known != FORMAT:
         raise BundleError(
-            f"{folder.name}/{SIGNATURE}: bundle_format is {known!r}, expected {FORMAT}: use a version that reads it"
+            f"{folder.name}/{SIGNATURE}: bundle_format is {shown(known)}, expected {FORMAT}: "
+            "use a version that reads it"
         )
     return _validated(Signature, values, f"{folder.name}/{SIGNATURE}")
 
@@ -223,7 +255,7 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
     if not path.is_file():
         raise MissingStepError(f"{folder.name}/{name}", "export")
     try:
-        values = json.loads(path.read_bytes())
+        values = parse_json(path.read_bytes(), unique=True)
     except ValueError as error:
         raise BundleError(f"{folder.name}/{name}: not JSON ({error}); fetch or export the bundle again") from error
     if not isinstance(values, dict):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .errors import BundleError
 from .folder import read_arrays
-from .signature import Examples, Signature, read_examples, read_signature
+from .signature import EXAMPLES, Examples, Signature, read_examples, read_signature
 
 __all__ = ["OWN", "RELEVANCE", "Arrays", "Comparison", "Stored", "compare", "complaint", "table"]
 
@@ -80,12 +81,26 @@ class Stored:
 
     @classmethod
     def read(cls, folder: Path) -> Stored:
-        """Read it from a bundle."""
+        """Read it from a bundle.
+
+        Raises
+        ------
+        MissingStepError
+            If there is no bundle.
+        BundleError
+            If it can't be read, or holds another number of examples than it says.
+        """
         examples = read_examples(folder)
         answers = read_arrays(folder / "examples/outputs.npz")
         if examples.relevance is not None:
             answers |= read_arrays(folder / "examples/relevance.npz")
         inputs = read_arrays(folder / "examples/inputs.npz")
+        for name, values in {**inputs, **answers}.items():
+            if not values.ndim or len(values) != examples.count:
+                got = len(values) if values.ndim else "no"
+                raise BundleError(f"{folder.name}: {name} has {got} examples, {EXAMPLES} says {examples.count}")
+        if not inputs:
+            raise BundleError(f"{folder.name}: examples/inputs.npz holds no arrays")
         return cls(folder, read_signature(folder), examples, inputs, answers)
 
     @property

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import ConfigError
+from .reading import check_regular
+from .text import parse_yaml, shown
 
 __all__ = ["Strict", "load_yaml", "validate", "validated"]
 
@@ -42,14 +43,18 @@ def load_yaml(path: Path) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If the file is missing, isn't YAML, or holds something else.
+        If the file is missing, isn't YAML, claims too much by aliases, or holds something else.
     """
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if path.exists():
+            check_regular(path, ConfigError)
+        value = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; configurations lie in configs/") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
     if not isinstance(value, dict):
         raise ConfigError(f"{path}: got {type(value).__name__}, expected keys and values")
     return value
@@ -108,7 +113,7 @@ def _explain(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
         return f"key {dotted!r} is missing"
     if problem["type"] == "value_error" and isinstance(problem["input"], Mapping):
         return f"{dotted}: {problem['ctx']['error']}"  # a whole part is wrong, no single value
-    return f"{dotted}: got {problem['input']!r}, {problem['msg'][0].lower()}{problem['msg'][1:]}"
+    return f"{dotted}: got {shown(problem['input'])}, {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 
 def _hint(kind: type[BaseModel], location: Sequence[str]) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .domain import Trained
-from .errors import BundleError
+from .files import read_json
 from .signature import UNEXPLAINED, TensorSpec, read_signature
 from .strict import load_yaml
 
@@ -34,8 +33,8 @@ def summary(folder: Path) -> dict[str, Any]:
         "description": project.get("description"),
         "version": signature.version,
         "doi": project.get("doi"),
-        "authors": [author.get("name") for author in project.get("authors") or []],
-        "licenses": project.get("licenses") or {},
+        "authors": _names(project.get("authors")),
+        "licenses": _mapping(project.get("licenses")),
         "network": signature.title,
         "task": signature.summary,
         "inputs": [spec.model_dump(mode="json") for spec in signature.inputs],
@@ -50,18 +49,24 @@ def summary(folder: Path) -> dict[str, Any]:
 def _limits(folder: Path) -> list[str]:
     """Return what the authors warn of: in the terms of FAIR4ML, or as it was told of a third-party graph."""
     described, made = _json(folder / "fair4ml.json"), _json(folder / "provenance.json")
-    found = described.get("fair4ml:modelRisksBiasLimitations") or (made.get("about") or {}).get("limits") or []
+    found = described.get("fair4ml:modelRisksBiasLimitations") or _mapping(made.get("about")).get("limits") or []
     return [str(line) for line in found] if isinstance(found, list) else [str(found)]
 
 
 def _json(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
-    try:
-        values = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise BundleError(f"{path.name}: not JSON ({error}); fetch or export the bundle again") from error
-    return values if isinstance(values, dict) else {}
+    values = read_json(path)
+    return _mapping(values)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _names(authors: Any) -> list[str]:
+    listed = authors if isinstance(authors, list) else []
+    return [str(author["name"]) for author in listed if _mapping(author).get("name")]
 
 
 def lines(told: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
+import pickletools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..bundle.errors import DataError
+from ..bundle.reading import check_growth, reading
 
 __all__ = ["Frame", "open_frame"]
 
@@ -23,6 +25,7 @@ __all__ = ["Frame", "open_frame"]
 _HARMLESS = {"scalar", "_reconstruct", "dtype", "ndarray", "encode"}
 _HARMLESS_MODULES = {"numpy", "numpy.core.multiarray", "numpy._core.multiarray", "_codecs"}
 _KIND = "_kind"
+_WHAT = "an HDF5 file"
 
 
 class Frame:
@@ -55,12 +58,8 @@ class Frame:
         DataError
             If the file is damaged there.
         """
-        import tables
-
-        try:
+        with reading(f"{self.name}, rows {start} to {stop - 1}", "rows of a table"):
             records: np.ndarray = self._table.read(start, stop)
-        except (tables.HDF5ExtError, OSError) as error:
-            raise DataError(f"{self.name}: rows {start} to {stop - 1} can't be read, the file is damaged") from error
         return records
 
     def column(self, records: np.ndarray, name: str) -> np.ndarray:
@@ -92,16 +91,20 @@ def open_frame(path: Path, key: str) -> Iterator[Frame]:
 
     node = f"/{key}/table"
     names = _block_names(path, node)
-    try:
+    with reading(path.name, _WHAT):
         file = tables.open_file(path, "r")
-    except (OSError, tables.HDF5ExtError) as error:
-        raise DataError(f"{path.name}: PyTables can't open it ({_line(error)[-200:]})") from error
     with file:
         try:
-            table = file.get_node(node, classname="Table")
-        except tables.NoSuchNodeError as error:
-            raise DataError(f"{path.name}: {node} is no table of rows, expected one as pandas writes it") from error
-        yield Frame(path.name, table, _places(path.name, table.dtype, names))
+            with reading(path.name, _WHAT):
+                table = file.get_node(node, classname="Table")
+                # Rows that were never written take no space in a file, but would in memory.
+                check_growth(path.name, int(table.nrows) * int(table.rowsize), path.stat().st_size)
+                frame = Frame(path.name, table, _places(path.name, table.dtype, names))
+        except DataError as error:
+            if isinstance(error.__cause__, tables.NoSuchNodeError):
+                raise DataError(f"{path.name}: {node} is no table of rows, expected one as pandas writes it") from error
+            raise
+        yield frame
 
 
 def _places(name: str, dtype: np.dtype, names: dict[str, list[str]]) -> dict[str, tuple[str, int | None]]:
@@ -126,18 +129,15 @@ def _block_names(path: Path, node: str) -> dict[str, list[str]]:
         raise DataError(f"{path}: no such file")
     if not h5py.is_hdf5(path):
         raise DataError(f"{path.name}: not an HDF5 file")
-    try:
-        with h5py.File(path, "r") as file:
-            if not isinstance(file.get(node), h5py.Dataset):
-                raise DataError(f"{path.name}: no table {node}; it holds {sorted(file) or 'nothing'}")
-            everything = [file]
-            file.visititems(lambda _, item: everything.append(item))
-            for item in everything:
-                for name in item.attrs:
-                    _plain(path.name, name, item.attrs[name])
-            values = {name: _plain(path.name, name, value) for name, value in file[node].attrs.items()}
-    except OSError as error:
-        raise DataError(f"{path.name}: damaged or cut short: fetch it again ({_line(error)})") from error
+    with reading(path.name, _WHAT), h5py.File(path, "r") as file:
+        if not isinstance(file.get(node), h5py.Dataset):
+            raise DataError(f"{path.name}: no table {node}; it holds {sorted(file) or 'nothing'}")
+        everything = [file]
+        file.visititems(lambda _, item: everything.append(item))
+        for item in everything:
+            for name in item.attrs:
+                _plain(path.name, name, item.attrs[name])
+        values = {name: _plain(path.name, name, value) for name, value in file[node].attrs.items()}
     return {
         name.removesuffix(_KIND): [str(column) for column in value]
         for name, value in values.items()
@@ -150,11 +150,19 @@ def _plain(file: str, name: str, value: Any) -> Any:
     if not isinstance(value, bytes) or not value.endswith(b"."):
         return value
     try:
+        _check_memo(value)
         return _PlainUnpickler(io.BytesIO(value), encoding="latin1").load()
     except _ForbiddenError as error:
         raise DataError(f"{file}: attribute {name} asks to run {error}; refused: don't use this file") from error
     except Exception:  # Bytes that merely end with a full stop: unpickling them may raise anything.
         return value
+
+
+def _check_memo(value: bytes) -> None:
+    """Refuse a pickle that remembers under numbers which it can't have counted to: room is made for all below them."""
+    for count, (step, number, _) in enumerate(pickletools.genops(value), start=1):
+        if step.name in ("PUT", "BINPUT", "LONG_BINPUT") and not 0 <= int(number or 0) <= count:
+            raise _ForbiddenError(f"room for {number} objects")
 
 
 class _ForbiddenError(Exception):
@@ -166,7 +174,3 @@ class _PlainUnpickler(pickle.Unpickler):
         if module in _HARMLESS_MODULES and name in _HARMLESS:
             return super().find_class(module, name)
         raise _ForbiddenError(f"{module}.{name}")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -23,6 +23,11 @@ __all__ = ["LIMIT", "load_arrays"]
 
 #: Largest size of a pickle after decompression, in bytes.
 LIMIT = 4 * 2**30
+#: Steps of a pickle: one makes an object, of up to some hundred bytes in memory, and one byte of bzip2 may stand for
+#: millions of them. A file of the data set has some thousands.
+_STEPS = 2**20
+#: Bytes that one of the file may stand for: those of particles stand for less than ten.
+_GROWTH, _ALLOWANCE = 1100, 64 * 2**20
 _TYPES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"}
 _NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray")
 _NUMERIC = ("numpy.core.numeric", "numpy._core.numeric")
@@ -53,7 +58,7 @@ def load_arrays(path: Path, *, limit: int = LIMIT) -> Any:
         raise DataError(f"{path}: no such file")
     try:
         with bz2.open(path, "rb") as file:
-            stream = _Bounded(file, path.name, limit)
+            stream = _Bounded(file, path.name, min(limit, _GROWTH * path.stat().st_size + _ALLOWANCE))
             content = _Unpickler(stream).load()
             return _Content(stream.count).build(content)
     except _ForbiddenError as error:
@@ -118,8 +123,11 @@ class _Type:
         self.order = state[1]
 
     def checked(self) -> np.dtype[Any]:
+        # What isn't text may be a tuple of tuples that stands for more than could be compared or told.
+        if not isinstance(self.name, str) or not isinstance(self.order, str):
+            raise _ForbiddenError("an array of a type that isn't one")
         if self.name not in _TYPES or self.order not in ("<", ">", "=", "|"):
-            raise _ForbiddenError(f"an array of type {self.name!r}")
+            raise _ForbiddenError(f"an array of type {self.name[:40]!r}")
         return np.dtype(self.order.replace("|", "=") + self.name)
 
 
@@ -142,7 +150,7 @@ class _Array:
             raise _ForbiddenError("an array of objects")
         shape = self.shape
         if not isinstance(shape, tuple) or not all(type(length) is int and length >= 0 for length in shape):
-            raise _ForbiddenError(f"an array of shape {shape!r}")
+            raise _ForbiddenError("an array of a shape that isn't one")
         size = math.prod(shape) * self.type.checked().itemsize
         if size != len(self.data):
             raise _ForbiddenError(f"an array of shape {shape} in {len(self.data)} bytes")
@@ -171,7 +179,7 @@ def _from_buffer(data: Any, type_: Any, shape: Any, order: Any, *_: Any) -> _Arr
 def _encode(text: str, encoding: str) -> bytes:
     """Stand for the function by which old protocols write bytes."""
     if not isinstance(text, str) or encoding != "latin1":
-        raise _ForbiddenError(f"_codecs.encode with {encoding!r}")
+        raise _ForbiddenError("_codecs.encode with another encoding than latin1")
     return text.encode("latin1")
 
 
@@ -199,7 +207,7 @@ class _Unpickler(_Pure):
 
     def __init__(self, stream: _Bounded) -> None:
         super().__init__(stream, encoding="iso-8859-1")
-        self._stream = stream
+        self.steps = 0
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _KNOWN:
@@ -218,17 +226,82 @@ class _Unpickler(_Pure):
             raise _ForbiddenError("an object with a state")
         self.stack[-1].__setstate__(state)
 
-    def _extension(self) -> None:
-        raise _ForbiddenError("an object of the extension registry")
+    def _put(self, number: int) -> None:
+        """Remember the last object; an unpickler in C, which may come after us, makes room for all lower numbers."""
+        if not 0 <= number <= self.steps:
+            raise _ForbiddenError(f"a memo of {number} entries")
+        self.memo[number] = self.stack[-1]
 
-    dispatch: ClassVar[dict[int, Callable[..., None]]] = {
-        **_Pure.dispatch,
-        pickle.BYTEARRAY8[0]: _bytes,
-        pickle.BUILD[0]: _build,
-        pickle.EXT1[0]: _extension,
-        pickle.EXT2[0]: _extension,
-        pickle.EXT4[0]: _extension,
-    }
+    def _text_put(self) -> None:
+        self._put(int(self.readline()[:-1]))
+
+    def _short_put(self) -> None:
+        self._put(self.read(1)[0])
+
+    def _long_put(self) -> None:
+        self._put(struct.unpack("<I", self.read(4))[0])
+
+    def _item(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self.stack[-1][_named(key)] = value
+
+    def _items(self) -> None:
+        self._fill(self.pop_mark())
+
+    def _dict(self) -> None:
+        items = self.pop_mark()
+        self.append({})
+        self._fill(items)
+
+    def _fill(self, items: list[Any]) -> None:
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            self.stack[-1][_named(key)] = value
+
+    dispatch: ClassVar[dict[int, Callable[..., None]]] = {}
+
+
+def _named(key: Any) -> Any:
+    """Return a key of a dict; a tuple of tuples may stand for more than could be hashed."""
+    if not isinstance(key, str | bytes | int | float | None):
+        raise _ForbiddenError(f"a dict with a key of type {type(key).__name__.strip('_')}")
+    return key
+
+
+def _refusing(what: str) -> Callable[[_Unpickler], None]:
+    def refuse(_: _Unpickler) -> None:
+        raise _ForbiddenError(what)
+
+    return refuse
+
+
+def _counted(step: Callable[[_Unpickler], None]) -> Callable[[_Unpickler], None]:
+    def counted(unpickler: _Unpickler) -> None:
+        unpickler.steps += 1
+        if unpickler.steps > _STEPS:
+            raise _ForbiddenError(f"more than {_STEPS:,} objects")
+        step(unpickler)
+
+    return counted
+
+
+_OWN: dict[bytes, Callable[[_Unpickler], None]] = {
+    pickle.BYTEARRAY8: _Unpickler._bytes,
+    pickle.BUILD: _Unpickler._build,
+    pickle.PUT: _Unpickler._text_put,
+    pickle.BINPUT: _Unpickler._short_put,
+    pickle.LONG_BINPUT: _Unpickler._long_put,
+    pickle.SETITEM: _Unpickler._item,
+    pickle.SETITEMS: _Unpickler._items,
+    pickle.DICT: _Unpickler._dict,
+    **dict.fromkeys((pickle.EXT1, pickle.EXT2, pickle.EXT4), _refusing("an object of the extension registry")),
+    **dict.fromkeys((pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET), _refusing("a set")),
+    **dict.fromkeys((pickle.PERSID, pickle.BINPERSID), _refusing("a persistent name")),
+    **dict.fromkeys((pickle.NEXT_BUFFER, pickle.READONLY_BUFFER), _refusing("a buffer from elsewhere")),
+    **dict.fromkeys((pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX), _refusing("an object of a class")),
+}
+_Unpickler.dispatch = {
+    code: _counted(step) for code, step in {**_Pure.dispatch, **{code[0]: step for code, step in _OWN.items()}}.items()
+}
 
 
 class _Content:

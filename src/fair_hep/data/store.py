@@ -8,7 +8,6 @@ one of them without this module. Rows of example ``i`` are ``offsets[i]`` to ``o
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +16,7 @@ import numpy as np
 
 from ..bundle.errors import DataError
 from ..bundle.files import new_folder, sha256, write_json
+from ..bundle.text import parse_json
 from .ragged import Ragged
 
 __all__ = ["FILE", "Ragged", "Store", "StoreWriter", "write_store"]
@@ -234,7 +234,7 @@ class Store:
     def _describe(self) -> dict[str, Any]:
         path = self.folder / FILE
         try:
-            description = json.loads(path.read_text(encoding="utf-8"))
+            description = parse_json(path.read_bytes())
         except FileNotFoundError as error:
             raise DataError(f"{path} is missing: run `data` first") from error
         except ValueError as error:

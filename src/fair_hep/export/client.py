@@ -16,6 +16,7 @@ import numpy as np
 from ..bundle.errors import ServiceError
 from ..bundle.inputs import cut, cuts
 from ..bundle.stored import RELEVANCE, Arrays, Stored
+from ..bundle.text import parse_json
 
 __all__ = ["ask"]
 
@@ -98,8 +99,8 @@ def _post(address: str, body: Mapping[str, Any]) -> Sequence[Any]:
     if len(content) > LARGEST:
         raise ServiceError(f"{_shown(address)}: the answer is larger than {LARGEST // 2**20} MiB")
     try:
-        predictions = json.loads(content)["predictions"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        predictions = parse_json(content)["predictions"]
+    except (ValueError, KeyError, TypeError) as error:
         text = " ".join(content[:300].decode("utf-8", "replace").split())
         raise ServiceError(f'{_shown(address)}: got {text!r}, expected {{"predictions": [...]}}') from error
     if not isinstance(predictions, list):

@@ -8,6 +8,7 @@ from typing import Any
 from .. import bundle
 from ..bundle.signature import read_signature
 from ..bundle.strict import load_yaml
+from ..bundle.text import parse_yaml
 from ..describe.citation import COMPARED, LEARNED
 from ..describe.origin import learned_from, origin
 from ..provenance.about import trained_elsewhere
@@ -103,12 +104,10 @@ def _properties(case: Case, name: str) -> Mapping[str, str]:
 
 
 def _head(case: Case) -> Mapping[str, Any]:
-    import yaml
-
     parts = in_bundle(case, "README.md").read_text(encoding="utf-8").split("---\n", 2)
     try:
-        head = yaml.safe_load(parts[1]) if len(parts) == 3 else None
-    except yaml.YAMLError as error:
+        head = parse_yaml(parts[1]) if len(parts) == 3 else None
+    except ValueError as error:
         raise Failure("bundle/README.md: its head isn't YAML", "run `export` again") from error
     return head if isinstance(head, dict) else {}
 

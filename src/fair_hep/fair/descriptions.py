@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..bundle.text import parse_yaml
 from .documents import CITATION, CODEMETA, described, in_bundle, read_object
 from .evidence import Case, Failure
 from .programs import asked, needs, said
@@ -97,12 +98,10 @@ def fair4ml(case: Case) -> str:
 
 def card(case: Case) -> str:
     """Read the head of the model card as the Hugging Face Hub does, and look for what a card must tell."""
-    import yaml
-
     parts = in_bundle(case, "README.md").read_text(encoding="utf-8").split("---\n", 2)
     try:
-        head = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0] else None
-    except yaml.YAMLError as error:
+        head = parse_yaml(parts[1]) if len(parts) == 3 and not parts[0] else None
+    except ValueError as error:
         raise Failure("bundle/README.md: its head isn't YAML", _AGAIN) from error
     if not isinstance(head, dict) or not all(head.get(key) for key in ("license", "library_name", "tags")):
         raise Failure("bundle/README.md has no head with license, library_name and tags", _AGAIN)

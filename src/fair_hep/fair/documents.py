@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ..bundle import read_signature
 from ..bundle.errors import ProjectError
+from ..bundle.text import parse_json
 from .evidence import Case, Failure
 
 __all__ = ["BUNDLED", "CITATION", "CODEMETA", "described", "in_bundle", "read_object"]
@@ -71,7 +71,7 @@ def read_object(path: Path) -> dict[str, Any]:
         If it holds something else.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_bytes())
     except ValueError as error:
         raise Failure(f"{path.name}: not JSON ({error})", f"mend {path.name}, or write it anew (`publish`)") from error
     if not isinstance(values, dict):

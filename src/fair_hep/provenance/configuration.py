@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import Field, model_validator
 
 from ..bundle.errors import ConfigError
+from ..bundle.signature import LOOSEST
 from ..bundle.strict import Strict, load_yaml, validated
+from ..bundle.text import parse_yaml, shown
 
 __all__ = [
     "Config",
@@ -124,7 +125,10 @@ class ExportConfig(Strict):
 
     examples: int = Field(32, ge=1, description="stored example inputs")
     tolerance: float = Field(
-        1e-4, gt=0, description="largest difference of a raw output between two runtimes; relative for values above 1"
+        1e-4,
+        gt=0,
+        le=LOOSEST,
+        description="largest difference of a raw output between two runtimes; relative for values above 1",
     )
     opset: int = Field(20, ge=18, description="of ONNX, in both graphs")
     temperature: Literal["none", "fit"] | Annotated[float, Field(gt=0)] = Field(
@@ -167,9 +171,9 @@ def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict
         if not equals or not all(dotted.split(".")):
             raise ConfigError(f"override {override!r}: expected key=value, for example train.epochs=3")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"override {override!r}: the value isn't YAML") from error
+            value = parse_yaml(text)
+        except ValueError as error:
+            raise ConfigError(f"override {shown(override)}: the value isn't YAML ({error})") from error
         result = _replaced(result, dotted.split("."), value)
     return result
 

@@ -43,9 +43,9 @@ class Project(Strict):
     """What ``project.yaml`` says, with the folder that it lies in."""
 
     title: str
-    slug: str
+    slug: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)
     description: str
-    version: str
+    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]*$", max_length=100)
     model: str
     authors: tuple[Author, ...] = ()
     licenses: Licenses

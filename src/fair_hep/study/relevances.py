@@ -29,6 +29,7 @@ import numpy as np
 
 from ..bundle.errors import ExplainError
 from ..bundle.files import new_file
+from ..bundle.reading import check_growth, reading
 from .nested import Nested
 from .resume import KEY, collect, forget, is_finished
 
@@ -199,7 +200,9 @@ def read_relevances(path: Path | str, chunk: int = 1024, *, rows: str = "") -> I
     """
     import h5py
 
-    with h5py.File(path, "r") as file:
+    with reading(Path(path).name, "a file of relevances", ExplainError):
+        file = h5py.File(path, "r")
+    with file, reading(Path(path).name, "a file of relevances", ExplainError):
         columns = {f"{group}/{name}": data for group in file for name, data in file[group].items()}
         unknown = [name for name, data in columns.items() if "counted_by" not in data.attrs]
         if unknown or not columns:
@@ -207,6 +210,9 @@ def read_relevances(path: Path | str, chunk: int = 1024, *, rows: str = "") -> I
                 f"{path}: {unknown[0] if unknown else 'the file'} doesn't say which rows it has, expected what "
                 "`explain` writes: run it again"
             )
+        for name, data in columns.items():
+            wide = int(np.prod(data.shape[1:], dtype=object)) * data.dtype.itemsize
+            check_growth(f"{path}: {name}", len(data) * max(1, wide), Path(path).stat().st_size, ExplainError)
         counted = {name: str(data.attrs["counted_by"]) for name, data in columns.items()}
         size = max((len(data) for name, data in columns.items() if not counted[name]), default=0)
         nested = Nested({by: columns[by][:].astype(np.int64) for by in set(counted.values()) if by}, counted, size)

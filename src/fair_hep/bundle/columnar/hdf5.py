@@ -10,18 +10,26 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .source import Column, Lists, Source, line, same_length
+from ..reading import check_growth, reading
+from .source import Column, Lists, Source, same_length
 
 __all__ = ["open_hdf5"]
 
+_WHAT = "an HDF5 file"
 #: Numbers in a row, at most: far more than any event has.
 _WIDEST = 2**20
+#: Bytes of a column that are read at a time, unless one row takes more.
+_PIECE = 2**28
+#: Rows of lists that are read at a time from the largest files.
+_ROWS = 64
 
 
 class _Hdf5(Source):
-    def __init__(self, name: str, places: Mapping[str, tuple[Any, str | None]]) -> None:
-        super().__init__(name)
-        self.places = places
+    def __init__(self, path: Path, places: Mapping[str, tuple[Any, str | None]]) -> None:
+        super().__init__(path.name)
+        self.places, self.size = places, path.stat().st_size
+        #: Bytes of the lists that were read, by the data set.
+        self.taken: dict[str, int] = {}
 
     @property
     def columns(self) -> list[str]:
@@ -31,14 +39,27 @@ class _Hdf5(Source):
         found = {name: place for name in names if (place := self.base(name))}
         rows = {name: len(self.places[base][0]) for name, (base, _) in found.items()}
         same_length(self.name, rows)
-        try:
-            for start in range(0, next(iter(rows.values())), size):
-                yield {
+        size = self._piece([self.places[base][0] for base, _ in found.values()], size)
+        for start in range(0, next(iter(rows.values())), size):
+            with reading(self.name, _WHAT):
+                part = {
                     name: self._read(name, base, slice(start, start + size), entry)
                     for name, (base, entry) in found.items()
                 }
-        except (OSError, RuntimeError) as error:
-            raise self.damaged(error) from error
+            yield part
+
+    def _piece(self, sets: Sequence[Any], size: int) -> int:
+        """Return how many rows are read at a time, after holding what the sets claim against the file."""
+        import h5py
+
+        wide = max(_width(data) for data in sets)
+        for data in sets:
+            # What was never written takes no space in a file, but would in memory.
+            check_growth(f"{self.name}: {data.name}", len(data) * max(1, _width(data)), self.size)
+        # Lists lie beside their rows, and a hostile file lets every row have the same long one.
+        if any(h5py.check_vlen_dtype(data.dtype) is not None for data in sets):
+            size = min(size, max(_ROWS, 4 * _PIECE // max(1, self.size)))
+        return max(1, min(size, _PIECE // max(1, wide)))
 
     def _read(self, name: str, base: str, rows: slice, entry: int | None) -> Column:
         import h5py
@@ -47,11 +68,14 @@ class _Hdf5(Source):
         inner = h5py.check_vlen_dtype(data.dtype)
         if inner is not None and np.dtype(inner).kind in "fiub":
             lists = data[rows]
-            values = np.concatenate(lists) if len(lists) else np.zeros(0, inner)
-            return Lists(values, np.array([len(row) for row in lists], np.int64))
+            counts = np.array([len(row) for row in lists], np.int64)
+            self.taken[base] = self.taken.get(base, 0) + int(counts.sum()) * np.dtype(inner).itemsize
+            # Nothing compresses lists.
+            if self.taken[base] > self.size:
+                raise DataError(f"{self.name}: column {name}: its lists hold more than the file; don't trust it")
+            return Lists(np.concatenate(lists) if len(lists) else np.zeros(0, inner), counts)
         if field is None and data.dtype.kind not in "fiub":
             raise DataError(f"{self.name}: column {name}: got type {data.dtype}, expected numbers")
-        # What was never written takes no space in a file, but would in memory.
         if (wide := int(np.prod(data.shape[1:], dtype=object))) > _WIDEST:
             raise DataError(f"{self.name}: column {name}: got {wide} numbers in a row, expected at most {_WIDEST}")
         return self.array(name, data[rows] if field is None else data.fields(field)[rows], entry)
@@ -72,13 +96,14 @@ def open_hdf5(path: Path, _: str | None) -> Iterator[Source]:
             fields = item.dtype.names
             places.update({f"{name}/{field}": (item, field) for field in fields} if fields else {name: (item, None)})
 
-    try:
+    with reading(path.name, _WHAT):
         file = h5py.File(path, "r")
-    except OSError as error:
-        raise DataError(f"{path.name}: damaged or cut short: fetch it again ({line(error)})") from error
     with file:
-        try:
+        with reading(path.name, _WHAT):
             file.visititems(note)
-        except (OSError, RuntimeError) as error:
-            raise DataError(f"{path.name}: damaged or cut short: fetch it again ({line(error)})") from error
-        yield _Hdf5(path.name, places)
+        yield _Hdf5(path, places)
+
+
+def _width(data: Any) -> int:
+    """Return the bytes of a row; of a list, those of its place."""
+    return int(np.prod(data.shape[1:], dtype=object)) * int(data.dtype.itemsize)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ..arrays import check_total, header
 from ..errors import DataError
-from .source import Column, Source, line, same_length
+from ..reading import reading
+from .source import Column, Source, same_length
 
 __all__ = ["open_npz"]
 
@@ -41,20 +42,12 @@ class _NpyStream:
 
     def __init__(self, source: _Npz, name: str, stack: contextlib.ExitStack) -> None:
         self.source, self.name = source, name
-        try:
-            self.stream = stack.enter_context(source.archive.open(f"{name}.npy"))
-            version = np.lib.format.read_magic(self.stream)
-            readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            if version not in readers:
-                raise ValueError(f"version {version} of .npy isn't known")
-            self.shape, columnwise, self.dtype = readers[version](self.stream)
-        except (ValueError, OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
-            raise source.damaged(error) from error
-        if self.dtype.hasobject or self.dtype.kind not in "fiub":
-            raise DataError(
-                f"{source.name}: array {name}: got type {self.dtype}, expected numbers; objects would have to be "
-                "unpickled, which may run any code"
-            )
+        with reading(source.name, "an archive of arrays"):
+            entry = source.archive.getinfo(f"{name}.npy")
+            self.stream = stack.enter_context(source.archive.open(entry))
+            self.shape, columnwise, self.dtype = header(self.stream, entry, source.name)
+        if self.dtype.kind not in "fiub":
+            raise DataError(f"{source.name}: array {name}: got type {self.dtype}, expected numbers")
         if not self.shape or (columnwise and len(self.shape) > 1):
             raise DataError(
                 f"{source.name}: array {name}: expected rows in C order: save numpy.ascontiguousarray of it"
@@ -63,10 +56,8 @@ class _NpyStream:
     def read(self, start: int, size: int) -> np.ndarray:
         rows = min(size, self.shape[0] - start)
         width = int(np.prod(self.shape[1:], dtype=object)) * self.dtype.itemsize
-        try:
+        with reading(self.source.name, "an archive of arrays"):
             data = self.stream.read(rows * width)
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise self.source.damaged(error) from error
         if len(data) != rows * width:
             row = start + len(data) // width
             raise DataError(f"{self.source.name}: array {self.name}: ends in row {row}: it is cut short")
@@ -76,9 +67,8 @@ class _NpyStream:
 @contextlib.contextmanager
 def open_npz(path: Path, _: str | None) -> Iterator[Source]:
     """Open such a file."""
-    try:
+    with reading(path.name, "an .npz archive"):
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{path.name}: not an .npz archive: {line(error)}") from error
     with archive:
+        check_total(path, archive)
         yield _Npz(path.name, archive)

@@ -10,28 +10,42 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .source import Column, Lists, Source, line
+from ..reading import check_growth, reading
+from .source import Column, Lists, Source
 
-__all__ = ["open_parquet"]
+__all__ = ["WHAT", "open_parquet"]
+
+WHAT = "a Parquet file"
 
 
 class _Parquet(Source):
-    def __init__(self, name: str, file: Any) -> None:
-        super().__init__(name)
-        self.file = file
+    def __init__(self, path: Path, file: Any) -> None:
+        super().__init__(path.name)
+        self.file, self.size = file, path.stat().st_size
 
     @property
     def columns(self) -> list[str]:
         return list(self.file.schema_arrow.names)
 
     def chunks(self, names: Sequence[str], size: int) -> Iterator[dict[str, Column]]:
-        import pyarrow
+        for batch in self.batches(names, size):
+            with reading(self.name, WHAT):
+                part = {name: self._column(name, batch.column(name)) for name in names}
+            yield part
 
-        try:
-            for batch in self.file.iter_batches(batch_size=size, columns=list(names)):
-                yield {name: self._column(name, batch.column(name)) for name in names}
-        except (pyarrow.ArrowException, OSError) as error:
-            raise self.damaged(error) from error
+    def batches(self, names: Sequence[str], size: int) -> Iterator[Any]:
+        """Give some columns as Arrow has them, at most ``size`` rows at a time; the errors of `chunks`."""
+        with reading(self.name, WHAT):
+            _check_claims(self.name, self.file, names, self.size)
+            batches = self.file.iter_batches(batch_size=size, columns=list(names))
+        while True:
+            with reading(self.name, WHAT):
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                # Offsets of lists are taken from the file as they are.
+                batch.validate(full=True)
+            yield batch
 
     def _column(self, name: str, values: Any) -> Column:
         import pyarrow
@@ -56,14 +70,19 @@ class _Parquet(Source):
 
 
 @contextlib.contextmanager
-def open_parquet(path: Path, _: str | None) -> Iterator[Source]:
+def open_parquet(path: Path, _: str | None) -> Iterator[_Parquet]:
     """Open such a file."""
-    import pyarrow
     from pyarrow import parquet
 
-    try:
+    with reading(path.name, WHAT):
         file = parquet.ParquetFile(path)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path.name}: not a Parquet file: {line(error)}") from error
     with file:
-        yield _Parquet(path.name, file)
+        yield _Parquet(path, file)
+
+
+def _check_claims(name: str, file: Any, columns: Sequence[str], size: int) -> None:
+    """Refuse a file whose columns claim more numbers than its bytes can hold."""
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    parts = [group.column(number) for group in groups for number in range(group.num_columns)]
+    wanted = [part for part in parts if part.path_in_schema.partition(".")[0] in set(columns)]
+    check_growth(name, sum(max(8 * part.num_values, part.total_uncompressed_size) for part in wanted), size)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from .source import Column, Lists, Source, line
+from ..reading import check_growth, reading
+from .source import Column, Lists, Source
 
-__all__ = ["TREES", "open_root"]
+__all__ = ["TREES", "WHAT", "entries", "open_root"]
 
+WHAT = "a ROOT file that uproot reads"
 #: Classes of what is read as a tree.
 TREES = {"TTree", "ROOT::RNTuple"}
 
 
 class _Root(Source):
-    def __init__(self, name: str, tree: Any) -> None:
-        super().__init__(name)
-        self.tree = tree
+    def __init__(self, path: Path, tree: Any) -> None:
+        super().__init__(path.name)
+        self.tree, self.size = tree, path.stat().st_size
         self._columns = list(tree.keys())
 
     @property
@@ -28,15 +29,12 @@ class _Root(Source):
         return self._columns
 
     def chunks(self, names: Sequence[str], size: int) -> Iterator[dict[str, Column]]:
-        import uproot
-
         found = {name: self.base(name) for name in names}
         wanted = list(dict.fromkeys(place[0] for place in found.values() if place))
-        try:
-            for chunk in self.tree.iterate(wanted, step_size=size, library="ak"):
-                yield {name: self._column(name, chunk[place[0]], place[1]) for name, place in found.items() if place}
-        except (ValueError, OSError, TypeError, uproot.DeserializationError, AssertionError, zlib.error) as error:
-            raise self.damaged(error) from error
+        for chunk in entries(self.name, self.tree, wanted, size, self.size):
+            with reading(self.name, WHAT):
+                part = {name: self._column(name, chunk[place[0]], place[1]) for name, place in found.items() if place}
+            yield part
 
     def _column(self, name: str, values: Any, entry: int | None) -> Column:
         import awkward
@@ -57,7 +55,7 @@ def open_root(path: Path, name: str | None) -> Iterator[Source]:
     import uproot
 
     with contextlib.ExitStack() as stack:
-        try:
+        with reading(path.name, WHAT):
             file = stack.enter_context(uproot.open(path))
             trees = [key for key, kind in file.classnames(cycle=False).items() if kind in TREES]
             if name is not None and name not in trees:
@@ -65,7 +63,39 @@ def open_root(path: Path, name: str | None) -> Iterator[Source]:
             if name is None and len(trees) != 1:
                 found = ", ".join(trees) or "none"
                 raise DataError(f"{path.name}: got {len(trees)} trees ({found}), expected one, or its name in `tree`")
-            source = _Root(path.name, file[name or trees[0]])
-        except (ValueError, OSError, TypeError, uproot.DeserializationError, AssertionError, zlib.error) as error:
-            raise DataError(f"{path.name}: not a ROOT file that uproot reads: {line(error)}") from error
+            source = _Root(path, file[name or trees[0]])
         yield source
+
+
+def entries(name: str, tree: Any, branches: Sequence[str], step: int, size: int) -> Iterator[Any]:
+    """Give some branches of a tree as Awkward records, a number of entries at a time.
+
+    Parameters
+    ----------
+    name
+        Name of the file, for messages.
+    tree
+        TTree or RNTuple, as uproot opens it.
+    branches
+        Names of the branches.
+    step
+        Entries at a time.
+    size
+        Bytes of the file, against which its claims are held.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, or claims more than it can hold.
+    """
+    with reading(name, WHAT):
+        check_growth(name, int(tree.num_entries), size)
+        for branch in branches:
+            check_growth(f"{name}: branch {branch}", int(getattr(tree[branch], "uncompressed_bytes", 0)), size)
+        chunks = iter(tree.iterate(list(branches), step_size=step, library="ak"))
+    while True:
+        with reading(name, WHAT):
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield chunk

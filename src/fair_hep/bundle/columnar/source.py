@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DataError
 
-__all__ = ["Column", "Lists", "Source", "line", "rows_of", "same_length"]
+__all__ = ["Column", "Lists", "Source", "rows_of", "same_length"]
 
 _ENTRY = re.compile(r"(.+)\[(\d{1,6})\]")
 
@@ -104,18 +104,9 @@ class Source(ABC):
             return Lists(values.ravel(), np.full(len(values), values.shape[1], np.int64))
         raise DataError(f"{self.name}: column {name}: got {values.ndim} axes, expected one or two; NAME[0] chooses one")
 
-    def damaged(self, error: Exception) -> DataError:
-        """Return what to raise where reading fails."""
-        return DataError(f"{self.name}: damaged or cut short: fetch it again ({line(error)})")
-
 
 def same_length(name: str, rows: Mapping[str, int]) -> None:
     """Refuse columns of different numbers of rows."""
     if len(set(rows.values())) > 1:
         shown = ", ".join(f"{column} {count}" for column, count in rows.items())
         raise DataError(f"{name}: columns have different numbers of rows: {shown}")
-
-
-def line(error: Exception) -> str:
-    """Return what an error says in one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__

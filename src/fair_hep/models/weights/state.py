@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...bundle.errors import DataError
+from ...bundle.reading import line, reading
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,13 +55,10 @@ def read_state(path: Path, key: str | None = None) -> dict[str, Tensor]:
 
 
 def _safetensors(path: Path) -> Any:
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    try:
+    with reading(path.name, "a safetensors file"):
         return load_file(path)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path.name}: not a safetensors file, or damaged ({_line(error)})") from error
 
 
 def _saved(path: Path) -> Any:
@@ -87,15 +85,16 @@ def _reason(error: Exception) -> str:
     text = str(error)
     if found := _STUMBLED.search(text):
         return " ".join(found[1].split())[:200]
-    return type(error).__name__ if "weights_only" in text else _line(error)
+    return type(error).__name__ if "weights_only" in text else line(error)
 
 
 def _check_size(path: Path) -> None:
     """Refuse an archive that grows when it is read: ``torch.save`` compresses nothing."""
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        total = sum(entry.file_size for entry in archive.infolist())
+    with reading(path.name, "a file that torch.save wrote"):
+        if not zipfile.is_zipfile(path):
+            return
+        with zipfile.ZipFile(path) as archive:
+            total = sum(entry.file_size for entry in archive.infolist())
     if total > path.stat().st_size:
         raise DataError(f"{path.name}: holds {total:,} bytes in {path.stat().st_size:,}; torch.save compresses nothing")
 
@@ -125,7 +124,3 @@ def _is_tensor(value: Any) -> bool:
     import torch
 
     return isinstance(value, torch.Tensor)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
