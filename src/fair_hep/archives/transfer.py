@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..bundle.errors import DataError
 from ..bundle.http import CHUNK, host_of, readable
-from .web import Client, InterruptedTransfer
+from .web import Client, InterruptedTransfer, Patience
 
 if TYPE_CHECKING:
     import requests
@@ -79,7 +80,7 @@ def _transfer(
             have = 0
         _check_length(response, size - have, what)
         with writing(part), part.open("ab") as stream:
-            for chunk in response.iter_content(CHUNK):
+            for chunk in _chunks(response, client.patience):
                 have += len(chunk)
                 if have > size:
                     raise DataError(_wrong_size(what, f"more than {size}", size))
@@ -88,6 +89,23 @@ def _transfer(
                 advance(len(chunk))
     if have < size:
         raise InterruptedTransfer(f"{host_of(url)} ended after {have} of {size} bytes")
+
+
+def _chunks(response: requests.Response, patience: Patience) -> Iterator[bytes]:
+    """Give what comes, as it comes; stop where it comes too slowly.
+
+    Only what is there already is waited for: a whole chunk may take hours, byte by byte.
+    """
+    begun, brought = time.monotonic(), 0
+    while chunk := response.raw.read1(CHUNK):
+        yield chunk
+        brought += len(chunk)
+        took = time.monotonic() - begun
+        if took > patience.minute and brought < patience.slowest * took:
+            raise DataError(
+                f"{host_of(response.url)} sends {brought / took:.0f} bytes a second, which would take for ever; what "
+                "came is kept: run the same command again, perhaps later"
+            )
 
 
 def _continues(response: requests.Response, have: int, size: int) -> bool:

@@ -8,6 +8,7 @@ keep them at a cloud's storage: then to any public host over https, without a to
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import re
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from ..bundle.deadline import within
 from ..bundle.errors import DataError
 from ..bundle.http import CHUNK, host_of, readable, retry_after
 from ..bundle.text import parse_json
@@ -24,7 +26,7 @@ from ..bundle.text import parse_json
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["Client", "InterruptedTransfer", "Patience"]
+__all__ = ["Client", "InterruptedTransfer", "Patience", "limited"]
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +49,20 @@ class Patience:
         Longest pause in seconds; a server that asks for more (``Retry-After``) ends the attempt.
     timeout
         Seconds of silence after which a connection counts as cut.
+    answer
+        Seconds after which the head of an answer must be there, and the whole of a description; a server that sends a
+        byte now and then is never silent.
+    minute, slowest
+        Bytes a second that the transfer of a file must bring on average, after so many seconds.
     """
 
     tries: int = 6
     first_wait: float = 1.0
     longest_wait: float = 300.0
     timeout: float = 30.0
+    answer: float = 120.0
+    minute: float = 60.0
+    slowest: float = 5_000.0
 
     def pause(self, failures: int, asked: float | None) -> float:
         """Return the seconds to wait after some failures in a row (1 or more); never less than the server asked."""
@@ -112,12 +122,16 @@ class Client:
             If it won't.
         """
         import requests
+        import urllib3
 
         try:
-            with self._follow(url, what, headers or {}, elsewhere) as response:
+            follow = functools.partial(self._follow, url, what, headers or {}, elsewhere)
+            with within(self.patience.answer, follow, host_of(url)) as response:
                 _judge(response, what, self.patience)
                 yield response
-        except requests.RequestException as error:
+        except TimeoutError as error:
+            raise InterruptedTransfer(str(error)) from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise _translated(error, url, what, self.patience) from error
 
     def _follow(self, url: str, what: str, headers: Mapping[str, str], elsewhere: bool) -> requests.Response:
@@ -170,13 +184,17 @@ class Client:
                 f"{what}: {host_of(url)} answered {start!r}, expected JSON; it may be in maintenance, try again later"
             ) from error
 
+    def _description(self, url: str, what: str) -> bytes:
+        with self.get(url, what, {"Accept": "application/json"}) as response:
+            return limited(response, what)
+
     def _text(self, url: str, what: str) -> bytes:
         failures = 0
         while True:
             try:
-                with self.get(url, what, {"Accept": "application/json"}) as response:
-                    return _limited(response, what)
-            except InterruptedTransfer as problem:
+                return within(self.patience.answer, lambda: self._description(url, what), host_of(url))
+            except (InterruptedTransfer, TimeoutError) as error:
+                problem = error if isinstance(error, InterruptedTransfer) else InterruptedTransfer(str(error))
                 failures += 1
                 self.wait(problem, failures, what, "check the network and run the same command again")
 
@@ -220,8 +238,9 @@ def _judge(response: requests.Response, what: str, patience: Patience) -> None:
     raise DataError(f"{what}: {host} answered {status}: {meaning}")
 
 
-def _translated(error: requests.RequestException, url: str, what: str, patience: Patience) -> Exception:
+def _translated(error: Exception, url: str, what: str, patience: Patience) -> Exception:
     """Turn an exception of requests into ours; its own text isn't shown, since it may hold a proxy's password."""
+    import urllib3
     from requests import exceptions as known
 
     host = host_of(url)
@@ -232,9 +251,9 @@ def _translated(error: requests.RequestException, url: str, what: str, patience:
     if isinstance(error, known.ProxyError):
         return InterruptedTransfer("the proxy in HTTPS_PROXY can't be reached or refuses")
     # A time-out in the middle of a body arrives as a plain ConnectionError.
-    if isinstance(error, known.Timeout) or "timed out" in str(error).lower():
+    if isinstance(error, known.Timeout | urllib3.exceptions.TimeoutError) or "timed out" in str(error).lower():
         return InterruptedTransfer(f"{host} was silent for {patience.timeout:g} s")
-    if isinstance(error, known.ChunkedEncodingError | known.SSLError):
+    if isinstance(error, known.ChunkedEncodingError | known.SSLError | urllib3.exceptions.HTTPError):
         return InterruptedTransfer(f"{host} cut the connection")
     if isinstance(error, known.ConnectionError):
         return InterruptedTransfer(f"no connection to {host}")
@@ -247,7 +266,14 @@ def _is_public(url: str) -> bool:
     return parts.scheme == "https" and re.fullmatch(r"([a-z0-9-]+\.)+[a-z]{2,}", parts.netloc.lower()) is not None
 
 
-def _limited(response: requests.Response, what: str) -> bytes:
+def limited(response: requests.Response, what: str) -> bytes:
+    """Return the body of an answer that is a description.
+
+    Raises
+    ------
+    DataError
+        If it is larger than any.
+    """
     content = bytearray()
     for chunk in response.iter_content(CHUNK):
         content += chunk

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arrays import check_sizes
-from .errors import BundleError, MissingStepError
+from .errors import BundleError, DataError, MissingStepError
 from .files import new_file, sha256, write_text
 from .reading import check_regular, reading
 from .signature import EXAMPLES, FORMAT, SIGNATURE, Examples, Signature, read_signature
@@ -76,7 +76,10 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
     check_regular(path)
     with reading(path.name, "an archive of arrays", BundleError):
-        check_sizes(path)
+        try:
+            check_sizes(path)
+        except DataError as error:
+            raise BundleError(str(error)) from error
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
 

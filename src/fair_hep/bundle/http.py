@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 #: Bytes that are read at a time.
 CHUNK = 256 * 1024
 
-__all__ = ["CHUNK", "host_of", "readable", "retry_after"]
+__all__ = ["CHUNK", "host_of", "readable", "retry_after", "without_secrets"]
+
+#: What stands between a scheme and a host and may be a name and a password, up to the last @.
+_LOGIN = re.compile(r"(\b[A-Za-z][\w+.-]*://)[^\s/?#'\"<>]*@")
 
 
 def readable(size: float) -> str:
@@ -26,6 +29,17 @@ def readable(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+def without_secrets(text: str) -> str:
+    """Leave out of addresses what may be a name and a password: for messages, and for whatever is kept.
+
+    Examples
+    --------
+    >>> without_secrets("no answer from https://ada:secret@example.org/x")
+    'no answer from https://example.org/x'
+    """
+    return _LOGIN.sub(r"\1", text)
 
 
 def host_of(url: str) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from .archive_record import Record, RecordFile, normalise
+from .deadline import within
 from .errors import BundleError, DataError
 from .files import new_folder, sha256
 from .folder import SUMS, check_files
@@ -34,6 +35,10 @@ __all__ = ["cache", "fetch_bundle", "is_doi"]
 log = logging.getLogger(__name__)
 
 _TIMEOUT = 30.0
+#: Seconds until the head of an answer must be there, and the whole of a description: a byte now and then is no silence.
+_ANSWER = 120.0
+#: Bytes a second that a file must bring on average, after a minute.
+_MINUTE, _SLOWEST = 60.0, 5_000.0
 _TRIES = 5
 _LONGEST_WAIT = 90.0
 _LARGEST_JSON = 16 * 2**20
@@ -162,9 +167,11 @@ class _Reader:
         def take(stream: Any) -> None:
             content[:] = stream.read(_LARGEST_JSON + 1)
 
-        self._again(
-            lambda: self._open(url, take, {"Accept": "application/json, text/plain;q=0.9, */*;q=0.8"}), url, what
-        )
+        def attempt() -> None:
+            accepted = {"Accept": "application/json, text/plain;q=0.9, */*;q=0.8"}
+            within(_ANSWER, lambda: self._open(url, take, accepted), _host(url))
+
+        self._again(attempt, url, what)
         if len(content) > _LARGEST_JSON:
             raise DataError(f"{what}: the answer is larger than {readable(_LARGEST_JSON)}, expected a description")
         return content.decode("utf-8", "replace")
@@ -178,8 +185,17 @@ class _Reader:
         def take(stream: Any) -> None:
             if part.stat().st_size and not _continues(stream, part.stat().st_size):
                 part.write_bytes(b"")
+            begun, brought = time.monotonic(), 0
             with part.open("ab") as into:
-                while chunk := stream.read(CHUNK):
+                # What is there already, since a whole chunk may take hours, byte by byte.
+                while chunk := stream.read1(CHUNK):
+                    brought += len(chunk)
+                    took = time.monotonic() - begun
+                    if took > _MINUTE and brought < _SLOWEST * took:
+                        raise DataError(
+                            f"{file.key}: {_host(file.link)} sends {brought / took:.0f} bytes a second, which would "
+                            "take for ever; what came is kept, load it again, perhaps later"
+                        )
                     if into.tell() + len(chunk) > file.size:
                         raise DataError(f"{file.key}: more bytes than the record says ({file.size}); don't trust it")
                     into.write(chunk)
@@ -195,7 +211,8 @@ class _Reader:
 
     def _open(self, url: str, take: Callable[[Any], None], headers: dict[str, str]) -> None:
         request = urllib.request.Request(url, headers={"Accept-Encoding": "identity", **headers})
-        with self._opener.open(request, timeout=_TIMEOUT) as stream:
+        stream = within(_ANSWER, lambda: self._opener.open(request, timeout=_TIMEOUT), _host(url))
+        with stream:
             take(stream)
 
     def _again(self, attempt: Callable[[], None], url: str, what: str) -> None:
@@ -214,7 +231,7 @@ class _Reader:
                 if isinstance(reason, ssl.SSLCertVerificationError):
                     line = f"{what}: the certificate of {_host(url)} isn't trusted; behind a proxy, set SSL_CERT_FILE"
                     raise DataError(line) from error
-                problem = f"no whole answer from {_host(url)} ({type(reason).__name__})"
+                problem = f"no whole answer from {_host(url)} ({_told(reason)})"
             if number == _TRIES or wait > _LONGEST_WAIT:
                 break
             log.info("%s: %s; trying again in %.0f s", what, problem, wait)
@@ -246,6 +263,11 @@ def _meaning(status: int) -> str:
         404: "it doesn't exist; check the DOI",
         410: "it was withdrawn; look at the record's page",
     }.get(status, "expected 200; try again later")
+
+
+def _told(reason: object) -> str:
+    """Return what went wrong; the words of other libraries may hold a proxy's password."""
+    return str(reason) if isinstance(reason, TimeoutError) and "wasn't done" in str(reason) else type(reason).__name__
 
 
 def _host(url: str) -> str:

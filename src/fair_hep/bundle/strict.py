@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import ConfigError
+from .http import without_secrets
 from .reading import check_regular
 from .text import parse_yaml, shown
 
@@ -113,7 +114,7 @@ def _explain(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
         return f"key {dotted!r} is missing"
     if problem["type"] == "value_error" and isinstance(problem["input"], Mapping):
         return f"{dotted}: {problem['ctx']['error']}"  # a whole part is wrong, no single value
-    return f"{dotted}: got {shown(problem['input'])}, {problem['msg'][0].lower()}{problem['msg'][1:]}"
+    return f"{dotted}: got {without_secrets(shown(problem['input']))}, {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 
 def _hint(kind: type[BaseModel], location: Sequence[str]) -> str:

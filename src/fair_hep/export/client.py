@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import re
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from ..bundle.deadline import within
 from ..bundle.errors import ServiceError
+from ..bundle.http import without_secrets
 from ..bundle.inputs import cut, cuts
 from ..bundle.stored import RELEVANCE, Arrays, Stored
 from ..bundle.text import parse_json
@@ -24,6 +25,8 @@ __all__ = ["ask"]
 BATCH = 8
 #: Seconds until an answer; our own server gives up after 60.
 TIMEOUT = 120.0
+#: Seconds until the whole of it: a byte now and then is no silence.
+LONGEST = 300.0
 #: Largest answer in bytes: one of ours is smaller by far.
 LARGEST = 256 * 2**20
 
@@ -62,49 +65,53 @@ def ask(url: str, stored: Stored) -> Arrays:
         params = {"params": {"explain": True}} if stored.explains else {}
         answers = _post(address, {"inputs": inputs, **params})
         if len(answers) != len(inputs):
-            raise ServiceError(f"{_shown(address)}: got {len(answers)} answers to {len(inputs)} examples")
+            raise ServiceError(f"{address}: got {len(answers)} answers to {len(inputs)} examples")
         for number, answer in enumerate(answers, start=start):
             for name in names:
-                _put(
-                    given[name][number : number + 1], answer, name, sizes[number], f"{_shown(address)}: answer {number}"
-                )
+                _put(given[name][number : number + 1], answer, name, sizes[number], f"{address}: answer {number}")
     return given
 
 
 def _address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ServiceError(f"--url: got {_shown(url)!r}, expected for example http://127.0.0.1:5001")
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no address at all
+        known = False
+    if not known:
+        raise ServiceError(f"--url: got {without_secrets(url)!r}, expected for example http://127.0.0.1:5001")
+    if "@" in parts.netloc:
+        raise ServiceError(f"--url: {without_secrets(url)}: got a name and a password in front of it, expected none")
     return url.rstrip("/").removesuffix("/invocations") + "/invocations"
 
 
-def _shown(url: str) -> str:
-    """Leave out what may be a password."""
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", url)
+def _answer(request: urllib.request.Request) -> bytes:
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+        content: bytes = answer.read(LARGEST + 1)
+    return content
 
 
 def _post(address: str, body: Mapping[str, Any]) -> Sequence[Any]:
     """Send a request; return the predictions."""
-    data = json.dumps(body, allow_nan=False).encode()
+    data, parts = json.dumps(body, allow_nan=False).encode(), urlsplit(address)
     request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-            content = answer.read(LARGEST + 1)
+        content = within(LONGEST, lambda: _answer(request), parts.hostname or "the server")
     except urllib.error.HTTPError as error:
         text = " ".join(error.read(2000).decode("utf-8", "replace").split())[:300]
-        raise ServiceError(f"{_shown(address)}: status {error.code}: {text}") from error
+        raise ServiceError(f"{address}: status {error.code}: {text}") from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise ServiceError(f"{_shown(address)}: no answer ({reason}); is a server running there?") from error
+        raise ServiceError(f"{address}: no answer ({reason}); is a server running there?") from error
     if len(content) > LARGEST:
-        raise ServiceError(f"{_shown(address)}: the answer is larger than {LARGEST // 2**20} MiB")
+        raise ServiceError(f"{address}: the answer is larger than {LARGEST // 2**20} MiB")
     try:
         predictions = parse_json(content)["predictions"]
     except (ValueError, KeyError, TypeError) as error:
         text = " ".join(content[:300].decode("utf-8", "replace").split())
-        raise ServiceError(f'{_shown(address)}: got {text!r}, expected {{"predictions": [...]}}') from error
+        raise ServiceError(f'{address}: got {text!r}, expected {{"predictions": [...]}}') from error
     if not isinstance(predictions, list):
-        raise ServiceError(f"{_shown(address)}: predictions: got {type(predictions).__name__}, expected a list")
+        raise ServiceError(f"{address}: predictions: got {type(predictions).__name__}, expected a list")
     return predictions
 
 

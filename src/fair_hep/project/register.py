@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .. import bundle, provenance
 from ..bundle.errors import BundleError, ServiceError
 from ..bundle.files import read_json, sha256
+from ..bundle.http import without_secrets
 from ..bundle.privacy import report_nothing
 from ..describe.origin import Origin, learned_from, origin
 from ..models.recipe import recipe
@@ -23,7 +24,7 @@ from ..provenance.project import Project
 from ..publish import mlflow_model
 from ..publish.champion import BUNDLE_TAG, CHAMPION, OUTPUTS, TEST_TAG, champion, settle, versions
 from ..publish.next_steps import next_steps
-from ..publish.tracking import experiment, tracking_uri, without_secrets
+from ..publish.tracking import experiment, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

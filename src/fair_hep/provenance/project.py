@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 import yaml
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, field_validator
 
 from ..bundle.errors import ConfigError
+from ..bundle.http import without_secrets
 from ..bundle.strict import Strict, load_yaml, validate
 
 __all__ = ["Author", "Dataset", "Licenses", "Project", "find_root", "identity", "load_project"]
@@ -55,6 +56,14 @@ class Project(Strict):
     root: Path
     #: Another bundle than the project's own, where a command was given one.
     _bundle: Path | None = PrivateAttr(None)
+
+    @field_validator("repository")
+    @classmethod
+    def _without_login(cls, address: str | None) -> str | None:
+        """Refuse what would be published: the address of a clone may hold a token."""
+        if address is not None and without_secrets(address) != address:
+            raise ValueError(f"{without_secrets(address)}: expected an address without a name and a password")
+        return address
 
     def with_bundle(self, folder: Path) -> Project:
         """Return the project with another bundle in the place of its own."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ..bundle.http import without_secrets
 from ..provenance.configuration import Config
 from ..provenance.project import Project
-from .tracking import DATABASE, own_uri, tracking_uri, without_secrets
+from .tracking import DATABASE, own_uri, tracking_uri
 
 __all__ = ["next_steps"]
 

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from ..archives.web import limited
+from ..bundle.deadline import within
 from ..bundle.errors import ServiceError
-from ..bundle.http import retry_after
+from ..bundle.http import retry_after, without_secrets
+from ..bundle.text import parse_json
 
 if TYPE_CHECKING:
     import requests
@@ -27,6 +30,8 @@ _NOTHING_DONE = frozenset({429, 503})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _LONGEST_WAIT = 90.0
 _TIMEOUT = 60.0
+#: Seconds until a whole answer is there, and bytes a second that an upload may need in addition.
+_LONGEST_ANSWER, _SLOWEST = 300.0, 5_000.0
 #: Zenodo's own records come in an older form if this isn't asked for; files have one form only.
 _ACCEPT = "application/vnd.inveniordm.v1+json, application/json;q=0.9"
 
@@ -59,8 +64,11 @@ class Service:
 
     def __init__(self, url: str, token: str, *, tries: int = 5, first_wait: float = 1.0) -> None:
         parts = urlsplit(url)
+        shown = without_secrets(url)
+        if "@" in parts.netloc:
+            raise ServiceError(f"{shown}: expected an address without a name and a password, since a token is sent")
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-            raise ServiceError(f"{url}: expected an address that begins with https://, since a token is sent there")
+            raise ServiceError(f"{shown}: expected an address that begins with https://, since a token is sent there")
         self.url = url.rstrip("/")
         self.tries, self.first_wait = tries, first_wait
         self._token = token
@@ -109,16 +117,16 @@ class Service:
         for attempt in range(1, self.tries + 1):
             status, wait, problem = None, 0.0, ""
             try:
-                answer = self._request(method, address, dict(content))
+                answer, body = self._request(method, address, dict(content))
             except _network_errors() as error:
-                problem = type(error).__name__
+                problem = str(error) if isinstance(error, TimeoutError) else type(error).__name__
             else:
                 status = answer.status_code
                 if status < 300:
-                    return _json(answer)
+                    return _json(body)
                 if absent and status in (404, 410):
                     return None
-                problem, wait = self._refusal(answer), retry_after(answer.headers.get("Retry-After")) or 0.0
+                problem, wait = self._refusal(answer, body), retry_after(answer.headers.get("Retry-After")) or 0.0
                 if status not in _PASSING:
                     raise ServiceError(self._line(method, address, problem))
             wait = max(wait, self.first_wait * 2.0 ** (attempt - 1))
@@ -132,7 +140,8 @@ class Service:
     def _line(self, method: str, address: str, problem: str) -> str:
         return f"{self.url}: {method} {urlsplit(address).path}: {problem}"
 
-    def _request(self, method: str, address: str, content: dict[str, Any]) -> Any:
+    def _request(self, method: str, address: str, content: dict[str, Any]) -> tuple[Any, bytes]:
+        """Return an answer and its body, which is a description of limited size, in limited time."""
         import requests
 
         if self._session is None:
@@ -143,37 +152,53 @@ class Service:
         trust = os.environ.get("SSL_CERT_FILE") or True
         headers = {"Accept": _ACCEPT}
         path: Path | None = content.pop("file", None)
-        with contextlib.ExitStack() as stack:
-            if path is not None:
-                headers["Content-Type"] = "application/octet-stream"
-                content["data"] = stack.enter_context(path.open("rb"))
-            return self._session.request(
-                method, address, headers=headers, timeout=_TIMEOUT, verify=trust, allow_redirects=False, **content
-            )
+        session, longest = self._session, _LONGEST_ANSWER
+        if path is not None:
+            headers["Content-Type"] = "application/octet-stream"
+            longest += path.stat().st_size / _SLOWEST
+
+        def ask() -> tuple[Any, bytes]:
+            with contextlib.ExitStack() as stack:
+                data = None if path is None else stack.enter_context(path.open("rb"))
+                answer = session.request(
+                    method, address, headers=headers, timeout=_TIMEOUT, verify=trust, allow_redirects=False,
+                    stream=True, data=data, **content,
+                )  # fmt: skip
+                with answer:
+                    return answer, limited(answer, urlsplit(address).path)
+
+        return within(longest, ask, urlsplit(address).hostname or "the archive")
 
     def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 
-    def _refusal(self, answer: Any) -> str:
+    def _refusal(self, answer: Any, body: bytes) -> str:
         """Say in one line why the archive refused, without the token."""
         if answer.status_code in (401, 403):
             return f"the token was refused ({answer.status_code}); is it for this archive, and may it deposit?"
-        values = _json(answer)
-        fields = "; ".join(f"{e.get('field')}: {' '.join(e.get('messages', []))}" for e in values.get("errors", []))
+        values = _json(body)
+        found = values.get("errors")
+        errors = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        fields = "; ".join(f"{one.get('field')}: {_joined(one.get('messages'))}" for one in errors)
         text = " ".join(f"{answer.status_code} {values.get('message', answer.reason)} {fields}".split())
         return text.replace(self._token, "***")[:300]
 
 
-def _network_errors() -> type[Exception]:
+def _joined(messages: Any) -> str:
+    return " ".join(map(str, messages)) if isinstance(messages, list) else str(messages or "")
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
     import requests
+    import urllib3
 
-    return requests.RequestException
+    return TimeoutError, requests.RequestException, urllib3.exceptions.HTTPError
 
 
-def _json(answer: Any) -> dict[str, Any]:
+def _json(body: bytes) -> dict[str, Any]:
     try:
-        values = answer.json()
+        values = parse_json(body)
     except ValueError:
         return {}
     return values if isinstance(values, dict) else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from .moved import ARTIFACTS, follow
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["DATABASE", "artifact_location", "experiment", "own_uri", "parent_run", "tracking_uri", "without_secrets"]
+__all__ = ["DATABASE", "artifact_location", "experiment", "own_uri", "parent_run", "tracking_uri"]
 
 
 #: The file of the project's own registry.
@@ -54,11 +53,6 @@ def _make(database: Path) -> None:
         MlflowClient(_address(made)).search_experiments(max_results=1)
         with contextlib.suppress(FileExistsError):  # another was first: theirs is as good
             os.link(made, database)
-
-
-def without_secrets(text: str) -> str:
-    """Leave out of addresses what may be a name and a password."""
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", text)
 
 
 def artifact_location(project: Project, config: Config) -> str | None:

@@ -248,7 +248,7 @@ def test_a_file_with_damaged_rows(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2 : len(content) // 2 + 2000] = bytes(2000)
     path.write_bytes(content)
-    refused(path, "rows 0 to 49 can't be read, the file is damaged")
+    refused(path, "bad.h5, rows 0 to 49: not rows of a table, or damaged")
 
 
 def test_an_hdf5_file_of_something_else(tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ class _Hdf5(Source):
         found = {name: place for name in names if (place := self.base(name))}
         rows = {name: len(self.places[base][0]) for name, (base, _) in found.items()}
         same_length(self.name, rows)
-        size = self._piece([self.places[base][0] for base, _ in found.values()], size)
+        size = self._piece({name: self.places[base][0] for name, (base, _) in found.items()}, size)
+        self.taken.clear()
         for start in range(0, next(iter(rows.values())), size):
             with reading(self.name, _WHAT):
                 part = {
@@ -48,16 +49,20 @@ class _Hdf5(Source):
                 }
             yield part
 
-    def _piece(self, sets: Sequence[Any], size: int) -> int:
+    def _piece(self, sets: Mapping[str, Any], size: int) -> int:
         """Return how many rows are read at a time, after holding what the sets claim against the file."""
         import h5py
 
-        wide = max(_width(data) for data in sets)
-        for data in sets:
+        for name, data in sets.items():
+            if (numbers := int(np.prod(data.shape[1:], dtype=object))) > _WIDEST:
+                raise DataError(
+                    f"{self.name}: column {name}: got {numbers} numbers in a row, expected at most {_WIDEST}"
+                )
             # What was never written takes no space in a file, but would in memory.
-            check_growth(f"{self.name}: {data.name}", len(data) * max(1, _width(data)), self.size)
+            check_growth(f"{self.name}: column {name}", len(data) * max(1, _width(data)), self.size)
+        wide = max(map(_width, sets.values()))
         # Lists lie beside their rows, and a hostile file lets every row have the same long one.
-        if any(h5py.check_vlen_dtype(data.dtype) is not None for data in sets):
+        if any(h5py.check_vlen_dtype(data.dtype) is not None for data in sets.values()):
             size = min(size, max(_ROWS, 4 * _PIECE // max(1, self.size)))
         return max(1, min(size, _PIECE // max(1, wide)))
 
@@ -76,8 +81,6 @@ class _Hdf5(Source):
             return Lists(np.concatenate(lists) if len(lists) else np.zeros(0, inner), counts)
         if field is None and data.dtype.kind not in "fiub":
             raise DataError(f"{self.name}: column {name}: got type {data.dtype}, expected numbers")
-        if (wide := int(np.prod(data.shape[1:], dtype=object))) > _WIDEST:
-            raise DataError(f"{self.name}: column {name}: got {wide} numbers in a row, expected at most {_WIDEST}")
         return self.array(name, data[rows] if field is None else data.fields(field)[rows], entry)
 
 
