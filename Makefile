@@ -45,12 +45,13 @@ SUITES = library $(if $(FAST),,$(filter-out particlenet,$(MODELS)) images) templ
 export PYTHONDONTWRITEBYTECODE = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo environment bakes docs docs-links lint test room benchmark $(SUITES:%=test-%) clean
+.PHONY: help demo environment bakes docs docs-links lint test room fuzz benchmark $(SUITES:%=test-%) clean
 
 help:
 	@echo "make demo             generate a project into build/ and run its quick chain (MODEL=particlenet, mlpf, custom or graph)"
 	@echo "make test             lint, and the tests of library, recipes and template (FAST=1: without recipes and the slow ones)"
 	@echo "make test ROOM=lrp    the tests of one room of the library, or of one recipe: ROOM=recipes/mlpf"
+	@echo "make fuzz SECONDS=600           damaged files, strange answers and requests, as long as you like"
 	@echo "make lint             ruff and mypy"
 	@echo "make docs             the site, into build/docs (make docs-links asks every address that it names)"
 	@echo "make benchmark NAME=explain        one of benchmarks/, which print their figures"
@@ -151,6 +152,10 @@ test:
 	@begun=$$(date +%s) && $(MAKE) --no-print-directory --jobs 2 $(TOGETHER) lint $(SUITES:%=test-%) && \
 	  echo "make test took $$(( $$(date +%s) - begun )) s"
 endif
+
+# What fails is left in build/fuzz: it goes into tests/fair_hep/corpus with its mend.
+fuzz: environment
+	FUZZ_TOTAL=$(or $(SECONDS),600) $(ALONE) -m fuzz -s tests/fair_hep/archives tests/fair_hep/bundle tests/fair_hep/data
 
 # make benchmark NAME=explain OPTIONS="--jets 1000"
 benchmark: environment

@@ -32,8 +32,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     waiting = [item for item in items if {"bundled", "third_party"} & set(getattr(item, "fixturenames", ()))]
     for item in waiting:
         item.add_marker(pytest.mark.slow)
+    _share(items)
     files = {item.path for item in waiting}
     items.sort(key=lambda item: item.path not in files)
+
+
+def _share(items: list[pytest.Item]) -> None:
+    """Give every target of `make fuzz` its share of the time."""
+    targets = [item for item in items if item.get_closest_marker("fuzz")]
+    if targets and "FUZZ_TOTAL" in os.environ:
+        os.environ["FUZZ_SECONDS"] = str(float(os.environ["FUZZ_TOTAL"]) / len(targets))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,7 +22,7 @@ from typing import Any, Self, TypeAlias
 
 import trustme
 
-__all__ = ["Answer", "Fault", "Handler", "Request", "StandIn", "cut", "instead", "stall"]
+__all__ = ["Answer", "Fault", "Handler", "Request", "StandIn", "cut", "drip", "instead", "stall"]
 
 _PIECE = 32 * 1024
 
@@ -51,7 +51,8 @@ class Request:
 class Answer:
     """An answer, and what goes wrong while it is sent.
 
-    ``cut_after`` bytes of the body the connection is cut; ``stall_after`` bytes it is silent until the event is set.
+    ``cut_after`` bytes of the body the connection is cut; ``stall_after`` bytes it is silent until the event is set;
+    with ``drip`` it comes byte by byte, each after so many seconds. ``never`` says "100 Continue" for ever instead.
     """
 
     status: int = 200
@@ -61,6 +62,8 @@ class Answer:
     cut_after: int | None = None
     stall_after: int | None = None
     stall_until: threading.Event | None = None
+    drip: float = 0.0
+    never: bool = False
 
     @classmethod
     def json(cls, value: Any, status: int = 200, **headers: str) -> Answer:
@@ -91,6 +94,11 @@ def cut(after: int) -> Fault:
 def stall(after: int, until: threading.Event) -> Fault:
     """Fall silent after some bytes, until the event is set."""
     return lambda answer: replace(answer, stall_after=after, stall_until=until)
+
+
+def drip(seconds: float) -> Fault:
+    """Send byte by byte, each after so many seconds: never silent, and never done."""
+    return lambda answer: replace(answer, drip=seconds)
 
 
 @dataclass
@@ -259,6 +267,10 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         answer = self.server.standin.answer(request)
         request.status = answer.status
         try:
+            while answer.never:
+                self.send_response_only(100)
+                self.end_headers()
+                threading.Event().wait(0.02)
             self.send_response(answer.status)
             for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
                 self.send_header(name, value)
@@ -273,7 +285,9 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         stops = sorted(end for end in ends if end is not None and end <= len(answer.body))
         for stop in stops:
             while request.sent < stop:
-                piece = answer.body[request.sent : min(stop, request.sent + _PIECE)]
+                piece = answer.body[request.sent : min(stop, request.sent + (1 if answer.drip else _PIECE))]
+                if answer.drip:
+                    threading.Event().wait(answer.drip)
                 self.wfile.write(piece)
                 request.sent += len(piece)
             if request.sent == answer.stall_after and answer.stall_until is not None:

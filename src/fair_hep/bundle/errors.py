@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "BundleError",
     "ConfigError",
@@ -14,9 +16,14 @@ __all__ = [
     "StoppedError",
 ]
 
+#: Control characters, ends of lines of all kinds, and halves of characters.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
 
 class ProjectError(Exception):
-    """Base of every error that the user can mend; the command line prints it as one line and exits with 1.
+    r"""Base of every error that the user can mend; the command line prints it as one line and exits with 1.
+
+    Names and values in it may come from anybody: what would end the line, move the cursor or be no text is escaped.
 
     Examples
     --------
@@ -26,7 +33,12 @@ class ProjectError(Exception):
     ... except ProjectError as error:
     ...     print(error)
     nowhere/signature.json is missing: run `export` first
+    >>> print(ProjectError("got the column 'a\nb\x1b[2J', expected 'ab'"))
+    got the column 'a\nb\x1b[2J', expected 'ab'
     """
+
+    def __str__(self) -> str:
+        return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), super().__str__())
 
 
 class ConfigError(ProjectError):

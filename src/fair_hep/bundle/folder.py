@@ -48,7 +48,7 @@ REQUIRED = (
 _TRAINABLE = (WEIGHTS, "parity.json")
 
 
-_LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
+_LINE = re.compile(r"([0-9a-f]{64})  (\S[^\r]*)")
 
 
 def schema() -> dict[str, Any]:

@@ -113,7 +113,8 @@ def _explain(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"key {dotted!r} is missing"
     if problem["type"] == "value_error" and isinstance(problem["input"], Mapping):
-        return f"{dotted}: {problem['ctx']['error']}"  # a whole part is wrong, no single value
+        # A whole part is wrong, no single value.
+        return ": ".join(filter(None, (dotted, without_secrets(str(problem["ctx"]["error"])))))
     return f"{dotted}: got {without_secrets(shown(problem['input']))}, {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 

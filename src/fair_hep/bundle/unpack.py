@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import stat
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from .errors import DataError
 from .http import CHUNK, readable
+from .reading import reading
 
 __all__ = ["unpack"]
 
@@ -25,19 +28,36 @@ def unpack(archive: Path, folder: Path) -> None:
     DataError
         If it isn't a zip file, or holds a link, a name that leads elsewhere, a name twice, or far more than it weighs.
     """
-    try:
-        with zipfile.ZipFile(archive) as opened:
+    with _reading(archive):
+        opened = zipfile.ZipFile(archive)
+    with opened:
+        with _reading(archive):
             entries = [entry for entry in opened.infolist() if not entry.is_dir()]
-            _check_entries(archive, entries)
-            for entry in entries:
-                target = folder.joinpath(*PurePosixPath(entry.filename).parts[1:])
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with opened.open(entry) as stream, target.open("xb") as into:
-                    _copy(stream, into, entry.file_size, entry.filename)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, FileExistsError) as error:
-        raise DataError(
-            f"{archive.name}: can't be unpacked ({error}): the archive is damaged or not a bundle"
-        ) from error
+        _check_entries(archive, entries)
+        for entry in entries:
+            target = folder.joinpath(*PurePosixPath(entry.filename).parts[1:])
+            with _reading(archive):
+                stream = opened.open(entry)
+            with stream, _new(target, archive) as into:
+                _copy(archive, stream, into, entry)
+
+
+@contextlib.contextmanager
+def _reading(archive: Path) -> Iterator[None]:
+    """Turn whatever is wrong with the archive into one line; where it is written to is another matter."""
+    try:
+        with reading(archive.name, "a zip file"):
+            yield
+    except DataError as error:
+        raise DataError(f"{error}; can't be unpacked: the archive is damaged or not a bundle") from error.__cause__
+
+
+def _new(target: Path, archive: Path) -> IO[bytes]:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target.open("xb")
+    except (FileExistsError, NotADirectoryError) as error:
+        raise DataError(f"{archive.name}: can't be unpacked: {target.name!r} is a file and a folder there") from error
 
 
 def _check_entries(archive: Path, entries: list[zipfile.ZipInfo]) -> None:
@@ -75,9 +95,14 @@ def _regular(entry: zipfile.ZipInfo) -> bool:
     return kind in (0, stat.S_IFREG) and not entry.flag_bits & 0x1
 
 
-def _copy(stream: IO[bytes], into: IO[bytes], size: int, name: str) -> None:
-    while chunk := stream.read(CHUNK):
+def _copy(archive: Path, stream: IO[bytes], into: IO[bytes], entry: zipfile.ZipInfo) -> None:
+    size = entry.file_size
+    while True:
+        with _reading(archive):
+            chunk = stream.read(CHUNK)
+        if not chunk:
+            return
         size -= len(chunk)
         if size < 0:
-            raise DataError(f"{name[:80]}: larger than the archive says; don't trust it")
+            raise DataError(f"{entry.filename[:80]}: larger than the archive says; don't trust it")
         into.write(chunk)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from fair_hep.archives import web
 from fair_hep.archives.transfer import download
 from fair_hep.archives.web import Client, Patience
 from fair_hep.bundle.errors import DataError
-from support.standin import Answer, Fault, cut, instead, stall
+from support.standin import Answer, Fault, cut, drip, instead, stall
 from support.zenodo import Zenodo
 
 BIG = random.Random(20190222).randbytes(3_000_000)
@@ -107,6 +108,36 @@ def test_a_silent_server_counts_as_cut(bring: Callable[..., bool], archive: Zeno
     assert bring(replace(SWIFT, timeout=0.5))
     assert part.read_bytes() == BIG
     assert len(archive.seen(PATH)) == 2
+
+
+def test_a_server_that_drips_is_given_up_and_the_part_stays(
+    bring: Callable[..., bool], archive: Zenodo, part: Path
+) -> None:
+    archive.fail(drip(0.01), PATH)
+    with pytest.raises(DataError, match=r"zenodo\.org sends \d+ bytes a second, .* what came is kept"):
+        bring(replace(SWIFT, minute=0.3))
+    assert 0 < part.stat().st_size < 100
+    assert bring()
+    assert part.read_bytes() == BIG
+
+
+@pytest.mark.parametrize("fault", [drip(0.05), instead(Answer(never=True)), instead(Answer(body=b" " * 2**20))])
+def test_a_description_that_never_ends_is_given_up(
+    archive: Zenodo, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.fail(fault, "/api/records/7", times=2)
+    monkeypatch.setattr(web, "_LARGEST_JSON", 2**19)
+    with (
+        Client(patience=Patience(tries=2, first_wait=0.01, answer=0.4)) as client,
+        pytest.raises(DataError, match=r"zenodo\.org wasn't done after 0\.4 s, 2 times in a row|larger than 524\.3 kB"),
+    ):
+        client.read_json("https://zenodo.org/api/records/7", "DOI")
+
+
+def test_a_head_that_never_comes_is_given_up(bring: Callable[..., bool], archive: Zenodo) -> None:
+    archive.fail(instead(Answer(never=True)), PATH, times=2)
+    with pytest.raises(DataError, match=r"zenodo\.org wasn't done after 0\.4 s, 2 times in a row"):
+        bring(Patience(tries=2, first_wait=0.01, answer=0.4))
 
 
 def test_patience_ends_and_the_part_stays(bring: Callable[..., bool], archive: Zenodo, part: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fair_hep import bundle
+from fair_hep.bundle import remote
 from fair_hep.bundle.errors import BundleError, DataError
 from fair_hep.bundle.remote import cache, fetch_bundle, is_doi
 from fair_hep.bundle.runtime import load
@@ -15,7 +16,7 @@ from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
 from fair_hep.publish.archive import write_archive
 from support.published import copy
-from support.standin import Answer, cut, instead
+from support.standin import Answer, cut, drip, instead
 from support.zenodo import StoredFile, Zenodo
 
 Bundled = tuple[Project, Config]
@@ -183,6 +184,17 @@ def test_a_bundle_that_differs_from_its_sums_is_not_used(
     write_archive(project.bundle, tmp_path / NAME)
     add(zenodo, (tmp_path / NAME).read_bytes())
     with pytest.raises(BundleError, match=r"README\.md changed"):
+        fetch_bundle(DOI, no_check)
+    assert left(home) == []
+
+
+@pytest.mark.parametrize("path", ["/api/records/1001", f"/api/records/1001/files/{NAME}/content"])
+def test_what_drips_is_given_up(zenodo: Zenodo, home: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    add(zenodo, b"x" * 1000)
+    zenodo.fail(drip(0.02), path, times=5)
+    for name, value in {"_ANSWER": 0.4, "_MINUTE": 0.2, "_TRIES": 2}.items():
+        monkeypatch.setattr(remote, name, value)
+    with pytest.raises(DataError, match=r"zenodo\.org (wasn't done after 0\.4 s|sends \d+ bytes a second)"):
         fetch_bundle(DOI, no_check)
     assert left(home) == []
 

@@ -6,6 +6,7 @@ import bz2
 import os
 import pickle
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from fair_hep.bundle.errors import DataError
 from fair_hep.data.pickles import load_arrays
+from support.fuzzing import clean
 
 ARRAYS: list[Any] = [
     np.arange(12.0).reshape(3, 4),
@@ -139,3 +141,50 @@ def test_arrays_are_read_only(tmp_path: Path) -> None:
     found = load_arrays(written(tmp_path, pickle.dumps([np.arange(3.0)], 4)))
     with pytest.raises(ValueError, match="read-only"):
         found[0][0] = 1.0
+
+
+#: Pickles of few bytes that build much: what they repeat, and how often.
+BOMBS = {
+    "sets": (pickle.EMPTY_SET, 30_000_000),
+    "marks": (pickle.MARK, 30_000_000),
+    "lists": (pickle.EMPTY_LIST, 30_000_000),
+    "the same again": (pickle.NONE + pickle.DUP * 100, 400_000),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_some_bytes_dont_build_millions_of_objects(tmp_path: Path, bomb: str) -> None:
+    code, times = BOMBS[bomb]
+    path = written(tmp_path, b"\x80\x04" + code * times + b".")
+    assert path.stat().st_size < 300
+    wanted = r"asks for (a set|more than 1,048,576 objects)|holds more than"
+    with clean(BaseException), pytest.raises(DataError, match=wanted):
+        load_arrays(path)
+
+
+def nested(depth: int) -> bytes:
+    """Return a tuple of two of the same, and so on: its hash and its text take 2^depth steps."""
+    return b")" + (pickle.DUP + pickle.TUPLE2) * depth
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"}" + nested(60) + b"Ns.",
+        b"(" + nested(60) + b"Nd.",
+        b"cnumpy\ndtype\n(" + nested(60) + b"tR.",
+        b"c_codecs\nencode\n(X\x01\x00\x00\x00a" + nested(60) + b"tR.",
+        b"cnumpy\nndarray\n)R(N" + nested(60) + b"NNC\x00tb.",
+    ],
+    ids=["key", "dict", "type", "encoding", "shape"],
+)
+def test_what_stands_for_more_than_could_be_told_is_never_looked_into(tmp_path: Path, data: bytes) -> None:
+    begun = time.process_time()
+    with pytest.raises(DataError):
+        load_arrays(written(tmp_path, data))
+    assert time.process_time() - begun < 5
+
+
+def test_room_for_what_isnt_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="a memo of 2147483647 entries"):
+        load_arrays(written(tmp_path, b"\x80\x04]r" + struct.pack("<I", 2**31 - 1) + b"."))

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..reading import check_growth, reading
+from .heaps import check_heaps
 from .source import Column, Lists, Source, same_length
 
 __all__ = ["open_hdf5"]
@@ -27,7 +28,7 @@ _ROWS = 64
 class _Hdf5(Source):
     def __init__(self, path: Path, places: Mapping[str, tuple[Any, str | None]]) -> None:
         super().__init__(path.name)
-        self.places, self.size = places, path.stat().st_size
+        self.path, self.places, self.size = path, places, path.stat().st_size
         #: Bytes of the lists that were read, by the data set.
         self.taken: dict[str, int] = {}
 
@@ -63,6 +64,7 @@ class _Hdf5(Source):
         wide = max(map(_width, sets.values()))
         # Lists lie beside their rows, and a hostile file lets every row have the same long one.
         if any(h5py.check_vlen_dtype(data.dtype) is not None for data in sets.values()):
+            check_heaps(self.path)
             size = min(size, max(_ROWS, 4 * _PIECE // max(1, self.size)))
         return max(1, min(size, _PIECE // max(1, wide)))
 
