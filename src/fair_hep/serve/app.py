@@ -136,31 +136,30 @@ async def _alive(request: Request) -> Response:
     return PlainTextResponse("\n")
 
 
-def _refused(request: Request, error: Exception) -> Response:
+# These are coroutines, as Starlette would run functions in a thread each.
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
     request.state.reason = error.reason
     return _line(request.scope["path"], error.status, str(error), error.wait)
 
 
-def _wrong(request: Request, error: Exception) -> Response:
+async def _wrong(request: Request, error: Exception) -> Response:
     """Answer a request that doesn't fit; a graph that can't compute what the signature allows is our mistake."""
     if not isinstance(error, BundleError):
-        return _refused(request, Refusal(400, str(error), "wrong"))
+        return await _refused(request, Refusal(400, str(error), "wrong"))
     EVENTS.error("failed", extra={"fields": {"path": request.url.path}}, exc_info=error)
-    return _refused(request, Refusal(500, str(error), "failed"))
+    return await _refused(request, Refusal(500, str(error), "failed"))
 
 
-def _elsewhere(request: Request, error: Exception) -> Response:
+async def _elsewhere(request: Request, error: Exception) -> Response:
     """Answer what no address is for."""
-    path, detail = request.scope["path"], getattr(error, "detail", "not found")
-    response = _refused(
-        request, Refusal(getattr(error, "status_code", 404), f"{request.method} {path}: {detail}", "address")
-    )
+    line = f"{request.method} {request.scope['path']}: {getattr(error, 'detail', 'not found')}"
+    response = await _refused(request, Refusal(getattr(error, "status_code", 404), line, "address"))
     response.headers.update(getattr(error, "headers", None) or {})
     return response
 
 
-def _failed(request: Request, error: Exception) -> Response:
+async def _failed(request: Request, error: Exception) -> Response:
     """Answer what nobody foresaw; the log has the traceback."""
     request.state.reason = "failed"
     return _line(request.scope["path"], 500, "the server failed; its log says how")
