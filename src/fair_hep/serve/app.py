@@ -227,11 +227,12 @@ class Told:
         finally:
             seconds = time.perf_counter() - started
             path = scope["path"]
-            self.metrics.request(state.get("endpoint", path if path in self.known else "other"), status, seconds, state)
+            endpoint = str(state.get("endpoint", path if path in self.known else "other"))
+            self.metrics.request(endpoint, status, seconds, state)
             told = {
                 name: state[name] for name in ("model", "examples", "outside", "explain", "reason") if name in state
             }
-            fields = {
+            fields: dict[str, Any] = {
                 "id": own, "method": scope["method"], "path": path[:200], "status": status,
                 "ms": round(1e3 * seconds, 1), **told,
             }  # fmt: skip

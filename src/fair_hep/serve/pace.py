@@ -8,7 +8,7 @@ ParticleNets show both: together, Lite takes a quarter of the time, the full net
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..bundle.inputs import ELEMENTS, cut, cuts
 from ..bundle.runtime import BATCH, EXPLAINED_BATCH, Answer, Judge, LoadedModel
@@ -49,7 +49,7 @@ class Pace:
         sizes = [_length(example[specs[0].name]) for example in examples]
         chosen = {}
         for explain in (False, True)[: 1 + (model.signature.explained is not None)]:
-            times = {}
+            times: dict[int, tuple[list[tuple[int, int]], float]] = {}
             for elements in TRIED:
                 passes = list(cuts(sizes, EXPLAINED_BATCH if explain else BATCH, elements))
                 if passes not in [known for known, _ in times.values()]:
@@ -64,7 +64,11 @@ class Pace:
 
     @staticmethod
     def _time(
-        model: LoadedModel, examples: Sequence[dict[str, object]], passes: Sequence[tuple[int, int]], *, explain: bool
+        model: LoadedModel,
+        examples: Sequence[Mapping[str, object]],
+        passes: Sequence[tuple[int, int]],
+        *,
+        explain: bool,
     ) -> float:
         """Return the seconds for all examples in these passes, the better of two times."""
 
