@@ -229,7 +229,7 @@ class Told:
             path = scope["path"]
             endpoint = str(state.get("endpoint", path if path in self.known else "other"))
             self.metrics.request(endpoint, status, seconds, state)
-            told = {
+            told: dict[str, Any] = {
                 name: state[name] for name in ("model", "examples", "outside", "explain", "reason") if name in state
             }
             fields: dict[str, Any] = {
