@@ -127,7 +127,16 @@ class Served:
     async def _answer_openapi(self, request: Request) -> Response:
         from starlette.responses import JSONResponse
 
-        return JSONResponse(document(self.services[0].model.signature, self.limits, token=bool(self.access.digest)))
+        return JSONResponse(self.document())
+
+    def document(self) -> dict[str, Any]:
+        """Return the document of OpenAPI: of the first bundle, and of all models by the Open Inference Protocol."""
+        token = bool(self.access.digest)
+        found = document(self.services[0].model.signature, self.limits, token=token)
+        paths, schemas = self.open_inference.described(self.limits, token=token)
+        found["paths"] |= paths
+        found["components"]["schemas"] |= schemas
+        return found
 
 
 async def _alive(request: Request) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,15 @@ def test_the_end_leaves_time_to_answer(objects: dict[str, Any]) -> None:
     drained = int(command[-1].partition("(")[2].rstrip(")"))
     assert pod["terminationGracePeriodSeconds"] >= drained + 10
     assert objects["compose.yaml"]["services"]["top-tagger"]["stop_grace_period"] == "15s"
+
+
+def test_the_how_to_names_all_of_it(objects: dict[str, Any]) -> None:
+    text = (ROOT / "docs" / "how-tos" / "serve-on-kubernetes.md").read_text(encoding="utf-8")
+    listed = text.partition("| file | for |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+\.yaml)`", listed)) == set(objects)
+    (metric,) = objects["autoscaler.yaml"]["spec"]["metrics"]
+    words = f"on `{metric['pods']['metric']['name']}`: another container where more than "
+    assert f"{words}{metric['pods']['target']['averageValue']} requests wait" in text
 
 
 def test_the_same_project_gives_the_same_bytes(project: Project, folder: Path) -> None:

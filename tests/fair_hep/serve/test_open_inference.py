@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import numpy as np
 import onnxruntime
 import pytest
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from fair_hep.bundle import read_arrays, write_sums
 from fair_hep.bundle.errors import DataError
@@ -23,6 +27,7 @@ from fair_hep.serve.limits import Limits
 from support import operators
 from support.kept import ARCHIVES, unpacked
 from support.serving import inside
+from support.template import ROOT
 
 KINDS = {path.name.partition(".")[0]: path for path in ARCHIVES if path.parent.name == "before-0.2"}
 NAMES = {"particlenet": "top_tagger", "mlpf": "particle_flow", "imported": "my_tagger"}
@@ -184,6 +189,19 @@ def test_tritons_own_client_speaks_to_it(url: str, folders: dict[str, Path], tmp
     assert told["outside"] == ["", ""]
 
 
+@pytest.mark.slow
+def test_the_how_to_asks_it(url: str) -> None:
+    text = (ROOT / "docs" / "how-tos" / "serve-with-triton.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    address = '"127.0.0.1:8000"'
+    assert address in block
+    program = block.replace(address, json.dumps(url.removeprefix("http://")))
+    done = subprocess.run([operators.python(), "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    one, other = map(float, done.stdout.strip("[] \n").split())
+    assert one + other == pytest.approx(1, abs=1e-4)
+
+
 def test_lengths_say_what_zeros_at_the_end_would(url: str, folders: dict[str, Path]) -> None:
     given = examples(folders["particlenet"])
     (values,) = given.values()
@@ -276,6 +294,41 @@ def test_the_server_says_what_it_is_and_whether_it_is_ready(url: str) -> None:
     metrics = ask(f"{url}/metrics")[2].decode()
     assert 'endpoint="/v2/models/ready"' in metrics
     assert "top_tagger/ready" not in metrics  # a name that clients choose makes no label
+
+
+@pytest.mark.parametrize("token", ["", "0123456789abcdef0123"])
+def test_the_document_of_openapi_is_true_of_it(folders: dict[str, Path], token: str) -> None:
+    models = [load(folders[kind], threads=1) for kind in KINDS if kind != "third_party"]
+    made = Served(models, Limits.read({}), Access.read({"SERVE_TOKEN": token} if token else {})).document()
+    assert list(OPENAPI_31_VALIDATOR.iter_errors(made)) == []
+    names = made["paths"]["/v2/models/{name}/infer"]["parameters"][0]["schema"]["enum"]
+    assert names == sorted([*NAMES.values(), *(f"{name}_explained" for name in NAMES.values())])
+    secured = {path for path, one in made["paths"].items() if any("security" in way for way in one.values())}
+    assert ("/v2" in secured, "/v2/models/{name}" in secured) == (bool(token), bool(token))
+    assert "/v2/health/live" not in secured
+
+
+def test_answers_are_as_the_document_says(url: str, folders: dict[str, Path]) -> None:
+    made = json.loads(ask(f"{url}/openapi.json")[2])
+
+    def errors(name: str, value: Any) -> list[str]:
+        whole = {"$ref": f"#/components/schemas/{name}", "components": made["components"]}
+        return [str(error) for error in jsonschema_rs.Draft202012Validator(whole).iter_errors(value)]
+
+    given = as_json(examples(folders["particlenet"]))
+    asked = {**given, "id": "x", "outputs": [{"name": "logits", "parameters": {"binary_data": False}}]}
+    for name, path, body in (
+        ("V2Server", "/v2", None),
+        ("V2Live", "/v2/health/live", None),
+        ("V2Model", "/v2/models/top_tagger_explained", None),
+        ("V2Response", "/v2/models/top_tagger_explained/infer", given),
+        ("V2Response", "/v2/models/top_tagger/versions/0.1.0/infer", asked),
+        ("V2Error", "/v2/models/top_tagger/infer", {}),
+    ):
+        assert errors(name, json.loads(ask(f"{url}{path}", body)[2])) == []
+    assert errors("V2Request", given) == errors("V2Request", asked) == []
+    assert errors("V2Request", {"inputs": [{**GOOD, "datatype": "FP8"}]})
+    assert errors("V2Request", {"inputs": [GOOD], "model": 1})
 
 
 def test_versions_of_a_model_stand_beside_each_other(folders: dict[str, Path], tmp_path: Path) -> None:
