@@ -15,6 +15,8 @@ import jsonschema_rs
 import numpy as np
 import onnxruntime
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from fair_hep.bundle import read_arrays, write_sums
@@ -23,7 +25,10 @@ from fair_hep.bundle.files import read_json, write_json
 from fair_hep.bundle.runtime import Judge, LoadedModel, load
 from fair_hep.serve.access import Access
 from fair_hep.serve.app import Served
+from fair_hep.serve.face import Face
+from fair_hep.serve.inference import Inference
 from fair_hep.serve.limits import Limits
+from fair_hep.serve.refusal import Refusal
 from support import operators
 from support.kept import ARCHIVES, unpacked
 from support.serving import inside
@@ -466,6 +471,61 @@ def test_bytes_of_another_size_or_without_a_finite_number_are_refused(url: str) 
         front = json.dumps({"inputs": [{**BINARY, "parameters": {"binary_data_size": size}}]}).encode()
         status, _, text = ask(f"{url}/v2/models/top_tagger/infer", front + raw, **{HEADER: str(len(front))})
         assert (status, words in json.loads(text)["error"]) == (400, True), text
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(data=st.data())
+def test_whatever_comes_is_read_or_refused_in_one_line(faces: list[Face], data: st.DataObject) -> None:
+    """Bodies that fit, damaged in some places: an array of each example, or an error that becomes one line."""
+    face = data.draw(st.sampled_from(faces))
+    length = data.draw(st.integers(0, 3))
+    sizes = [2, length, 4] if face.set_axis else [2, 3]
+    arrays = {face.inputs[0].name: np.full(sizes, 2, face.inputs[0].dtype)}
+    if not face.set_axis:
+        arrays["n"] = np.array([1, 2])
+    body, size = as_bytes(arrays) if data.draw(st.booleans()) else (json.dumps(as_json(arrays)).encode(), None)
+    damaged = bytearray(body)
+    for _ in range(data.draw(st.integers(0, 3))):
+        start = data.draw(st.integers(0, len(damaged)))
+        piece = data.draw(st.one_of(st.binary(max_size=3), st.sampled_from([*map(str.encode, PIECES)])))
+        damaged[start : start + data.draw(st.integers(0, 4))] = piece
+    try:
+        read = Inference(damaged, size, face, Limits.read({}), lambda: None)
+    except (DataError, Refusal) as error:
+        assert str(error)
+        return
+    for spec in face.signature.inputs:
+        assert len(read.examples[spec.name]) == 2
+        assert all(np.isfinite(one).all() and one.dtype == spec.dtype for one in read.examples[spec.name])
+
+
+PIECES = [
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    '"',
+    "null",
+    "true",
+    "1e999",
+    "-",
+    "NaN",
+    "[[[[",
+    "9" * 30,
+    '"data"',
+    "\\ud800",
+    "\0",
+]
+
+
+@pytest.fixture(scope="module")
+def faces(folders: dict[str, Path]) -> list[Face]:
+    found = []
+    for kind in ("particlenet", "third_party"):
+        known = load(folders[kind]).signature
+        found += [Face(kind, "1", known, explains) for explains in ([False, True] if known.explained else [False])]
+    return found
 
 
 def test_limits_hold_there_too(folders: dict[str, Path]) -> None:
