@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
@@ -261,6 +261,6 @@ def test_words_of_a_project_stay_words(project: Project, tmp_path: Path) -> None
 def test_a_folder_is_asked_for_where_one_is_written(project: Project, tmp_path: Path) -> None:
     for target in ("triton", "kubernetes"):
         with pytest.raises(ConfigError, match=f"publish {target}: got no folder, expected one to write to"):
-            publish.run(project, target=target, to="ada/x")  # type: ignore[arg-type]
+            publish.run(project, target=target, to="ada/x")
     with pytest.raises(ConfigError, match=r"publish prepare: got 'x=1', expected nothing behind prepare"):
         publish.run(project, target="prepare", folder=Path("x=1"))
