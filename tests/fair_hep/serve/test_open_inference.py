@@ -8,6 +8,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,27 @@ def test_what_is_explained_is_the_models_own_choice_unless_told(url: str, folder
     found = tensors(*ask(f"{url}/v2/models/top_tagger_explained/infer", as_json(given))[1:])
     for row, why in enumerate(model.explain([one[:n] for one, n in zip(values, lengths_of(values), strict=True)])):
         np.testing.assert_allclose(found["explained"][row], why["explained"], rtol=1e-4)
+
+
+def test_what_several_clients_want_explained_stays_their_own(url: str, folders: dict[str, Path]) -> None:
+    """Requests that are computed together, some of which say what is explained."""
+    model = load(folders["imported"], threads=1)
+    (name,) = [spec.name for spec in model.signature.inputs]
+    values = read_arrays(folders["imported"] / "examples" / "inputs.npz")[name][:1]
+    targets = [None, *np.random.default_rng(5).normal(size=(7, 1, 2)).astype(np.float32)]
+
+    def explained(target: np.ndarray | None) -> float:
+        body = as_json({name: values, **({} if target is None else {"target": target})})
+        status, headers, content = ask(f"{url}/v2/models/my_tagger_explained/infer", body)
+        assert status == 200, content
+        return float(tensors(headers, content)["explained"][0])
+
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(explained, targets * 4))
+    expected = [
+        float(model.explain(values, None if one is None else [one[0]])[0]["explained"]) for one in targets
+    ] * 4  # fmt: skip
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_an_empty_set_is_answered(url: str) -> None:
