@@ -561,6 +561,7 @@ def test_limits_hold_there_too(folders: dict[str, Path]) -> None:
         status, _, text = ask(address, some)
         assert (status, "SERVE_MAX_ANSWER_MEGABYTES" in json.loads(text)["error"]) == (413, True)
         assert ask(address, {**some, "outputs": [{"name": "ledger"}]})[0] == 200
+        assert ask(address, {**some, "outputs": [{"name": "ledger"}]}, Content_Encoding="gzip")[0] == 415
     with inside(model, SERVE_TOKEN="0123456789abcdef0123") as url:
         status, _, text = ask(f"{url}/v2/models/top_tagger")
         assert (status, set(json.loads(text))) == (401, {"error"})

@@ -81,6 +81,6 @@ def test_the_server_keeps_to_it(token: str, tmp_path: Path) -> None:
             *(["--header", f"Authorization: Bearer {token}"] if token else []),
         ]  # fmt: skip
         own = {**os.environ, "PYTHONHASHSEED": "0"}
-        done = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     assert "No issues found" in done.stdout
