@@ -13,8 +13,10 @@ from support.template import ROOT
 PAGE = ROOT / "docs" / "reference" / "environment.md"
 SOURCE = Path(fair_hep.__file__).parent
 NAME = r"[A-Z][A-Z0-9_]{2,}"
-#: Words in capitals that aren't variables, in files that read some: statuses of HTTP, TLS and MLflow.
-OTHER_WORDS = {"BAD_REQUEST", "UNAVAILABLE", "POST", "CERTIFICATE_VERIFY_FAILED", "FAILED", "FINISHED"}
+#: Words in capitals that aren't variables, in files that read some: of HTTP, TLS, MLflow, Kubernetes and Docker.
+OTHER_WORDS = {
+    "BAD_REQUEST", "UNAVAILABLE", "POST", "CERTIFICATE_VERIFY_FAILED", "FAILED", "FINISHED", "TCP", "CMD", "ALL",
+}  # fmt: skip
 
 
 def names_in(tree: ast.Module) -> Iterator[str]:

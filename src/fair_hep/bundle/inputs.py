@@ -134,13 +134,13 @@ def pad(spec: TensorSpec, values: Sequence[Any], numbers: Sequence[int] | None =
     return padded
 
 
-def cuts(sizes: Sequence[int], batch: int) -> Iterator[tuple[int, int]]:
-    """Cut examples of given sizes into passes of at most ``batch`` examples and, with padding, `ELEMENTS` elements."""
+def cuts(sizes: Sequence[int], batch: int, elements: int = ELEMENTS) -> Iterator[tuple[int, int]]:
+    """Cut examples of given sizes into passes of at most ``batch`` examples and, with padding, so many elements."""
     start, longest = 0, 0
     for number, size in enumerate(sizes):
         longest = max(longest, size)
         count = number + 1 - start
-        if count > 1 and (count > batch or count * longest > ELEMENTS):
+        if count > 1 and (count > batch or count * longest > elements):
             yield start, number
             start, longest = number, size
     if start < len(sizes):

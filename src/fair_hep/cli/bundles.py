@@ -190,7 +190,11 @@ def cite_(bundle: str, bibtex: bool) -> dict[str, Any]:
     return {"headline": [found.bibtex.rstrip() if bibtex else found.text], "text": found.text, "bibtex": found.bibtex}
 
 
-@_verb("serve", "Answer HTTP requests, as the image does, until Ctrl-C (needs the extra [serve]).")
+@_verb(
+    "serve",
+    "Answer HTTP requests, as the image does, until Ctrl-C (needs the extra [serve]). Each BUNDLE is at "
+    "/v2/models/NAME, the first one also at /invocations.",
+)
 @click.argument("bundles", nargs=-1, required=True, metavar="BUNDLE...")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)

@@ -127,7 +127,16 @@ class Served:
     async def _answer_openapi(self, request: Request) -> Response:
         from starlette.responses import JSONResponse
 
-        return JSONResponse(document(self.services[0].model.signature, self.limits, token=bool(self.access.digest)))
+        return JSONResponse(self.document())
+
+    def document(self) -> dict[str, Any]:
+        """Return the document of OpenAPI: of the first bundle, and of all models by the Open Inference Protocol."""
+        token = bool(self.access.digest)
+        found = document(self.services[0].model.signature, self.limits, token=token)
+        paths, schemas = self.open_inference.described(self.limits, token=token)
+        found["paths"] |= paths
+        found["components"]["schemas"] |= schemas
+        return found
 
 
 async def _alive(request: Request) -> Response:
@@ -136,31 +145,30 @@ async def _alive(request: Request) -> Response:
     return PlainTextResponse("\n")
 
 
-def _refused(request: Request, error: Exception) -> Response:
+# These are coroutines, as Starlette would run functions in a thread each.
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
     request.state.reason = error.reason
     return _line(request.scope["path"], error.status, str(error), error.wait)
 
 
-def _wrong(request: Request, error: Exception) -> Response:
+async def _wrong(request: Request, error: Exception) -> Response:
     """Answer a request that doesn't fit; a graph that can't compute what the signature allows is our mistake."""
     if not isinstance(error, BundleError):
-        return _refused(request, Refusal(400, str(error), "wrong"))
+        return await _refused(request, Refusal(400, str(error), "wrong"))
     EVENTS.error("failed", extra={"fields": {"path": request.url.path}}, exc_info=error)
-    return _refused(request, Refusal(500, str(error), "failed"))
+    return await _refused(request, Refusal(500, str(error), "failed"))
 
 
-def _elsewhere(request: Request, error: Exception) -> Response:
+async def _elsewhere(request: Request, error: Exception) -> Response:
     """Answer what no address is for."""
-    path, detail = request.scope["path"], getattr(error, "detail", "not found")
-    response = _refused(
-        request, Refusal(getattr(error, "status_code", 404), f"{request.method} {path}: {detail}", "address")
-    )
+    line = f"{request.method} {request.scope['path']}: {getattr(error, 'detail', 'not found')}"
+    response = await _refused(request, Refusal(getattr(error, "status_code", 404), line, "address"))
     response.headers.update(getattr(error, "headers", None) or {})
     return response
 
 
-def _failed(request: Request, error: Exception) -> Response:
+async def _failed(request: Request, error: Exception) -> Response:
     """Answer what nobody foresaw; the log has the traceback."""
     request.state.reason = "failed"
     return _line(request.scope["path"], 500, "the server failed; its log says how")
@@ -228,11 +236,12 @@ class Told:
         finally:
             seconds = time.perf_counter() - started
             path = scope["path"]
-            self.metrics.request(state.get("endpoint", path if path in self.known else "other"), status, seconds, state)
-            told = {
+            endpoint = str(state.get("endpoint", path if path in self.known else "other"))
+            self.metrics.request(endpoint, status, seconds, state)
+            told: dict[str, Any] = {
                 name: state[name] for name in ("model", "examples", "outside", "explain", "reason") if name in state
             }
-            fields = {
+            fields: dict[str, Any] = {
                 "id": own, "method": scope["method"], "path": path[:200], "status": status,
                 "ms": round(1e3 * seconds, 1), **told,
             }  # fmt: skip

@@ -56,6 +56,8 @@ class Health:
             try:
                 stored = Stored.read(model.folder)
                 line = complaint(compare(OWN, model.answers(stored), stored))
+                pace = self.queue.pace.measure(model, stored)
+                EVENTS.info("pace", extra={"fields": {"model": model.signature.model, "elements": pace}})
             except ProjectError as error:
                 line = str(error)
             except Exception as error:  # said where an operator looks, and not in a thread that nobody sees

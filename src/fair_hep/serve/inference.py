@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,8 @@ class Inference:
         self._asked = read_asked(body, json_bytes, face, limits)
         self._check_answer()
         self.examples, self.targets = self._values()
+        # What is read isn't kept while it waits.
+        self._asked = replace(self._asked, text="", given={}, raw={})
         self._found: dict[str, dict[int, bytes]] = {name: {} for name in self._asked.wanted}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._size = 0

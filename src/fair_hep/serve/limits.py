@@ -46,6 +46,8 @@ class Limits:
         Passes that are computed at a time (``SERVE_PARALLEL``): the places.
     queue
         Requests that may wait for their answer at a time (``SERVE_QUEUE``).
+    together
+        Requests whose examples may be computed in one pass (``SERVE_TOGETHER``; 1: each alone).
     connections
         Connections at a time (``SERVE_CONNECTIONS``).
     log_lines
@@ -66,6 +68,7 @@ class Limits:
     grace_seconds: float
     parallel: int
     queue: int
+    together: int
     connections: int
     log_lines: int
     buffer: int
@@ -116,6 +119,7 @@ class Limits:
             grace_seconds=read.number("SERVE_GRACE_SECONDS", 8),
             parallel=parallel,
             queue=read.whole("SERVE_QUEUE", 256),
+            together=read.whole("SERVE_TOGETHER", 128),
             connections=connections,
             log_lines=read.whole("SERVE_LOG_LINES", 200),
             buffer=min(free // 4, int(32 * megabytes * MEGABYTE)),

@@ -15,6 +15,8 @@ from .asked import HEADER
 from .face import Face
 from .health import Health
 from .inference import Inference
+from .limits import Limits
+from .openapi_v2 import PREFIX, described
 from .refusal import Refusal
 from .service import Service
 
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
 __all__ = ["PREFIX", "OpenInference"]
-
-#: What all addresses begin with; mistakes there are told in the protocol's own form.
-PREFIX = "/v2"
 
 
 class OpenInference:
@@ -83,6 +82,10 @@ class OpenInference:
                 Route(f"{model}/infer", self._infer, methods=["POST"]),
             ]
         return found
+
+    def described(self, limits: Limits, *, token: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return paths and schemas for the document of OpenAPI."""
+        return described({name: list(some) for name, some in self.models.items()}, limits, token=token)
 
     def _asked(self, request: Request) -> tuple[Face, Service]:
         """Return the model that an address names; the log and the metrics have it by its kind, not by its words."""

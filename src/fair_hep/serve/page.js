@@ -74,8 +74,19 @@ function why(answer) {
   const rows = answer.elements.slice(0, ROWS).map((at, place) => [
     String(at), number(sums[place]), bar(sums[place], largest), ...answer.relevance[place].map(number),
   ]);
-  const caption = `Why: what each element and feature contributes to ${number(answer.explained)} (the most relevant first)`;
+  const what = form.dataset.explained || "what is explained";
+  const caption = `Why: what each element and feature contributes to ${what} (the most relevant first)`;
   return table(caption, ["element", "sum", "", ...names], rows);
+}
+
+// The account closes: elements, and what biases, stabiliser and empty denominators took, sum to what is explained.
+function account(answer) {
+  const names = (answer.columns && answer.columns.ledger) || [];
+  const parts = answer.ledger.slice(0, -1).map((value, at) => [value, names[at] || `part ${at}`]);
+  const others = parts.reduce((sum, [value]) => sum + value, 0);
+  const told = parts.map(([value, name]) => `${number(value)} (${name})`).join(" + ");
+  const what = form.dataset.explained || "What is explained";
+  return element("p", `${what} = ${number(answer.explained)} = ${number(answer.explained - others)} (all elements) + ${told}`);
 }
 
 function show(answer) {
@@ -83,7 +94,7 @@ function show(answer) {
   if (answer.outside && answer.outside.length) {
     parts.push(element("p", `Outside of what the model knows: ${answer.outside.join("; ")}`, { class: "wrong" }));
   }
-  if (answer.relevance) parts.push(why(answer));
+  if (answer.relevance) parts.push(why(answer), account(answer));
   place.replaceChildren(...parts);
 }
 

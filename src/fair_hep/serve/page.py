@@ -105,7 +105,7 @@ class Page:
 <p>{escape(task)}</p>
 {about}
 <h2>Try it</h2>
-<form id="try">
+<form id="try" data-explained="{escape(_explained(self.model))}">
 <p><label for="request">One example, as a request has it</label></p>
 <textarea id="request" rows="8" spellcheck="false">{escape(_request(self.model))}</textarea>
 <p><label><input type="checkbox" id="explain"{checked}> and say why</label></p>
@@ -146,6 +146,20 @@ def _summary(model: LoadedModel) -> dict[str, Any]:
             "features": known.features.model_dump(mode="json") if known.features else None,
             "rules": known.explained.how.model_dump(mode="json") if known.explained else None,
         }  # fmt: skip
+
+
+def _explained(model: LoadedModel) -> str:
+    """Return what is explained by default, as a difference of outputs; empty if that is a long sum or nothing."""
+    known = model.signature.explained
+    if known is None or len(known.inputs[-1].columns) != len(known.how.target):
+        return ""
+    parts = [(weight, name) for weight, name in zip(known.how.target, known.inputs[-1].columns, strict=True) if weight]
+    if not 0 < len(parts) <= 3:
+        return ""
+    parts.sort(key=lambda part: part[0] < 0)
+    signs = {True: "+", False: "\N{MINUS SIGN}"}
+    told = [f"{signs[weight > 0]} {abs(weight):g} {name}".replace(" 1 ", " ") for weight, name in parts]
+    return " ".join(told).removeprefix("+ ")
 
 
 def _request(model: LoadedModel) -> str:

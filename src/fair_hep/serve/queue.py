@@ -1,9 +1,10 @@
 """Who is computed when: a bounded number of requests wait, each place takes the next pass of the next request in turn.
 
 A thread for each place. One turn is a small thing: to read one request, or to compute one pass of it, so a request of
-one example waits for a pass of a large one, not for all of it. Between two turns it is asked whether somebody still
-waits: what is late, or whose client has gone, isn't computed any further. A pass that has begun can't be stopped: its
-place stays taken until it ends.
+one example waits for a pass of a large one, not for all of it. What has gathered while a pass was computed is computed
+together, if the model is faster then (`pace`): examples of like length of several requests are one pass. Between two
+turns it is asked whether somebody still waits: what is late, or whose client has gone, isn't computed any further. A
+pass that has begun can't be stopped: its place stays taken until it ends.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from ..bundle.inputs import ELEMENTS
 from ..bundle.runtime import BATCH, EXPLAINED_BATCH, Answer, Judge, LoadedModel
 from .limits import Limits
+from .pace import Pace
 from .refusal import Refusal
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["Question", "Queue", "Task"]
+
+#: A request, and those of its examples that a pass computes.
+Part: TypeAlias = "tuple[Task, list[int]]"
 
 
 class Question(Protocol):
@@ -103,13 +107,20 @@ class Task:
         # Those of like length in one pass: less padding.
         self.left.extend(sorted(range(self.missing), key=self.lengths.__getitem__))
 
-    def pass_(self) -> list[int]:
-        """Take the examples of one pass: the longest comes last, and all are padded to it."""
-        assert self.question is not None
-        most = EXPLAINED_BATCH if self.question.explain else BATCH
+    def take(self, most: int, elements: int, longest: int = 0, count: int = 0) -> list[int]:
+        """Take examples for a pass, those of like length together.
+
+        Parameters
+        ----------
+        most, elements
+            Most examples in the pass, and elements with the padding; one example is always fine.
+        longest, count
+            Longest example that the pass has already, and how many it has.
+        """
         numbers: list[int] = []
-        while self.left and len(numbers) < most:
-            if numbers and (len(numbers) + 1) * self.lengths[self.left[0]] > ELEMENTS:
+        while self.left and count + len(numbers) < most:
+            longest = max(longest, self.lengths[self.left[0]])
+            if (total := count + len(numbers) + 1) > 1 and total * longest > elements:
                 break
             numbers.append(self.left.popleft())
         return numbers
@@ -148,6 +159,7 @@ class Queue:
 
     def __init__(self, limits: Limits, passed: Callable[[str, int], None] = lambda model, examples: None) -> None:
         self.limits, self.passed = limits, passed
+        self.pace = Pace()
         #: Requests that are here, and places that compute.
         self.waiting = self.busy = 0
         self._turns: deque[Task] = deque()
@@ -203,56 +215,116 @@ class Queue:
                     self._ready.wait()
                 if self._ended:
                     return
-                task, numbers = self._next()
+                parts = self._next()
                 self.busy += 1
             try:
-                self._turn(task, numbers)
+                self._turn(parts)
             finally:
                 with self._ready:
                     self.busy -= 1
 
-    def _next(self) -> tuple[Task, list[int]]:
-        """Take the next turn: examples of a request, none of one that isn't read yet."""
+    def _next(self) -> list[Part]:
+        """Take the next turn: to read one request, or a pass of examples of the next one and of others that fit."""
         task = self._turns.popleft()
         if task.question is None:
-            return task, []
-        numbers = task.pass_()
-        if task.left:
-            self._turns.append(task)
-            self._ready.notify()
-        return task, numbers
+            return [(task, [])]
+        most = EXPLAINED_BATCH if task.question.explain else BATCH
+        elements = self.pace.elements(task.model, explain=task.question.explain)
+        numbers = task.take(most, elements)
+        parts = [(task, numbers)]
+        if not task.left and not task.gone:
+            self._join(parts, most, elements)
+        for one, _ in parts:
+            if one.left:
+                self._turns.append(one)
+                self._ready.notify()
+        return parts
 
-    def _turn(self, task: Task, numbers: list[int]) -> None:
+    def _join(self, parts: list[Part], most: int, elements: int) -> None:
+        """Add examples of other requests to a pass that has room, those of like length first; they leave the queue."""
+        ((first, numbers),) = parts
+        assert first.question is not None
+        longest, count = max((first.lengths[number] for number in numbers), default=0), len(numbers)
+        others = [
+            task for task in self._turns
+            if task.question is not None and task.model is first.model and task.left and not task.gone
+            and task.question.explain == first.question.explain
+            and (task.question.targets is None) == (first.question.targets is None)
+        ]  # fmt: skip
+        others.sort(key=lambda task: abs(task.lengths[task.left[0]] - longest))
+        for task in others[: self.limits.together - 1]:
+            if taken := task.take(most, elements, longest, count):
+                self._turns.remove(task)
+                parts.append((task, taken))
+                count += len(taken)
+                longest = max(longest, *(task.lengths[number] for number in taken))
+
+    def _turn(self, parts: list[Part]) -> None:
         """Take one turn; whatever goes wrong with a request is that request's answer."""
-        try:
-            task.check()
-            if task.question is None:
+        task, _ = parts[0]
+        if task.question is None:
+            with _answering(task):
+                task.check()
                 task.begin()
-                self._put(task)
+                with self._ready:
+                    # Whoever read it takes it next, unless others are before it: nobody needs to be woken.
+                    self._turns.append(task)
+            return
+        parts = [part for part in parts if self._waits(part[0])]
+        if len(parts) > 1:
+            # What one request's examples do to the graph mustn't be another one's answer.
+            with contextlib.suppress(Exception):
+                self._deliver(parts, self._compute(parts))
                 return
-            answers = compute(task.model, task.question, numbers)
-            self.passed(task.model.signature.model, len(numbers))
-            with task.lock:
-                for number, answer in zip(numbers, answers, strict=True):
-                    task.question.take(number, answer)
-                task.missing -= len(numbers)
-                whole = not task.missing
-            if whole:
-                task.finish(task.question.answer())
-        except MemoryError:
-            task.finish(
-                Refusal(503, "the server has no memory for this request now: try again later", "memory", wait=1)
-            )
-        except Exception as error:  # told to whoever waits, who tells it to the client and to the log
-            task.finish(error)
+        for part in parts:
+            with _answering(part[0]):
+                self._deliver([part], self._compute([part]))
+
+    def _waits(self, task: Task) -> bool:
+        with _answering(task):
+            task.check()
+        return not task.gone
+
+    def _compute(self, parts: list[Part]) -> list[Answer]:
+        """Return the answers of the examples of a pass, in their order."""
+        model = parts[0][0].model
+        asked = [(task.question, number) for task, numbers in parts for number in numbers if task.question]
+        columns = {
+            spec.name: [one.examples[spec.name][number] for one, number in asked] for spec in model.signature.inputs
+        }
+        # What is outside stands in each answer.
+        judge = Judge(model.signature)
+        if asked[0][0].explain:
+            targets = [one.targets[number] for one, number in asked if one.targets is not None]
+            found = model.explain(columns, targets or None, judge=judge)
+        else:
+            found = model.predict_each(columns, judge=judge)
+        self.passed(model.signature.model, len(found))
+        return found
+
+    @staticmethod
+    def _deliver(parts: list[Part], answers: list[Answer]) -> None:
+        """Give every request the answers of its examples, and its own when it is whole."""
+        start = 0
+        for task, numbers in parts:
+            own, start = answers[start : start + len(numbers)], start + len(numbers)
+            with _answering(task):
+                assert task.question is not None
+                with task.lock:
+                    for number, answer in zip(numbers, own, strict=True):
+                        task.question.take(number, answer)
+                    task.missing -= len(numbers)
+                    whole = not task.missing
+                if whole:
+                    task.finish(task.question.answer())
 
 
-def compute(model: LoadedModel, question: Question, numbers: Sequence[int]) -> list[Answer]:
-    """Return the answers of some examples of a question."""
-    columns = {name: [values[number] for number in numbers] for name, values in question.examples.items()}
-    # What is outside stands in each answer.
-    judge = Judge(model.signature)
-    if not question.explain:
-        return model.predict_each(columns, judge=judge)
-    targets = None if question.targets is None else [question.targets[number] for number in numbers]
-    return model.explain(columns, targets, judge=judge)
+@contextlib.contextmanager
+def _answering(task: Task) -> Iterator[None]:
+    """Make what goes wrong a request's answer: whoever waits tells it to the client and to the log."""
+    try:
+        yield
+    except MemoryError:
+        task.finish(Refusal(503, "the server has no memory for this request now: try again later", "memory", wait=1))
+    except Exception as error:
+        task.finish(error)

@@ -19,15 +19,16 @@ from ..bundle.errors import DataError
 from ..bundle.signature import TensorSpec
 from .scan import Scanner
 
-__all__ = ["BYTES", "Given", "datatype", "described", "read_tensor", "rows", "text_tensor"]
+__all__ = ["BYTES", "NAMES", "Given", "datatype", "described", "read_tensor", "rows", "text_tensor"]
 
 #: Text, of any length.
 BYTES = "BYTES"
-_NAMES: Mapping[str, str] = {
+#: The protocol's names of types, by NumPy's.
+NAMES: Mapping[str, str] = {
     "bool": "BOOL", "float16": "FP16", "float32": "FP32", "float64": "FP64",
     **{f"{sign}int{bits}": f"{sign.upper()}INT{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }  # fmt: skip
-_TYPES = {name: np.dtype(kind).newbyteorder("<") for kind, name in _NAMES.items()}
+_TYPES = {name: np.dtype(kind).newbyteorder("<") for kind, name in NAMES.items()}
 _BRACKETS = re.compile(r'[\[\]"{]')
 _DIGITS = re.compile(r"[^\[\], \t\n\r]+")
 #: Characters of a flat list that are read in one go: the scanner lets nobody else run meanwhile.
@@ -36,7 +37,7 @@ _PIECE = 64 * 1024
 
 def datatype(dtype: str) -> str:
     """Return the protocol's name of a type of NumPy."""
-    return _NAMES[np.dtype(dtype).name]
+    return NAMES[np.dtype(dtype).name]
 
 
 def described(spec: TensorSpec) -> dict[str, Any]:

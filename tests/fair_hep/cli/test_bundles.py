@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from fair_hep import bundle
 from fair_hep.bundle.stored import Stored
@@ -31,7 +32,7 @@ from support.strangers import CORE, Stranger, built_wheel
 #: A bundle that was published once: a small network that explains itself, whose training isn't needed here.
 PUBLISHED = Path(__file__).parents[1] / "bundles" / "before-0.2"
 COMMAND = (sys.executable, "-c", "from fair_hep.cli.bundles import main; main()")
-VERBS = ("show", "verify", "predict", "explain", "plot", "cite", "serve", "index")
+VERBS = ("show", "verify", "predict", "explain", "plot", "cite", "serve", "triton", "index")
 
 
 def unpacked(name: str, folder: Path) -> Path:
@@ -70,6 +71,23 @@ def test_every_verb_has_help() -> None:
     for verb in command.commands.values():
         assert len(verb.help or "") > 20
         assert {"as_json"} <= {parameter.name for parameter in verb.params}
+
+
+def test_it_writes_a_repository_for_triton(folder: Path, tmp_path: Path) -> None:
+    found = told("triton", folder, "repository", cwd=tmp_path)
+    assert found["models"] == {"my_tagger": 64, "my_tagger_explained": 16}
+    for name in found["models"]:
+        assert (tmp_path / "repository" / name / "config.pbtxt").is_file()
+        assert (tmp_path / "repository" / name / str(found["version"]) / "model.onnx").is_file()
+
+
+def test_it_serves_several_bundles(folder: Path, third_party: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("fair_hep.serve.server.serve", lambda *places, **options: served.append((*places, options)))
+    done = CliRunner().invoke(command, ["serve", str(folder), str(third_party), "--port", "8081"])
+    assert done.exit_code == 0, done.output
+    assert served == [(folder, third_party, {"host": "127.0.0.1", "port": 8081})]
+    assert CliRunner().invoke(command, ["serve"]).exit_code == 2
 
 
 def test_it_says_its_version(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
@@ -207,6 +208,15 @@ def test_the_end_leaves_time_to_answer(objects: dict[str, Any]) -> None:
     assert objects["compose.yaml"]["services"]["top-tagger"]["stop_grace_period"] == "15s"
 
 
+def test_the_how_to_names_all_of_it(objects: dict[str, Any]) -> None:
+    text = (ROOT / "docs" / "how-tos" / "serve-on-kubernetes.md").read_text(encoding="utf-8")
+    listed = text.partition("| file | for |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+\.yaml)`", listed)) == set(objects)
+    (metric,) = objects["autoscaler.yaml"]["spec"]["metrics"]
+    words = f"on `{metric['pods']['metric']['name']}`: another container where more than "
+    assert f"{words}{metric['pods']['target']['averageValue']} requests wait" in text
+
+
 def test_the_same_project_gives_the_same_bytes(project: Project, folder: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     (folder / "overlay.yaml").write_text("mine")
@@ -251,6 +261,6 @@ def test_words_of_a_project_stay_words(project: Project, tmp_path: Path) -> None
 def test_a_folder_is_asked_for_where_one_is_written(project: Project, tmp_path: Path) -> None:
     for target in ("triton", "kubernetes"):
         with pytest.raises(ConfigError, match=f"publish {target}: got no folder, expected one to write to"):
-            publish.run(project, target=target, to="ada/x")  # type: ignore[arg-type]
+            publish.run(project, target=target, to="ada/x")
     with pytest.raises(ConfigError, match=r"publish prepare: got 'x=1', expected nothing behind prepare"):
         publish.run(project, target="prepare", folder=Path("x=1"))

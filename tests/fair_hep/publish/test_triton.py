@@ -14,10 +14,12 @@ import pytest
 from fair_hep.bundle import read_signature, write_sums
 from fair_hep.bundle.errors import BundleError, DataError
 from fair_hep.bundle.files import read_json, write_json
+from fair_hep.project import publish
 from fair_hep.publish import triton
 from fair_hep.publish.triton_config import Tensor, Text, batchable, config, largest_batch
 from support import operators
 from support.kept import ARCHIVES, unpacked
+from support.small import make_project
 
 KINDS = {path.name.partition(".")[0]: path for path in ARCHIVES if path.parent.name == "before-0.2"}
 #: Triton's names of the types of ONNX, written down from its documentation ("Datatypes").
@@ -220,3 +222,17 @@ def test_it_says_what_clients_must_know(repositories: dict[str, Path]) -> None:
         assert words in flat
     unknown = (repositories["third_party"] / "top_tagger" / "config.pbtxt").read_text(encoding="utf-8")
     assert "zeros" not in unknown  # what padding does to a graph of others isn't known
+
+
+def test_the_verb_verifies_first(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make_project(tmp_path / "project")
+    shutil.copytree(bundle, project.bundle)
+    verified: list[Path] = []
+    monkeypatch.setattr(publish, "verify", lambda one: verified.append(one.bundle))
+    done = publish.run(project, target="triton", folder=tmp_path / "repository")
+    assert verified == [project.bundle]
+    assert set(done["models"]) == {"top_tagger", "top_tagger_explained"}
+    newer = project.model_copy(update={"version": "0.2.0"})
+    with pytest.raises(BundleError, match=r"bundle has version 0.1.0, project.yaml 0.2.0: run `export` again"):
+        publish.run(newer, target="triton", folder=tmp_path / "other")
+    assert not (tmp_path / "other").exists()

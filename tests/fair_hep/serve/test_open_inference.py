@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import numpy as np
 import onnxruntime
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
-from fair_hep.bundle import read_arrays, write_sums
+from fair_hep.bundle import read_arrays, write_arrays, write_sums
 from fair_hep.bundle.errors import DataError
 from fair_hep.bundle.files import read_json, write_json
 from fair_hep.bundle.runtime import Judge, LoadedModel, load
 from fair_hep.serve.access import Access
 from fair_hep.serve.app import Served
+from fair_hep.serve.face import Face
+from fair_hep.serve.inference import Inference
 from fair_hep.serve.limits import Limits
+from fair_hep.serve.refusal import Refusal
 from support import operators
 from support.kept import ARCHIVES, unpacked
 from support.serving import inside
+from support.template import ROOT
 
 KINDS = {path.name.partition(".")[0]: path for path in ARCHIVES if path.parent.name == "before-0.2"}
 NAMES = {"particlenet": "top_tagger", "mlpf": "particle_flow", "imported": "my_tagger"}
@@ -49,9 +60,9 @@ def ask(url: str, body: bytes | Any = None, **headers: str) -> tuple[int, Mappin
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     try:
         with urllib.request.urlopen(urllib.request.Request(url, data, named), timeout=60) as answer:
-            return int(answer.status), answer.headers, answer.read()
+            return int(answer.status), dict(answer.headers), answer.read()
     except urllib.error.HTTPError as error:
-        return error.code, error.headers, error.read()
+        return error.code, dict(error.headers), error.read()
 
 
 def as_json(arrays: Mapping[str, np.ndarray], *, nested: bool = False) -> dict[str, Any]:
@@ -76,7 +87,7 @@ def as_bytes(arrays: Mapping[str, np.ndarray]) -> tuple[bytes, int]:
 
 def tensors(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     """Return the outputs of an answer: arrays, and lists of texts."""
-    size = int(headers.get(HEADER, len(body)))
+    size = int(headers.get(HEADER.lower(), len(body)))
     told, at, found = json.loads(body[:size]), size, {}
     kinds = {name: kind for kind, name in TYPES.items()}
     for one in told["outputs"]:
@@ -138,7 +149,7 @@ def test_answers_are_those_of_the_graph(
     if how == "bytes":
         body, size = as_bytes(given)
         status, headers, content = ask(address, body, **{HEADER: str(size)})
-        assert headers["Content-Type"] == "application/octet-stream"
+        assert headers["content-type"] == "application/octet-stream"
     else:
         status, headers, content = ask(address, as_json(given, nested=how == "nested"))
     assert status == 200, content
@@ -165,7 +176,7 @@ def test_answers_are_those_of_the_graph(
 def test_tritons_own_client_speaks_to_it(url: str, folders: dict[str, Path], tmp_path: Path) -> None:
     """Asks for metadata, health and answers, as JSON and as bytes, and understands refusals."""
     given = examples(folders["particlenet"])
-    np.savez(tmp_path / "given.npz", **given)
+    write_arrays(tmp_path / "given.npz", given)
     while ask(f"{url}/v2/health/ready")[0] == 503:
         pass
     wanted = {"host": url.removeprefix("http://"), "model": "top_tagger", "version": "0.1.0"}
@@ -182,6 +193,19 @@ def test_tritons_own_client_speaks_to_it(url: str, folders: dict[str, Path], tmp
         relevance = found[f"{how}/relevance"][0, : len(why["relevance"])]
         np.testing.assert_allclose(relevance, why["relevance"], atol=1e-3 * np.abs(why["relevance"]).max())
     assert told["outside"] == ["", ""]
+
+
+@pytest.mark.slow
+def test_the_how_to_asks_it(url: str) -> None:
+    text = (ROOT / "docs" / "how-tos" / "serve-with-triton.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    address = '"127.0.0.1:8000"'
+    assert address in block
+    program = block.replace(address, json.dumps(url.removeprefix("http://")))
+    done = subprocess.run([operators.python(), "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    one, other = map(float, done.stdout.strip("[] \n").split())
+    assert one + other == pytest.approx(1, abs=1e-4)
 
 
 def test_lengths_say_what_zeros_at_the_end_would(url: str, folders: dict[str, Path]) -> None:
@@ -209,6 +233,27 @@ def test_what_is_explained_is_the_models_own_choice_unless_told(url: str, folder
         np.testing.assert_allclose(found["explained"][row], why["explained"], rtol=1e-4)
 
 
+def test_what_several_clients_want_explained_stays_their_own(url: str, folders: dict[str, Path]) -> None:
+    """Requests that are computed together, some of which say what is explained."""
+    model = load(folders["imported"], threads=1)
+    (name,) = [spec.name for spec in model.signature.inputs]
+    values = read_arrays(folders["imported"] / "examples" / "inputs.npz")[name][:1]
+    targets = [None, *np.random.default_rng(5).normal(size=(7, 1, 2)).astype(np.float32)]
+
+    def explained(target: np.ndarray | None) -> float:
+        body = as_json({name: values, **({} if target is None else {"target": target})})
+        status, headers, content = ask(f"{url}/v2/models/my_tagger_explained/infer", body)
+        assert status == 200, content
+        return float(tensors(headers, content)["explained"][0])
+
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(explained, targets * 4))
+    expected = [
+        float(model.explain(values, None if one is None else [one[0]])[0]["explained"]) for one in targets
+    ] * 4  # fmt: skip
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
 def test_an_empty_set_is_answered(url: str) -> None:
     for shape in ((1, 0, 4), (2, 5, 4)):
         values = np.zeros(shape, np.float32)
@@ -226,10 +271,10 @@ def test_a_request_says_what_it_wants(url: str, folders: dict[str, Path]) -> Non
     wanted = [{"name": "probabilities", "parameters": {"binary_data": True}}, {"name": "outside"}]
     status, headers, body = ask(f"{url}/v2/models/top_tagger/infer", {**given, "id": "job \ud800 7", "outputs": wanted})
     assert status == 200, body
-    told = json.loads(body[: int(headers[HEADER])])
+    told = json.loads(body[: int(headers[HEADER.lower()])])
     assert (told["model_name"], told["model_version"], told["id"]) == ("top_tagger", "0.1.0", "job \ud800 7")
     assert [one["name"] for one in told["outputs"]] == ["probabilities", "outside"]
-    assert len(body) - int(headers[HEADER]) == told["outputs"][0]["parameters"]["binary_data_size"] == 2 * 2 * 4
+    assert len(body) - int(headers[HEADER.lower()]) == told["outputs"][0]["parameters"]["binary_data_size"] == 2 * 2 * 4
     assert all(isinstance(text, str) for text in told["outputs"][1]["data"])
 
 
@@ -276,6 +321,41 @@ def test_the_server_says_what_it_is_and_whether_it_is_ready(url: str) -> None:
     metrics = ask(f"{url}/metrics")[2].decode()
     assert 'endpoint="/v2/models/ready"' in metrics
     assert "top_tagger/ready" not in metrics  # a name that clients choose makes no label
+
+
+@pytest.mark.parametrize("token", ["", "0123456789abcdef0123"])
+def test_the_document_of_openapi_is_true_of_it(folders: dict[str, Path], token: str) -> None:
+    models = [load(folders[kind], threads=1) for kind in KINDS if kind != "third_party"]
+    made = Served(models, Limits.read({}), Access.read({"SERVE_TOKEN": token} if token else {})).document()
+    assert list(OPENAPI_31_VALIDATOR.iter_errors(made)) == []
+    names = made["paths"]["/v2/models/{name}/infer"]["parameters"][0]["schema"]["enum"]
+    assert names == sorted([*NAMES.values(), *(f"{name}_explained" for name in NAMES.values())])
+    secured = {path for path, one in made["paths"].items() if any("security" in way for way in one.values())}
+    assert ("/v2" in secured, "/v2/models/{name}" in secured) == (bool(token), bool(token))
+    assert "/v2/health/live" not in secured
+
+
+def test_answers_are_as_the_document_says(url: str, folders: dict[str, Path]) -> None:
+    made = json.loads(ask(f"{url}/openapi.json")[2])
+
+    def errors(name: str, value: Any) -> list[str]:
+        whole = {"$ref": f"#/components/schemas/{name}", "components": made["components"]}
+        return [str(error) for error in jsonschema_rs.Draft202012Validator(whole).iter_errors(value)]
+
+    given = as_json(examples(folders["particlenet"]))
+    asked = {**given, "id": "x", "outputs": [{"name": "logits", "parameters": {"binary_data": False}}]}
+    for name, path, body in (
+        ("V2Server", "/v2", None),
+        ("V2Live", "/v2/health/live", None),
+        ("V2Model", "/v2/models/top_tagger_explained", None),
+        ("V2Response", "/v2/models/top_tagger_explained/infer", given),
+        ("V2Response", "/v2/models/top_tagger/versions/0.1.0/infer", asked),
+        ("V2Error", "/v2/models/top_tagger/infer", {}),
+    ):
+        assert errors(name, json.loads(ask(f"{url}{path}", body)[2])) == []
+    assert errors("V2Request", given) == errors("V2Request", asked) == []
+    assert errors("V2Request", {"inputs": [{**GOOD, "datatype": "FP8"}]})
+    assert errors("V2Request", {"inputs": [GOOD], "model": 1})
 
 
 def test_versions_of_a_model_stand_beside_each_other(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -415,6 +495,61 @@ def test_bytes_of_another_size_or_without_a_finite_number_are_refused(url: str) 
         assert (status, words in json.loads(text)["error"]) == (400, True), text
 
 
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(data=st.data())
+def test_whatever_comes_is_read_or_refused_in_one_line(faces: list[Face], data: st.DataObject) -> None:
+    """Bodies that fit, damaged in some places: an array of each example, or an error that becomes one line."""
+    face = data.draw(st.sampled_from(faces))
+    length = data.draw(st.integers(0, 3))
+    sizes = [2, length, 4] if face.set_axis else [2, 3]
+    arrays = {face.inputs[0].name: np.full(sizes, 2, face.inputs[0].dtype)}
+    if not face.set_axis:
+        arrays["n"] = np.array([1, 2])
+    body, size = as_bytes(arrays) if data.draw(st.booleans()) else (json.dumps(as_json(arrays)).encode(), None)
+    damaged = bytearray(body)
+    for _ in range(data.draw(st.integers(0, 3))):
+        start = data.draw(st.integers(0, len(damaged)))
+        piece = data.draw(st.one_of(st.binary(max_size=3), st.sampled_from([*map(str.encode, PIECES)])))
+        damaged[start : start + data.draw(st.integers(0, 4))] = piece
+    try:
+        read = Inference(damaged, size, face, Limits.read({}), lambda: None)
+    except (DataError, Refusal) as error:
+        assert str(error)
+        return
+    for spec in face.signature.inputs:
+        assert len(read.examples[spec.name]) == 2
+        assert all(np.isfinite(one).all() and one.dtype == spec.dtype for one in read.examples[spec.name])
+
+
+PIECES = [
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    '"',
+    "null",
+    "true",
+    "1e999",
+    "-",
+    "NaN",
+    "[[[[",
+    "9" * 30,
+    '"data"',
+    "\\ud800",
+    "\0",
+]
+
+
+@pytest.fixture(scope="module")
+def faces(folders: dict[str, Path]) -> list[Face]:
+    found = []
+    for kind in ("particlenet", "third_party"):
+        known = load(folders[kind]).signature
+        found += [Face(kind, "1", known, explains) for explains in ([False, True] if known.explained else [False])]
+    return found
+
+
 def test_limits_hold_there_too(folders: dict[str, Path]) -> None:
     model = load(folders["particlenet"], threads=1)
     with inside(model, SERVE_MAX_ELEMENTS="1000", SERVE_MAX_ANSWER_MEGABYTES="0.02") as url:
@@ -426,6 +561,7 @@ def test_limits_hold_there_too(folders: dict[str, Path]) -> None:
         status, _, text = ask(address, some)
         assert (status, "SERVE_MAX_ANSWER_MEGABYTES" in json.loads(text)["error"]) == (413, True)
         assert ask(address, {**some, "outputs": [{"name": "ledger"}]})[0] == 200
+        assert ask(address, {**some, "outputs": [{"name": "ledger"}]}, Content_Encoding="gzip")[0] == 415
     with inside(model, SERVE_TOKEN="0123456789abcdef0123") as url:
         status, _, text = ask(f"{url}/v2/models/top_tagger")
         assert (status, set(json.loads(text))) == (401, {"error"})

@@ -31,7 +31,15 @@ def test_it_shows_an_answer_and_why(url: str, tmp_path: Path) -> None:
     assert found.console == []
     assert all(one.startswith(url) for one in found.requested), found.requested
     text = re.sub(r"<[^>]+>", " ", found.document)
-    for words in ("Tiny tagger", "What the model says", "probabilities: top", "the most relevant first", "log_pt"):
+    for words in (
+        "Tiny tagger",
+        "What the model says",
+        "probabilities: top",
+        "the most relevant first",
+        "log_pt",
+        "(all elements)",
+        "(bias)",
+    ):
         assert words in text, words
     assert found.document.count("<svg") > 5
     # The same document as a file, since the server's policy forbids the auditor's script.

@@ -2,13 +2,15 @@
 
 import json
 import sys
+from typing import Any
 
 import numpy as np
 from tritonclient import http
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 wanted = json.load(sys.stdin)
-given, found = dict(np.load(sys.argv[1])), {}
+given: dict[str, np.ndarray] = dict(np.load(sys.argv[1]))
+found: dict[str, Any] = {}
 name, version = wanted["model"], wanted["version"]
 client = http.InferenceServerClient(wanted["host"])
 told = {
@@ -20,7 +22,7 @@ told = {
 }
 
 
-def ask(model, binary, outputs):
+def ask(model: str, binary: bool, outputs: list[str]) -> Any:
     inputs = []
     for key, values in given.items():
         one = http.InferInput(key, list(values.shape), np_to_triton_dtype(values.dtype))
