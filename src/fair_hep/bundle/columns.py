@@ -45,7 +45,9 @@ class Columns(Strict):
         "that of another column of the input); a number stands for a constant"
     )
     label: str | dict[str, str | list[str]] = Field(
-        "label", description="one column with a number for the class, or for every class its columns of 0 and 1"
+        "label",
+        description="one column with a number for the class (`values` says which), or for every class its columns of 0 "
+        "and 1, by their names",
     )
     values: dict[str, int] = Field({}, description="number of every class in that one column; by default in order")
     unit: Literal["GeV", "MeV"] = Field("GeV", description="unit of energies and momenta in the file")

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from ..bundle.errors import ConfigError
 from ..bundle.signature import LOOSEST
-from ..bundle.strict import Strict, load_yaml, validated
+from ..bundle.strict import WORDS, Strict, load_yaml, validated
 from ..bundle.text import parse_yaml, shown
 
 __all__ = [
@@ -146,7 +146,11 @@ class RegisterConfig(Strict):
 class Config(Strict):
     """A whole configuration; ``name`` is the folder under ``runs/``."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="folder below runs/")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        description="folder below runs/",
+        json_schema_extra={WORDS: "letters, digits, '_', '.' and '-', beginning with a letter or a digit"},
+    )
     seed: int = Field(20190222, ge=0, lt=2**32, description="of everything that draws random numbers")
     model: dict[str, Any] = Field({}, description="hyperparameters of the network")
     data: DataConfig = DataConfig()
