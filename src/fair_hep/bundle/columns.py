@@ -17,11 +17,14 @@ from .quantities import KNOWN, needed
 from .signature import TensorSpec
 from .strict import Strict, load_yaml, validate
 
-__all__ = ["READY", "Columns", "Map", "find_columns", "require_given"]
+__all__ = ["OTHER_NAMES", "READY", "Columns", "Map", "find_columns", "require_given"]
 
 _MAPS = Path(__file__).parent / "maps"
 #: Names of the maps that ship.
 READY = tuple(sorted(path.stem for path in _MAPS.glob("*.yaml")))
+
+#: What to do where a file of examples to score has other names.
+OTHER_NAMES = "a map says which columns are what: --columns MAP, in Python `columns`"
 
 
 class Columns(Strict):

@@ -132,7 +132,9 @@ class ExportConfig(Strict):
     )
     opset: int = Field(20, ge=18, description="of ONNX, in both graphs")
     temperature: Literal["none", "fit"] | Annotated[float, Field(gt=0)] = Field(
-        "none", description="what a tagger's logits are divided by; fit: what makes the validation labels most likely"
+        "none",
+        description="none, a number above 0 that a tagger's logits are divided by, or fit: what makes the validation "
+        "labels most likely",
     )
 
 
