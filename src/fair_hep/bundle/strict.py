@@ -117,7 +117,7 @@ def told(error: ValidationError, kind: type[BaseModel], where: Callable[[str], s
         Says of a dotted key from which place its value came: the line begins with that.
     """
     lines: dict[str, list[str]] = {}
-    problems = (dict(problem) for problem in error.errors(include_url=False))
+    problems: list[Mapping[str, Any]] = [dict(problem) for problem in error.errors(include_url=False)]
     for _, same in itertools.groupby(problems, key=lambda problem: _field_at(kind, problem["loc"])[0]):
         for dotted, line in _lines(kind, list(same)):
             lines.setdefault(where(dotted), []).append(line)
