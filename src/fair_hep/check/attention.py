@@ -15,8 +15,8 @@ NESTED = (
 )
 WRITTEN_OUT = (
     "write attention out: a module gives the weights, torch.nn.Softmax of query times key, and is named in the class "
-    "attribute `held` of the layer that multiplies the values by them; docs/how-tos/publish-your-model.md of the "
-    "template has such a layer to copy"
+    "attribute `held` of the layer that multiplies the values by them; docs/how-tos/transformer.md of the template has "
+    "such a layer to copy"
 )
 
 
