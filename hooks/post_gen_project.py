@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 NEXT = """
-The project is in {slug}/. Next:
+A project of {model} is in {slug}/. Next:
 
     cd {slug}
     make install    # once; an environment in .venv, with PyTorch
@@ -249,7 +249,7 @@ def main() -> int:
         print(f"ERROR: {broken}", file=sys.stderr)
         return 1
     keep_recipe(project, answers["model"], slug)
-    print(NEXT.format(slug=slug))
+    print(NEXT.format(model=answers["model"], slug=slug))
     if said := taken_apart(answers):
         print(f"WARNING: {said}", file=sys.stderr)
     return 0

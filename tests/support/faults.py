@@ -70,6 +70,14 @@ class MorePooled(Body):
         return rows.mean(1)
 
 
+class Undivided(Body):
+    """Divides by the number of elements, which may be none."""
+
+    def pooled(self, rows: Tensor, mask: Tensor) -> Tensor:
+        real = mask[..., None].to(rows.dtype)
+        return (rows * real).sum(1) / real.sum(1)
+
+
 class Gated(Body):
     """A gate made of functions: no rule covers the product of two activations."""
 
@@ -212,6 +220,26 @@ class MoreNamed(Sets):
         return network
 
 
+class Unsplit(Network):
+    """What learns isn't told apart from what computes."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.inner, self.outer = self.features, self.body
+        del self.features, self.body
+
+    def forward(self, points: Tensor) -> Tensor:
+        logits: Tensor = self.outer(*self.inner(points))
+        return logits
+
+
+class DrawnElsewhere(Sets):
+    """Draws columns that its inputs don't have."""
+
+    def study(self, network: nn.Module, datasets: Any, config: Any, folder: Any) -> Mapping[str, Any]:
+        return {"column": self.inputs[0].columns.index("E")}
+
+
 class OfAnotherTime(Sets):
     contract_version = 2
 
@@ -260,11 +288,15 @@ FAULTS = (
         "network_runs",
         "features.. computes 3 features, and FEATURES in inputs.py names 4, radius being the last",
     ),
+    Fault("one module that does all", _network(Unsplit), "network_runs", "the network has no features and no body"),
     Fault("an output of the wrong shape", _network(WrongShape), "outputs_fit", r"output logits: got shape \[4\]"),
     Fault("features that aren't those declared", OtherFeatures, "features_fit", r"got shape \[4, 9, 3\], expected"),
     Fault("features that learn", _network(LearningFeatures), "features_learn_nothing", "norm.weight"),
     Fault("an input changed in place", _network(InPlace), "inputs_unchanged", "changed its input points"),
     Fault("a fixed number of elements", _network(FixedSize), "any_size", "1 examples with 1 elements"),
+    Fault(
+        "nothing divided by nothing", _body(Undivided), "any_size", "NaN or infinity for an example without elements"
+    ),
     Fault("padding enters a mean", _body(MorePooled), "padding_ignored", "padding changes the outputs"),
     Fault("the order matters", _network(Ordered), "order_ignored", "order of the elements changes"),
     Fault("a loss that is cut off from the outputs", Detached, "one_step_lowers_loss", "the loss went from"),
@@ -277,6 +309,12 @@ FAULTS = (
     Fault("a module without a rule", _body(Unruled), "rule_for_every_module", "'scale' of type OwnScale"),
     Fault("a gate of functions", _body(Gated), "rule_for_every_module", "the call sigmoid escapes the rules"),
     Fault("a rule that isn't the module's", _body(Misruled), "ledger_closes", "the ledger is open by"),
+    Fault(
+        "a figure of columns that aren't there",
+        DrawnElsewhere,
+        "figures_are_drawn",
+        r"the study raised ValueError: tuple.index.*\(faults.py, line \d+: ",
+    ),
     Fault("a branch on a value", _network(Branching), "onnx_parity", "doesn't export to ONNX"),
     Fault("sums that threads lose", _body(Summed), "onnx_parity", r"index_add.*write scatter_add instead"),
     Fault("a rule that differs where it is recorded", _body(OtherRecorded), "explained_onnx_parity", "differ"),

@@ -254,6 +254,8 @@ def test_enter_is_right_for_every_question(tmp_path: Path) -> None:
     done = attempt(*command, cwd=tmp_path, stdin="\n" * 9)
     assert done.returncode == 0, done.stderr
     assert "make quick" in done.stdout
+    # A misspelt question, `modle=custom`, is none to cookiecutter: what was made is said.
+    assert "A project of particlenet is in top_tagger/. Next:" in done.stdout
     assert (tmp_path / "top_tagger" / "configs" / "quick.yaml").is_file()
 
 

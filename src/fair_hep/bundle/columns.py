@@ -17,11 +17,14 @@ from .quantities import KNOWN, needed
 from .signature import TensorSpec
 from .strict import Strict, load_yaml, validate
 
-__all__ = ["READY", "Columns", "Map", "find_columns", "require_given"]
+__all__ = ["OTHER_NAMES", "READY", "Columns", "Map", "find_columns", "require_given"]
 
 _MAPS = Path(__file__).parent / "maps"
 #: Names of the maps that ship.
 READY = tuple(sorted(path.stem for path in _MAPS.glob("*.yaml")))
+
+#: What to do where a file of examples to score has other names.
+OTHER_NAMES = "a map says which columns are what: --columns MAP, in Python `columns`"
 
 
 class Columns(Strict):
@@ -45,7 +48,9 @@ class Columns(Strict):
         "that of another column of the input); a number stands for a constant"
     )
     label: str | dict[str, str | list[str]] = Field(
-        "label", description="one column with a number for the class, or for every class its columns of 0 and 1"
+        "label",
+        description="one column with a number for the class (`values` says which), or for every class its columns of 0 "
+        "and 1, by their names",
     )
     values: dict[str, int] = Field({}, description="number of every class in that one column; by default in order")
     unit: Literal["GeV", "MeV"] = Field("GeV", description="unit of energies and momenta in the file")

@@ -206,6 +206,6 @@ def _draw_features(
         fontsize=9,
     )
     axes.set_yticks(range(len(most)), [str(number) for number in numbers], fontsize=9)
-    axes.set_ylabel("element, the most relevant one first")
+    axes.set_ylabel(r"element, by falling sum of $|R|$ over its features")
     axes.set_title(f"the {len(most)} most relevant of {len(relevance)}, feature by feature", fontsize=11)
     axes.figure.colorbar(drawn, ax=axes, label="relevance", pad=0.02)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from .derived import Elements, derivable, derived_values
 from .domain import jet_quantities
 from .signature import Signature, TensorSpec
 
-__all__ = ["accounted", "described"]
+__all__ = ["accounted", "combination", "described"]
 
 #: Terms of what is explained that are written out.
 _TERMS = 3
@@ -53,27 +54,40 @@ def accounted(signature: Signature, explanation: Mapping[str, np.ndarray], relev
     bias, epsilon, lost = (float(value) for value in explanation["ledger"][:3])
     parts = {"ledger/inputs": relevance, "ledger/bias": bias, "ledger/epsilon": epsilon, "ledger/lost": lost}
     row = {"example/explained": float(explanation["explained"]), **parts}
-    return f"{_what(signature, explanation)} = {account(row)}{_probability(signature, explanation)}"
+    what = combination(signature, explanation) or "explained"
+    return f"{what} = {account(row)}{_probability(signature, explanation)}"
 
 
-def _what(signature: Signature, explanation: Mapping[str, np.ndarray]) -> str:
-    """Return what is explained as a formula; only its name where it is another combination, or a long one."""
+def combination(signature: Signature, explanation: Mapping[str, Any], *, formulas: bool = True) -> str:
+    """Return what is explained as a sum of outputs; nothing where it is another combination, or a long one.
+
+    Parameters
+    ----------
+    signature, explanation
+        Of the model, and what it said of one example: arrays, or lists as a server answers.
+    formulas
+        Whether logits are formulas of Matplotlib, or plain text.
+    """
     known = signature.explained
     raw = [spec for spec in signature.outputs if spec.raw]
     if known is None or any(spec.set_axis or spec.name not in explanation for spec in raw):
-        return "explained"
+        return ""
     weights, values = np.array(known.how.target), np.concatenate([explanation[spec.name] for spec in raw], -1)
     terms = [(weight, name) for weight, name in zip(weights, known.inputs[-1].columns, strict=True) if weight]
     if len(terms) > _TERMS or not np.isclose((values * weights).sum(), explanation["explained"], rtol=1e-3, atol=1e-3):
-        return "explained"
+        return ""
     text = ""
     for weight, name in sorted(terms, reverse=True):
         sign = ("- " if weight < 0 else "+ ") if text else ("-" if weight < 0 else "")
-        text += f"{' ' if text else ''}{sign}{'' if abs(weight) == 1 else f'{abs(weight):.3g} '}{_symbol(name)}"
+        text += (
+            f"{' ' if text else ''}{sign}{'' if abs(weight) == 1 else f'{abs(weight):.3g} '}{_symbol(name, formulas)}"
+        )
     return text
 
 
-def _symbol(name: str) -> str:
+def _symbol(name: str, formulas: bool) -> str:
+    if not formulas:
+        return f"z_{name.removeprefix('logits_')}" if name.startswith("logits_") else name
     plain = name.removeprefix("logits_").replace("_", " ").replace("$", "")
     return rf"$z_\mathrm{{{plain.replace(' ', chr(92) + ' ')}}}$" if name.startswith("logits_") else plain
 

@@ -20,7 +20,7 @@ from .columnar.parquet import WHAT as PARQUET
 from .columnar.parquet import open_parquet
 from .columnar.root import TREES, entries
 from .columnar.root import WHAT as ROOT
-from .columns import Columns
+from .columns import OTHER_NAMES, Columns
 from .errors import BundleError, DataError
 from .extras import need
 from .folder import read_arrays
@@ -189,7 +189,7 @@ def _names(path: Path, signature: Signature, available: Sequence[str]) -> dict[s
     missing = [name for name in _wanted(signature) if name not in names]
     if missing:
         shown = ", ".join(sorted(available)[:20]) or "none"
-        raise DataError(f"{path.name}: missing columns {', '.join(missing)}; found {shown}")
+        raise DataError(f"{path.name}: missing columns {', '.join(missing)}; found {shown}; {OTHER_NAMES}")
     return names
 
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from .errors import ConfigError
 from .http import without_secrets
 from .reading import check_regular
 from .text import parse_yaml, shown
 
-__all__ = ["Strict", "load_yaml", "validate", "validated"]
+__all__ = ["WORDS", "Strict", "load_yaml", "told", "validate", "validated"]
 
 T = TypeVar("T", bound=BaseModel)
 #: How alike two names must be for one to be a misspelt other (0 to 1), and how many are suggested.
 _SIMILAR = 0.6
 _MEANT = 3
+#: Under this name, a field with a pattern says in `json_schema_extra` what may stand there in words.
+WORDS = "words"
 
 
 class Strict(BaseModel):
@@ -98,11 +103,59 @@ def validated(kind: type[T], values: Mapping[str, Any], where: Callable[[str], s
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        lines: dict[str, list[str]] = {}
-        for problem in error.errors(include_url=False):
-            place = where(".".join(str(part) for part in problem["loc"]))
-            lines.setdefault(place, []).append(_explain(kind, dict(problem)))
-        raise ConfigError("; ".join(f"{place}: {'; '.join(said)}" for place, said in lines.items())) from error
+        raise ConfigError(told(error, kind, where)) from error
+
+
+def told(error: ValidationError, kind: type[BaseModel], where: Callable[[str], str]) -> str:
+    """Return all that pydantic found wrong in one line.
+
+    Parameters
+    ----------
+    error, kind
+        What pydantic raised, and what the values should have been.
+    where
+        Says of a dotted key from which place its value came: the line begins with that.
+    """
+    lines: dict[str, list[str]] = {}
+    problems: list[Mapping[str, Any]] = [dict(problem) for problem in error.errors(include_url=False)]
+    for _, same in itertools.groupby(problems, key=lambda problem: _field_at(kind, problem["loc"])[0]):
+        for dotted, line in _lines(kind, list(same)):
+            lines.setdefault(where(dotted), []).append(line)
+    return "; ".join(f"{place}: {'; '.join(said)}" for place, said in lines.items())
+
+
+def _lines(kind: type[BaseModel], problems: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Give dotted key and line for the problems of one field; for all of them together where it may be several things.
+
+    Else a value would be told wrong once for each of the things that it isn't.
+    """
+    keys, field = _field_at(kind, problems[0]["loc"])
+    if len(problems) > 1 and field is not None and field.description and _several(field.annotation):
+        dotted, location = ".".join(keys), problems[0]["loc"]
+        at = ".".join(str(part) for part in location[len(keys) : -1])
+        got = f"{without_secrets(shown(problems[0]['input']))}{f' at {at}' if at else ''}"
+        yield dotted, f"{dotted}: got {got}, expected {field.description}"
+        return
+    for problem in problems:
+        yield ".".join(str(part) for part in problem["loc"]), _explain(kind, problem)
+
+
+def _several(annotation: Any) -> bool:
+    """Say whether there may be things of several kinds, itself or within it."""
+    parts = get_args(annotation)
+    return get_origin(annotation) in (Union, types.UnionType) or any(_several(part) for part in parts)
+
+
+def _field_at(kind: type[BaseModel], location: Sequence[str | int]) -> tuple[tuple[str, ...], FieldInfo | None]:
+    """Return the keys that lead to the field in which a place lies, and that field; None: there is no such key."""
+    keys: list[str] = []
+    for part in location:
+        keys.append(str(part))
+        field = next((f for name, f in kind.model_fields.items() if part in (name, f.alias)), None)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return tuple(keys), field
+        kind = field.annotation
+    return tuple(keys), None
 
 
 def _explain(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
@@ -115,7 +168,10 @@ def _explain(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
     if problem["type"] == "value_error" and isinstance(problem["input"], Mapping):
         # A whole part is wrong, no single value.
         return ": ".join(filter(None, (dotted, without_secrets(str(problem["ctx"]["error"])))))
-    return f"{dotted}: got {without_secrets(shown(problem['input']))}, {problem['msg'][0].lower()}{problem['msg'][1:]}"
+    got, field = without_secrets(shown(problem["input"])), _field_at(kind, problem["loc"])[1]
+    if problem["type"] == "string_pattern_mismatch" and field and isinstance(field.json_schema_extra, dict):
+        return f"{dotted}: got {got}, expected {field.json_schema_extra[WORDS]}"
+    return f"{dotted}: got {got}, {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 
 def _hint(kind: type[BaseModel], location: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..bundle.errors import ExplainError
+from .attention import nested, one_call
 from .layers import PYG, TORCH
 from .trial import Broken, NotPossible, Trial, promise
 
@@ -22,7 +23,8 @@ REGISTER = (
 def rule_for_every_module(trial: Trial) -> None:
     """Every module of the body has a relevance rule, and no call outside of them escapes."""
     if said := unexplained(trial):
-        raise Broken(said)
+        network = trial.network()
+        raise Broken(said, "; ".join(filter(None, (one_call(network), nested(network)))))
 
 
 @promise("look for a module whose rule isn't that of what it computes, or raise explain.epsilon")

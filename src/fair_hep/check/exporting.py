@@ -7,9 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ..bundle.errors import ModelError
+from ..bundle.errors import ModelError, ProjectError
+from .attention import nested
 from .explaining import unexplained
-from .trial import NotPossible, Trial, promise
+from .trial import Broken, NotPossible, Trial, promise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,9 +31,14 @@ def onnx_parity(trial: Trial) -> None:
     network, config = trial.network(), trial.config.export
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        export_graph(trial.model, network, trial.batch(4), path, opset=config.opset, metadata={})
-        published = Published(trial.model, network).eval()
-        compare_shapes(published, path, _inputs(trial), _arrays(trial), config.tolerance)
+        try:
+            export_graph(trial.model, network, trial.batch(4), path, opset=config.opset, metadata={})
+            published = Published(trial.model, network).eval()
+            compare_shapes(published, path, _inputs(trial), _arrays(trial), config.tolerance)
+        except (ProjectError, RuntimeError) as error:
+            if not (advice := nested(network)):
+                raise
+            raise Broken(" ".join(str(error).split()), advice) from error
 
 
 @promise("raise explain.epsilon, or look for a rule that computes otherwise while it is recorded")

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ..bundle.errors import ConfigError
+from ..bundle.errors import ConfigError, DataError
 from .shapes import complaint
 from .trial import SEED, Broken, NotPossible, Trial, difference, promise
 
@@ -19,6 +19,7 @@ __all__ = [
     "every_parameter_learns",
     "loss_has_a_floor",
     "one_step_lowers_loss",
+    "sample_of",
     "state_round_trip",
     "unknown_hyperparameter_refused",
     "unknown_loss_option_refused",
@@ -27,6 +28,11 @@ __all__ = [
 #: How far outputs are moved along the gradient of the loss.
 FAR = 1e6
 UNKNOWN = "no_such_option"
+#: What to do where the sample has another layout than the recipe says.
+OTHER_FILES = (
+    "the files in sample/ aren't what data.py describes: replace them by files of yours (train, val and test, a few "
+    "hundred examples each), or bring data.py to theirs"
+)
 
 
 @promise("check the sign of the loss, its targets, and that nothing on the way to it is detached")
@@ -117,6 +123,28 @@ def unknown_loss_option_refused(trial: Trial) -> None:
 @promise("make convert() store, and dataset() return, what the specifications of inputs and targets say")
 def dataset_fits(trial: Trial) -> None:
     """Examples of the sample, converted and loaded, are what the network takes and the evaluation needs."""
+    model = trial.model
+    with TemporaryDirectory() as folder:
+        try:
+            dataset = sample_of(trial, Path(folder))
+        except (ConfigError, DataError) as error:
+            raise Broken(str(error), OTHER_FILES) from error
+        batch = dataset.__getitems__(list(range(min(4, len(dataset)))))
+        lengths = trial.lengths(batch)
+        for spec in (*(spec for spec in model.inputs if not spec.optional), *model.targets):
+            if said := complaint(spec, batch.get(spec.name), lengths):
+                raise Broken(f"the data set's {said}")
+        trial.outputs(trial.network(), batch)
+
+
+def sample_of(trial: Trial, folder: Path) -> Any:
+    """Return the data set of the smallest file of the sample, converted into a folder.
+
+    Raises
+    ------
+    NotPossible
+        If there is no sample.
+    """
     from ..data.store import Store
 
     model, data = trial.model, trial.config.data
@@ -125,15 +153,8 @@ def dataset_fits(trial: Trial) -> None:
     if not files:
         raise NotPossible("the project ships no sample")
     smallest = min(files, key=lambda path: path.stat().st_size)
-    with TemporaryDirectory() as folder:
-        model.convert([smallest], Path(folder) / "store", processes=1, **data.options)
-        dataset: Any = model.dataset(Store(Path(folder) / "store"), **data.options)
-        batch = dataset.__getitems__(list(range(min(4, len(dataset)))))
-        lengths = trial.lengths(batch)
-        for spec in (*(spec for spec in model.inputs if not spec.optional), *model.targets):
-            if said := complaint(spec, batch.get(spec.name), lengths):
-                raise Broken(f"the data set's {said}")
-        trial.outputs(trial.network(), batch)
+    model.convert([smallest], folder / "store", processes=1, **data.options)
+    return model.dataset(Store(folder / "store"), **data.options)
 
 
 def _backward(trial: Trial) -> tuple[Any, Tensor, dict[str, Tensor]]:

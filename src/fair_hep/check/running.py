@@ -9,7 +9,7 @@ from typing import Any
 from ..bundle.errors import ProjectError
 from .trial import Broken, Trial, promise
 
-__all__ = ["network_runs"]
+__all__ = ["miscounted", "network_runs", "step"]
 
 _NAMES = "FEATURES in inputs.py"
 
@@ -18,18 +18,21 @@ _NAMES = "FEATURES in inputs.py"
 def network_runs(trial: Trial) -> None:
     """The network can be built and takes the example batch: features first, then the body."""
     batch = trial.batch(4)
-    network = _step("building the network", trial.network)
-    if not (hasattr(network, "features") and hasattr(network, "body")):
-        _step("the network", lambda: trial.outputs(network, batch))
-        return  # features_learn_nothing says what is missing
-    values = _step("features()", lambda: trial.features(network, batch))
+    network = step("building the network", trial.network)
+    if missing := [part for part in ("features", "body") if not hasattr(network, part)]:
+        raise Broken(
+            f"the network has no {' and no '.join(missing)}",
+            "split it into two modules: self.features computes the features from the inputs and learns nothing, "
+            "self.body learns, and forward is self.body(*self.features(*inputs)); see network.py as it was generated",
+        )
+    values = step("features()", lambda: trial.features(network, batch))
     try:
-        _step("the body", lambda: network.body(*values))
+        step("the body", lambda: network.body(*values))
     except Broken as error:
         if said := miscounted(trial, values[0]):
             raise Broken(said, f"compute as many in network.features as {_NAMES} names, in that order") from error
         raise
-    _step("the network", lambda: trial.outputs(network, batch))
+    step("the network", lambda: trial.outputs(network, batch))
     # A body may know what is wrong with the network that it was given.
     complain = getattr(network.body, "complaint", None)
     if complain is not None and (said := complain(*values)):
@@ -46,7 +49,7 @@ def miscounted(trial: Trial, values: Any) -> str:
     return f"features() computes {computed} features, and {_NAMES} names {len(names)}{more}"
 
 
-def _step(what: str, attempt: Any) -> Any:
+def step(what: str, attempt: Any) -> Any:
     """Do one step; say of whatever it raises where in the recipe that was."""
     try:
         return attempt()

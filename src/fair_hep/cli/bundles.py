@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..bundle.errors import DataError
-from .common import output_is_log, show, start
+from .common import output_is_log, show, start, there
 
 if TYPE_CHECKING:
     from ..bundle.columns import Columns
@@ -115,7 +115,7 @@ def verify(bundle: str, url: str | None, image: str | None) -> dict[str, Any]:
 
 @_verb("predict", "Score the examples of a file: .npz, or columns in Parquet or ROOT.")
 @click.argument("bundle")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=_FILE, callback=there)
 @click.option("--output", type=_FILE, required=True, help="Table to write: .csv, .parquet or .h5.")
 @columns_option
 def predict(bundle: str, file: Path, output: Path, columns: str | None) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def predict(bundle: str, file: Path, output: Path, columns: str | None) -> dict[
 
 @_verb("explain", "Say what answers owe to their inputs: of a file's examples, or of those stored in the bundle.")
 @click.argument("bundle")
-@click.argument("file", type=_FILE, required=False)
+@click.argument("file", type=_FILE, required=False, callback=there)
 @click.option("--output", type=_FILE, help="Table to write, a row for each example; without it, some are shown.")
 @click.option("--count", type=click.IntRange(1), default=3, show_default=True, help="Examples that are shown.")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Elements of each that are shown.")
@@ -153,7 +153,7 @@ def explain(  # noqa: PLR0917
 
 @_verb("plot", "Draw why an example got its answer (needs the extra [plot]).")
 @click.argument("bundle")
-@click.argument("file", type=_FILE, required=False)
+@click.argument("file", type=_FILE, required=False, callback=there)
 @click.option("--output", type=_FILE, required=True, help="Picture to write: .png, .pdf or .svg.")
 @click.option("--example", type=click.IntRange(0), default=0, show_default=True, help="Number of the example.")
 @columns_option
@@ -273,11 +273,14 @@ def _examples(model: LoadedModel, file: Path | None, columns: str | None) -> Any
 
 
 def _explained(model: LoadedModel, number: int, found: dict[str, Any]) -> list[str]:
-    """Return lines about one explanation: what is explained, and the elements that mattered most."""
+    """Return lines about one explanation: what is explained, and the elements that mattered most, by falling |R|."""
+    from ..bundle.plot_text import combination
+
     columns = model.signature.relevant.columns
-    lines = [f"example {number}: explained {found['explained']:+.4g}"]
+    what = combination(model.signature, found, formulas=False)
+    lines = [f"example {number}: explained {what}{' = ' if what else ''}{found['explained']:+.4g}"]
     for element, relevance in zip(found["elements"], found["relevance"], strict=True):
         most = sorted(zip(relevance, columns, strict=True), key=lambda pair: -abs(pair[0]))[:_NAMED]
         parts = ", ".join(f"{name} {value:+.3g}" for value, name in most)
-        lines.append(f"  element {element}: {sum(relevance):+.4g} ({parts})")
+        lines.append(f"  element {element}: |R| {sum(map(abs, relevance)):.4g}, R {sum(relevance):+.4g} ({parts})")
     return lines

@@ -15,10 +15,10 @@ from typing import Any, TextIO
 
 import click
 
-from ..bundle.errors import ProjectError, StoppedError
+from ..bundle.errors import DataError, ProjectError, StoppedError
 from ..bundle.privacy import report_nothing
 
-__all__ = ["output_is_log", "show", "start"]
+__all__ = ["output_is_log", "show", "start", "there"]
 
 
 def start(command: click.Command, arguments: Sequence[str] | None = None, *, quiet: Sequence[str] = ()) -> None:
@@ -47,6 +47,19 @@ def start(command: click.Command, arguments: Sequence[str] | None = None, *, qui
             raise
         click.echo(f"error: {said}", err=True)
         sys.exit(1)
+
+
+def there(context: click.Context, parameter: click.Parameter, file: Path | None) -> Path | None:
+    """Pass a file on that somebody named, if it exists: before anything is said of options that are missing.
+
+    Raises
+    ------
+    DataError
+        If there is no such file.
+    """
+    if file is not None and not file.is_file():
+        raise DataError(f"{file}: no such file")
+    return file
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from ..provenance.configuration import load_config
 from ..provenance.library import require_pinned
 from ..provenance.project import Project, load_project
 from .bundles import columns_option, index
-from .common import output_is_log, show, start
+from .common import output_is_log, show, start, there
 
 __all__ = ["command", "main"]
 
@@ -267,7 +267,7 @@ def report() -> dict[str, Any]:
 
 @_verb("predict", "Score the examples of a file with the bundle's model.")
 @_of_bundle
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), callback=there)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write to.")
 @click.option("--explain", "explained", is_flag=True, help="Write relevances too.")
 @columns_option

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..bundle.columnar import SUFFIXES, open_columns, rows_of
-from ..bundle.columns import Columns, require_given
+from ..bundle.columns import OTHER_NAMES, Columns, require_given
 from ..bundle.elements import elements_of
 from ..bundle.errors import ConfigError, DataError
 from .labels import labels_of
@@ -76,7 +76,7 @@ class Reader:
             )
         with open_columns(path, self.columns.tree) as source:
             names = [*self.columns.names(), *self.columns.others(), *(self.columns.labels() if labels else ())]
-            source.require(names)
+            source.require(names, "" if labels else OTHER_NAMES)
             start = 0
             for chunk in source.chunks(list(dict.fromkeys(names)), size):
                 sets = elements_of(self.spec, self.columns, source.name, chunk, start)

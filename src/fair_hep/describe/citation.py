@@ -11,12 +11,15 @@ from ..provenance.project import Author, Project
 from .origin import learned_from, reference
 from .people import as_yaml, authors, is_person, known, names, orcid_url
 
-__all__ = ["COMPARED", "LEARNED", "citation_cff", "merged"]
+__all__ = ["COMPARED", "LEARNED", "UNTOLD", "citation_cff", "merged"]
 
 MESSAGE = "If you use this model, please cite it and the data set that it learned from."
 #: What a reference to a data set says of it: without that, every data set in a citation reads as the model's own.
 LEARNED = "The model learned from it."
 COMPARED = "The model didn't learn from it: a published data set of the same task, for comparison."
+
+#: What the project's own file says before any model is there.
+UNTOLD = "A published data set of this task. What a model learned from is written in its bundle."
 
 
 def citation_cff(project: Project, folder: Path | None = None, *, own: bool = True) -> str:
@@ -55,7 +58,7 @@ def _references(found: Sequence[Any], project: Project, folder: Path) -> Iterato
             yield entry
             continue
         notes = str(entry.get("notes", ""))
-        for earlier in (LEARNED, COMPARED):
+        for earlier in (LEARNED, COMPARED, UNTOLD):
             notes = notes.replace(earlier, "")
         yield {**entry, "notes": " ".join([said, *notes.split()])}
 

@@ -307,6 +307,12 @@ def _compare(network: Published, probe: _Probe, case: str, arrays: Mapping[str, 
     largest = np.max(differences, axis=0)
     pairs = list(zip(choices.chosen, chosen, strict=True)) if len(chosen) == len(choices.chosen) else []
     flipped = _reached([(a != b).any(-1) for a, b in pairs], pairs, shape).reshape(size)
+    finite = np.logical_and.reduce([np.isfinite(a).reshape(size, -1).all(1) for a in ours])
+    if not finite[~flipped].all():
+        raise BundleError(
+            f"{case}: PyTorch itself gives NaN or infinity, so there is nothing to compare with: look for a division "
+            "by a number of elements that may be 0 (count.clamp(min=1)), a logarithm of 0, or a maximum of nothing"
+        )
     return Parity(case, size, _largest(largest[~flipped]), int(flipped.sum()), _largest(largest[flipped]))
 
 

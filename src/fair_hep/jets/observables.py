@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..tagging.baselines import Observable, Observables
-from .momenta import four_momenta
+from .momenta import four_momenta, gives_momenta
 from .nsubjettiness import tau
 
 __all__ = ["MASS_AND_TAU32", "mass_and_tau32"]
@@ -29,5 +29,7 @@ def mass_and_tau32(values: np.ndarray, columns: Sequence[str]) -> dict[str, np.n
 
 #: What `Classifier.observables` may be for jets of boosted tops.
 MASS_AND_TAU32 = Observables(
-    (Observable("mass", "jet mass", "GeV", "peak"), Observable("tau32", "tau32", "", "low")), mass_and_tau32
+    (Observable("mass", "jet mass", "GeV", "peak"), Observable("tau32", "tau32", "", "low")),
+    mass_and_tau32,
+    gives_momenta,
 )

@@ -180,10 +180,22 @@ class Watch(TorchFunctionMode):
     def _refusal(self, call: str, why: str) -> ExplainError:
         name, kind = self._where()
         where = f"{name!r} ({kind})" if name else kind
-        return ExplainError(
-            f"{where}: the call {call} escapes the rules, it {why}; make it a module with a rule "
-            f"(torch.nn has one for most functions; fair_hep.lrp.register adds one), or detach() what is a choice"
+        return ExplainError(f"{where}: the call {call} escapes the rules, it {why}; {_advice(call)}")
+
+
+def _advice(call: str) -> str:
+    """Say what to write instead of a call that no rule covers."""
+    if "attention" in call:
+        return (
+            "write attention out: a module gives the weights and is named in the class attribute `held` of the layer "
+            "that multiplies the values by them"
         )
+    if "nested_tensor" in call:
+        return "torch.nn.TransformerEncoder packs sets: make it with enable_nested_tensor=False"
+    return (
+        "make it a module with a rule (torch.nn has one for most functions; fair_hep.lrp.register adds one), or "
+        "detach() what is a choice"
+    )
 
 
 def refuse_functions_without_rules(output: Tensor) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import traceback
 from pathlib import Path
 
+from pydantic import BaseModel, ValidationError
+
 from ..bundle.errors import ConfigError
+from ..bundle.strict import told
 from ..provenance.project import Project
 from .contract import Model
 
@@ -34,7 +38,8 @@ def load_recipe(package: str) -> Model:
     Raises
     ------
     ConfigError
-        If it isn't installed, or offers none.
+        If it isn't installed, offers none, or describes something by values that don't fit: the line names file, line
+        and key.
     """
     try:
         module = importlib.import_module(package)
@@ -44,10 +49,26 @@ def load_recipe(package: str) -> Model:
         raise ConfigError(
             f"the package {package} isn't installed: run `make install`, or `pip install -e .`"
         ) from error
+    except ValidationError as error:
+        raise ConfigError(_mistaken(error)) from error
     model = getattr(module, "MODEL", None)
     if not isinstance(model, Model):
         raise ConfigError(f"{package}/__init__.py: MODEL is {type(model).__name__}, expected an instance of a Model")
     return model
+
+
+def _mistaken(error: ValidationError) -> str:
+    """Say in one line what is wrong about a description in a recipe (`Columns`, `TensorSpec`, ...), and where it is."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    made = next((frame.f_locals.get("self") for frame, _ in reversed(frames)), None)
+    kind = type(made) if isinstance(made, BaseModel) else BaseModel
+    outside = [
+        (Path(frame.f_code.co_filename), line)
+        for frame, line in frames
+        if not {"site-packages", "fair_hep"} & set(Path(frame.f_code.co_filename).parts)
+    ]
+    file, line = outside[-1] if outside else (Path(error.title), 0)
+    return told(error, kind, lambda key: f"{file.name}, line {line}: {error.title}")
 
 
 def folder_of(model: Model) -> Path:

@@ -10,17 +10,16 @@ from ..bundle.files import new_file, new_folder, write_json
 from ..models.recipe import recipe
 from ..provenance.configuration import Config
 from ..provenance.project import Project
+from ..tagging.applied import apply, derived
 from .data import store_folder
 from .seeds import members, spread
 
 if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor, nn
     from torch.utils.data import Dataset
 
     from ..models.contract import Evaluation, Model
 
-__all__ = ["apply", "derived", "run"]
+__all__ = ["run"]
 
 #: The test split is measured; cuts of baselines are chosen on the validation split.
 SPLITS = ("val", "test")
@@ -103,67 +102,3 @@ def _between(result: Mapping[str, Any]) -> str:
         f"{name} of {len(runs)} trainings with different seeds: mean {found['mean']:.4f} +- {found['error']:.4f}, "
         f"spread of one {found['spread']:.4f}"
     )
-
-
-def derived(model: Model, dataset: Dataset[Any], batch_size: int) -> dict[str, np.ndarray]:
-    """Return what the model's domain derives of every example, by the names of the quantities behind `DERIVED`.
-
-    They aren't stored with the outputs: versions of a model are compared by the same targets as ever.
-    """
-    import numpy as np
-
-    from ..bundle.derived import Elements, derived_values
-    from ..data.batches import ordered_loader
-    from ..tagging.bins import DERIVED
-
-    quantities = [quantity for quantity in model.domain() if quantity.single]
-    specs = {spec.name: spec for spec in model.inputs}
-    found: dict[str, list[np.ndarray]] = {DERIVED + quantity.name: [] for quantity in quantities}
-    for batch in ordered_loader(dataset, batch_size) if quantities else ():
-        elements = {q.input: Elements(specs[q.input], batch[q.input].numpy()) for q in quantities}
-        for quantity in quantities:
-            found[DERIVED + quantity.name].append(derived_values(quantity, elements[quantity.input]))
-    return {name: np.concatenate(parts) for name, parts in found.items()}
-
-
-def apply(
-    model: Model, network: nn.Module, dataset: Dataset[Any], batch_size: int
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Run a network over a whole data set, in order.
-
-    Returns
-    -------
-    outputs, targets
-        Raw outputs and targets by the names that the model declares, examples along the first axis. Those of sets come
-        without padding, the rows of all examples one after the other; then ``offsets`` ``[examples + 1]`` among the
-        targets says where each example starts.
-    """
-    import numpy as np
-    import torch
-
-    from ..data.batches import ordered_loader
-
-    specs = {spec.name: spec for spec in (*model.outputs, *model.targets)}
-    sets = any(spec.set_axis for spec in specs.values())
-    collected: dict[str, list[np.ndarray]] = {name: [] for name in specs}
-    counts: list[np.ndarray] = []
-    with torch.inference_mode():
-        for batch in ordered_loader(dataset, batch_size):
-            # A row of zeros is padding.
-            real = (batch[model.inputs[0].name] != 0).any(-1)
-            values = _outputs(model, network, batch) | {spec.name: batch[spec.name] for spec in model.targets}
-            for name, parts in collected.items():
-                rows = values[name][real] if specs[name].set_axis else values[name]
-                parts.append((rows.float() if rows.is_floating_point() else rows).numpy())
-            counts.append(real.sum(1).numpy() if sets else np.zeros(0, np.int64))
-    arrays = {name: np.concatenate(parts) for name, parts in collected.items()}
-    targets = {spec.name: arrays[spec.name] for spec in model.targets}
-    if sets:
-        targets["offsets"] = np.concatenate([[0], np.concatenate(counts).cumsum()]).astype(np.int64)
-    return {spec.name: arrays[spec.name] for spec in model.outputs}, targets
-
-
-def _outputs(model: Model, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    values = network(**{spec.name: batch[spec.name] for spec in model.inputs if spec.name in batch})
-    values = values if isinstance(values, tuple) else (values,)
-    return dict(zip((spec.name for spec in model.outputs), values, strict=True))

@@ -54,8 +54,8 @@ def find_temperature(project: Project, config: Config, model: Model, network: nn
     import numpy as np
 
     from ..data.store import Store
+    from ..tagging.applied import apply
     from ..tagging.calibration import calibration, fit_temperature, stated
-    from .evaluate import apply
 
     wanted = config.export.temperature
     if wanted == "none":

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from ..bundle.errors import ConfigError
 from ..bundle.signature import LOOSEST
-from ..bundle.strict import Strict, load_yaml, validated
+from ..bundle.strict import WORDS, Strict, load_yaml, validated
 from ..bundle.text import parse_yaml, shown
 
 __all__ = [
@@ -132,7 +132,9 @@ class ExportConfig(Strict):
     )
     opset: int = Field(20, ge=18, description="of ONNX, in both graphs")
     temperature: Literal["none", "fit"] | Annotated[float, Field(gt=0)] = Field(
-        "none", description="what a tagger's logits are divided by; fit: what makes the validation labels most likely"
+        "none",
+        description="none, a number above 0 that a tagger's logits are divided by, or fit: what makes the validation "
+        "labels most likely",
     )
 
 
@@ -146,7 +148,11 @@ class RegisterConfig(Strict):
 class Config(Strict):
     """A whole configuration; ``name`` is the folder under ``runs/``."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="folder below runs/")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        description="folder below runs/",
+        json_schema_extra={WORDS: "letters, digits, '_', '.' and '-', beginning with a letter or a digit"},
+    )
     seed: int = Field(20190222, ge=0, lt=2**32, description="of everything that draws random numbers")
     model: dict[str, Any] = Field({}, description="hyperparameters of the network")
     data: DataConfig = DataConfig()

@@ -11,7 +11,7 @@ import numpy as np
 from ..bundle.account import account, probability
 from ..bundle.edge_figure import draw_edges
 from ..bundle.files import new_file
-from ..bundle.quantities import derive
+from ..bundle.quantities import derive, needed
 from ..pages.figures import COLOURS, figure
 from ..pages.measured import measured
 from .relevances import ELEMENTS, Relevances, read_relevances
@@ -19,6 +19,8 @@ from .study import Case, Study
 from .summary import Summary
 
 __all__ = ["GraphStudy", "LoopTables", "draw_jet", "loops"]
+
+_MOMENTUM = ("px", "py", "pz")
 
 
 class LoopTables(Summary):
@@ -53,7 +55,10 @@ class GraphStudy(Study):
         return LoopTables(case.classes)
 
     def draw(self, case: Case, found: Mapping[str, Any], path: Path) -> None:
-        """Draw some jets of each class."""
+        """Draw some jets of each class, where the first input says in which direction its elements are."""
+        columns = case.model.inputs[0].columns
+        if any(needed(name, columns) is None for name in _MOMENTUM):
+            return
         left = dict.fromkeys(case.classes, case.config.explain.figures)
         for part in read_relevances(path):
             for number, label in enumerate(part["example/label"]):
@@ -63,7 +68,7 @@ class GraphStudy(Study):
                     jet = part.row(number)
                     index = int(jet["example/index"])
                     name = case.figure(f"edges_{kind}_{index}")
-                    columns, about = case.model.inputs[0].columns, f"{kind} jet {index}"
+                    about = f"{kind} jet {index}"
                     draw_jet(jet, columns, name, about, explained=case.explained, last=case.classes[-1])
             if not any(left.values()):
                 break
@@ -102,7 +107,7 @@ def draw_jet(jet: Relevances, columns: tuple[str, ...], path: Path, title: str, 
     """
     count = int(jet[ELEMENTS])
     have = {name: jet["element/input"][:count, number].astype(np.float64) for number, name in enumerate(columns)}
-    px, py, pz = (derive(name, have) for name in ("px", "py", "pz"))
+    px, py, pz = (derive(name, have) for name in _MOMENTUM)
     pt = np.hypot(px, py)
     eta, axis = np.arcsinh(pz / np.maximum(pt, 1e-8)), np.array([px.sum(), py.sum()])
     around = np.arctan2(axis[0] * py - axis[1] * px, axis[0] * px + axis[1] * py)

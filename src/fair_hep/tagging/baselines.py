@@ -64,10 +64,13 @@ class Observables:
     derive
         Given a padded set ``[examples, elements, columns]`` and the names of its columns: every observable
         ``[examples]`` by name, finite.
+    given_by
+        Says of names of columns whether these derive the observables; without it, any do.
     """
 
     of: tuple[Observable, ...]
     derive: Callable[[NDArray[np.floating], Sequence[str]], Mapping[str, Floats]]
+    given_by: Callable[[Sequence[str]], bool] = lambda columns: True
 
 
 def observed(

@@ -7,6 +7,7 @@ two classes or more, with edges or without.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EVERY_MEASURE", "Classifier", "DataOptions", "LossOptions"]
 
+log = logging.getLogger(__name__)
 #: What is measured whatever the number of classes.
 EVERY_MEASURE: Mapping[str, str] = {
     "calibration_error": "expected calibration error: mean distance between the probability that is stated and the "
@@ -223,10 +225,17 @@ class Classifier(Model):
         return functional.cross_entropy(outputs[0], batch["label"], label_smoothing=chosen.label_smoothing)
 
     def baselines(self, datasets: Mapping[str, Dataset[Any]], batch_size: int) -> Mapping[str, Baseline]:
-        """Return cuts on each of the `observables`, and on both, chosen on the validation split."""
+        """Return cuts on each of the `observables`, and on both, chosen on the validation split.
+
+        There are none where the columns of the first input don't give the observables: that is said in the log.
+        """
+        spec = self.inputs[0]
         if self.observables is None or len(self.classes) != 2:
             return {}
-        spec = self.inputs[0]
+        if not self.observables.given_by(spec.columns):
+            names = " and ".join(one.title for one in self.observables.of)
+            log.warning("no cuts on %s are measured: the columns %s don't give them", names, ", ".join(spec.columns))
+            return {}
         (known, labels), (values, _) = (
             observed(datasets[split], self.observables, spec, batch_size) for split in ("val", "test")
         )

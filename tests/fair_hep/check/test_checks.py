@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch_geometric.nn.models import MLP
 
-from fair_hep.check import CHECKS, NotPossible, check_model
+from fair_hep.bundle.columns import Columns
+from fair_hep.check import CHECKS, NotPossible, Outcome, check_model
 from fair_hep.cli.project import main
 from fair_hep.lrp import register
 from fair_hep.lrp.treatments import as_it_is
@@ -30,7 +32,9 @@ QUICK = [name for name in CHECKS if name not in GRAPHS]
 CONFIG = Config(name="check")
 
 
-@pytest.mark.parametrize("check", QUICK)
+@pytest.mark.parametrize(
+    "check", [pytest.param(check, marks=[pytest.mark.slow] if check == "figures_are_drawn" else []) for check in QUICK]
+)
 @pytest.mark.parametrize("name", SLUGS)
 def test_promise_is_kept(name: str, check: str) -> None:
     # Graphs of these models are compared by `export`, in the tests of the bundle.
@@ -136,6 +140,92 @@ def test_pooling_that_is_not_told_the_number_of_graphs_is_just_that() -> None:
         said = GraphBody(Pooled(told), 2).eval().complaint(features, features[..., :2], mask)
         assert ("write global_mean_pool(x, batch, graphs)" in said) == (not told)
         assert ("8 rows for 9 graphs" in said) == (not told)
+
+
+def outcomes_of(body: type[Body], folder: Path, *names: str) -> dict[str, Outcome]:
+    class Changed(Network):
+        def __init__(self, width: int) -> None:
+            super().__init__(width)
+            self.body = body(width)
+
+    class Model(Sets):
+        network = Changed
+
+    return {outcome.name: outcome for outcome in check_model(Model(folder), CONFIG, sample=folder, names=names)}
+
+
+class Encoded(Body):
+    """A transformer encoder as torch has it: dropout in its modules, and attention that keeps it as a number."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        layer = nn.TransformerEncoderLayer(width, 2, width, dropout=0.1, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 1)
+
+    def pooled(self, rows: Tensor, mask: Tensor) -> Tensor:
+        return super().pooled(self.encoder(rows, src_key_padding_mask=~mask), mask)
+
+
+class Perceptron(Body):
+    """The MLP of PyTorch Geometric: a list of probabilities of dropout."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.perceptron = MLP([width, width, width], norm=None, dropout=0.5)
+
+    def pooled(self, rows: Tensor, mask: Tensor) -> Tensor:
+        return super().pooled(self.perceptron(rows), mask)
+
+
+class Random(Body):
+    """Dropout whose probability stands where nobody finds it."""
+
+    def pooled(self, rows: Tensor, mask: Tensor) -> Tensor:
+        return super().pooled(nn.functional.dropout(rows, 0.3, self.training), mask)
+
+
+def test_dropout_is_neither_order_nor_padding(tmp_path: Path) -> None:
+    names = ("padding_ignored", "order_ignored")
+    for body in (Encoded, Perceptron):
+        found = outcomes_of(body, tmp_path, *names)
+        assert {(one.verdict, one.reason) for one in found.values()} == {("passed", "")}
+    for outcome in outcomes_of(Random, tmp_path, *names).values():
+        assert outcome.reason.startswith("the network draws random numbers in training outside of torch.nn.Dropout")
+        assert "attribute `dropout`" in outcome.remedy
+    # What isn't random is blamed as before.
+    padded = check_model(
+        next(fault for fault in FAULTS if fault.check == "padding_ignored").model(tmp_path), CONFIG, names=names[:1]
+    )
+    assert "padding changes the outputs" in padded[0].reason
+
+
+def test_layers_of_torch_that_do_all_in_one_call_are_told_what_to_write(tmp_path: Path) -> None:
+    found = outcomes_of(Encoded, tmp_path, "any_size", "rule_for_every_module")
+    for outcome in found.values():
+        assert outcome.verdict == "failed"
+        assert "enable_nested_tensor=False" in outcome.remedy
+    assert found["any_size"].reason.startswith("an example without elements: ")
+    assert "torch.nn.TransformerEncoder packs sets" in found["rule_for_every_module"].reason
+    assert "write attention out" in found["rule_for_every_module"].remedy
+
+
+@pytest.mark.slow
+def test_what_pytorch_itself_cannot_say_is_no_difference(tmp_path: Path) -> None:
+    (fault,) = (fault for fault in FAULTS if fault.name == "nothing divided by nothing")
+    (outcome,) = check_model(fault.model(tmp_path), CONFIG, sample=tmp_path, names=["onnx_parity"])
+    assert outcome.reason.startswith("nothing but padding: PyTorch itself gives NaN")
+    assert "tolerance" not in outcome.reason
+
+
+def test_files_of_another_layout_are_to_be_replaced(tmp_path: Path) -> None:
+    sample = FOLDER / "graph" / "sample"
+
+    class Elsewhere(type(model_named("custom"))):  # type: ignore[misc]
+        columns = Columns(elements={"px": "px", "py": "py", "pz": "pz", "E": "E"}, label="is_signal")
+
+    (outcome,) = check_model(Elsewhere(), CONFIG, sample=sample, names=["dataset_fits"])
+    assert "missing columns px, py, pz, E, is_signal" in outcome.reason
+    assert outcome.remedy.startswith("the files in sample/ aren't what data.py describes: replace them by files of")
 
 
 class Exploding(Sets):

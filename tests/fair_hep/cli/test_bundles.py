@@ -156,6 +156,11 @@ def test_it_explains_on_the_terminal(folder: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("example ") == 2
     assert done.stdout.count("  element ") == 6
+    # Rows fall in the number that stands first, and it is said what is explained.
+    for example in done.stdout.split("example ")[1:]:
+        sums = [float(value) for value in re.findall(r"element \d+: \|R\| (\S+), R", example)]
+        assert sums == sorted(sums, reverse=True)
+        assert re.match(r"\d: explained z_\w+ - z_\w+ = [+-]", example)
     found = told("explain", folder, "--count", "1", "--top", "2", cwd=tmp_path)
     assert len(found["explanations"][0]["relevance"]) == 2
 
@@ -238,6 +243,7 @@ def test_a_server_that_is_not_there_is_one_line(folder: Path, tmp_path: Path) ->
         (["show", "."], 1, "there is no bundle (no signature.json)"),
         (["serve", "nothing"], 1, "error: nothing: there is no bundle"),
         (["predict", "nothing"], 2, "Missing argument"),
+        (["predict", "nothing", "none.npz"], 1, "error: none.npz: no such file"),
         (["fly"], 2, "No such command"),
         (["show", "10.1234/other"], 1, "error: DOI: got 10.1234/other, expected one of Zenodo"),
     ],

@@ -57,6 +57,7 @@ def test_what_compiled_libraries_print_is_log(capfd: pytest.CaptureFixture[str])
         (["verify"], 1, "export"),
         (["no-such-verb"], 2, "No such command"),
         (["predict"], 2, "Missing"),
+        (["predict", "none.npz"], 1, "none.npz: no such file"),
     ],
 )
 def test_mistakes_end_in_one_line_and_an_exit_code(

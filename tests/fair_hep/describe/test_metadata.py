@@ -18,7 +18,7 @@ from fair_hep import bundle
 from fair_hep.bundle.cite import cite
 from fair_hep.bundle.errors import BundleError, MissingStepError
 from fair_hep.bundle.files import read_json, sha256, write_json
-from fair_hep.describe.citation import COMPARED, LEARNED
+from fair_hep.describe.citation import COMPARED, LEARNED, UNTOLD
 from fair_hep.describe.codemeta import codemeta
 from fair_hep.describe.crate import ro_crate
 from fair_hep.describe.croissant import croissant
@@ -37,6 +37,7 @@ from fair_hep.publish.image import labels
 from support.crates import crate_problems
 from support.needs import require
 from support.published import copy
+from support.template import ROOT
 
 Bundled = tuple[Project, Config]
 
@@ -199,6 +200,7 @@ def of_the_record(project: Project, doi: str | None) -> None:
 def with_reference(project: Project) -> None:
     """Let the project's citation name the published data, as that of a generated project does."""
     entry = {"type": "data", "title": "Jets", "authors": [{"name": "They"}], "doi": project.dataset.doi}
+    entry["notes"] = UNTOLD
     (project.root / "CITATION.cff").write_text(yaml.safe_dump({"message": "Cite it.", "references": [entry]}))
     refresh(project)
 
@@ -223,6 +225,9 @@ def test_a_published_data_set_that_was_not_used_is_a_reference_everywhere(projec
     assert list_bundle(project.bundle, "tiny").licenses.data == "CC0-1.0"
     assert "CC0-1.0" in labels(project)["org.opencontainers.image.licenses"]
     assert COMPARED.rstrip(".") in cite(project.bundle).text
+    # What the project's file says before there is a model would say the same once more.
+    assert UNTOLD in (ROOT / "{{cookiecutter.project_slug}}" / "CITATION.cff").read_text(encoding="utf-8")
+    assert UNTOLD.rstrip(".") not in cite(project.bundle).text
     # Where it is named as text: in no document but those that call it a reference.
     named = {path.name for path in project.bundle.rglob("*") if path.is_file() and doi in path.read_text("latin-1")}
     assert named == {"CITATION.cff", "datacite.json"}

@@ -54,3 +54,25 @@ def test_what_a_package_itself_misses_is_not_hidden(tmp_path: Path, monkeypatch:
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ModuleNotFoundError, match="nunpy"):
         load_recipe("tagger_with_a_typo")
+
+
+def test_columns_that_are_described_wrongly_are_one_line_with_file_and_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "tagger_of_wrong_columns"
+    package.mkdir()
+    (package / "__init__.py").write_text("from . import data\n")
+    (package / "data.py").write_text(
+        "from fair_hep import Columns\n\n"
+        "COLUMNS = Columns(\n"
+        "    elements={'pt': 'pt'}, label={'QCD': 0, 'top': 1}, unit='TeV', trees='t'\n"
+        ")\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError) as found:
+        load_recipe("tagger_of_wrong_columns")
+    assert str(found.value) == (
+        "data.py, line 3: Columns: label: got {'QCD': 0, 'top': 1}, expected one column with a number for the class "
+        "(`values` says which), or for every class its columns of 0 and 1, by their names; "
+        "unit: got 'TeV', input should be 'GeV' or 'MeV'; unknown key 'trees', did you mean 'tree'?"
+    )

@@ -91,3 +91,16 @@ def test_files_that_are_no_configuration(tmp_path: Path, text: str, words: str) 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         load_config(tmp_path / "none.yaml")
+
+
+def test_a_value_that_may_be_several_things_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("name: c\n")
+    for override, said in {
+        "export.temperature=hot": "export.temperature: got 'hot', expected none, a number above 0 that a tagger's "
+        "logits are divided by, or fit: what makes the validation labels most likely",
+        "name=a/b": "name: got 'a/b', expected letters, digits, '_', '.' and '-', beginning with a letter or a digit",
+    }.items():
+        with pytest.raises(ConfigError) as found:
+            load_config(path, [override])
+        assert str(found.value) == f"command line, {override}: {said}"

@@ -38,8 +38,8 @@ def test_every_file_bears_the_name_of_the_verb_that_reads_it() -> None:
 
 
 def test_every_promise_holds() -> None:
-    # Graphs are compared by `export`, in the tests of the bundle.
-    names = [name for name in CHECKS if "onnx" not in name]
+    # Graphs are compared by `export`, in the tests of the bundle; figures are drawn once, in those of the checks.
+    names = [name for name in CHECKS if "onnx" not in name and name != "figures_are_drawn"]
     for hyperparameters in ({}, EXAMPLE.HYPERPARAMETERS, {"width": 8, "latent": 3}):
         outcomes = check_model(
             MODEL, Config(name="tried", model=hyperparameters), names=names, sample=FOLDER / "sample"
@@ -122,6 +122,9 @@ def test_files_of_ones_own_go_the_same_way(project: Project, tmp_path: Path) -> 
     torch.testing.assert_close(torch.from_numpy(values.copy()), expected[expected[..., 0] > 0], rtol=1e-5, atol=1e-4)
     with pytest.raises(DataError, match=r"missing columns part_px.*found c_E, c_x, c_y, c_z, kind"):
         data.run(own, make_config(own, *where, "name=other"))
+    # Who scores such a file gives a map; to `data`, a configuration does.
+    with pytest.raises(DataError, match=r"missing columns part_px.*kind; a map says which columns are what: --columns"):
+        next(iter(MODEL.read(next(folder.glob("*test*")), 8)))
 
 
 def test_predict_reads_by_the_map_and_by_the_networks_own_names(

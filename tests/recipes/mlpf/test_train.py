@@ -18,6 +18,7 @@ from fair_hep.data.store import Store
 from fair_hep.project import data, evaluate, explain, train
 from fair_hep.project.training import threads
 from fair_hep.provenance.project import Project
+from fair_hep.tagging.applied import apply
 from support.recipes import model as model_named
 from support.small import make_config, make_project
 
@@ -92,7 +93,7 @@ def test_outputs_do_not_depend_on_the_batch(project: Project) -> None:
     config = make_config(project)
     model, network = model_named("mlpf"), train.load_network(project, config)
     dataset = batches.first(model.dataset(Store(data.store_folder(project, config) / "test")), 6)
-    (first, same), (second, _) = (evaluate.apply(model, network, dataset, size) for size in (1, 4))
+    (first, same), (second, _) = (apply(model, network, dataset, size) for size in (1, 4))
     assert len(same["offsets"]) == 7
     assert same["offsets"][-1] == len(first["logits"])
     for name in ("logits", "momenta"):

@@ -77,7 +77,7 @@ class _Unsplit(nn.Module):
         (_FixedSize, "any_size", "with 1 elements"),
         (_Idle, "every_parameter_learns", "body.forgotten"),
         (_Hidden, "state_round_trip", "same weights"),
-        (_Unsplit, "features_learn_nothing", "no features and no body"),
+        (_Unsplit, "network_runs", "no features and no body"),
     ],
 )
 def test_broken_promise_is_caught_by_name(network: type[nn.Module], check: str, words: str) -> None:

@@ -16,6 +16,7 @@ from fair_hep.bundle.files import read_json, sha256
 from fair_hep.data.store import Store
 from fair_hep.project import data, evaluate, train
 from fair_hep.provenance.project import Project
+from fair_hep.tagging.applied import apply
 from support.recipes import model as model_named
 from support.small import make_config, make_project
 
@@ -64,7 +65,7 @@ def test_outputs_do_not_depend_on_the_batch(project: Project) -> None:
             return network(particles.double(), axis.double())
 
     dataset: Any = model.dataset(Store(data.store_folder(project, config) / "val"), max_constituents=128)
-    (first, _), (second, _) = (evaluate.apply(model, Double(), dataset, size) for size in (50, 333))
+    (first, _), (second, _) = (apply(model, Double(), dataset, size) for size in (50, 333))
     differing = np.flatnonzero(np.abs(first["logits"] - second["logits"]).max(1) > 1e-6)
     jets = dataset.__getitems__([*range(len(dataset))])["particles"].numpy().astype(np.float64)
     tied = [number for number, jet in enumerate(jets) if last_neighbours_tie(jet[jet[:, 0] > 0], k=7)]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from fair_hep import figure, new_file
+from fair_hep.jets.momenta import four_momenta, gives_momenta
 from fair_hep.study.study import Case, Study
 
 from .inputs import CLASSES, COMPONENTS
@@ -41,6 +42,8 @@ class Explanation(Study):
 
     def draw(self, case: Case, found: Mapping[str, Any], path: Path) -> None:
         """Draw the mean relevance of all explained jets of each class in the plane of (delta eta, delta phi)."""
+        if not gives_momenta(COMPONENTS):  # such as (pt, eta, phi): there is no jet axis without a mass
+            return
         from matplotlib.colors import SymLogNorm
 
         maps = mean_maps(path)
@@ -62,10 +65,9 @@ def mean_maps(path: Path) -> np.ndarray:
     from fair_hep import read_relevances
     from fair_hep.nets.kinematics import from_axis
 
-    momenta = [COMPONENTS.index(name) for name in ("E", "px", "py", "pz")]
     maps, counts = np.zeros((len(CLASSES), 20, 20)), np.zeros(len(CLASSES))
     for part in read_relevances(path):
-        seen = from_axis(torch.from_numpy(part["element/input"][..., momenta]))
+        seen = from_axis(torch.from_numpy(four_momenta(part["element/input"], COMPONENTS)))
         relevance, label = part["element/relevance"].sum(-1), part["example/label"]
         for number in range(len(CLASSES)):
             chosen = seen.mask & torch.from_numpy(label == number)[:, None]

@@ -72,20 +72,21 @@ class Source(ABC):
         entry = _ENTRY.fullmatch(name)
         return (entry[1], int(entry[2])) if entry and entry[1] in self.columns else None
 
-    def require(self, names: Sequence[str]) -> None:
+    def require(self, names: Sequence[str], remedy: str = "") -> None:
         """Make sure that columns are there.
 
         Raises
         ------
         DataError
-            If some aren't; the line names the nearest, and what there is.
+            If some aren't; the line names the nearest, what there is, and ends with the remedy.
         """
         missing = [name for name in names if not self.has(name)]
         if missing:
             near = difflib.get_close_matches(missing[0], self.columns, n=1, cutoff=0.4)
             hint = f" (did you mean {near[0]}?)" if near else ""
             shown = ", ".join(sorted(self.columns)[:30]) or "none"
-            raise DataError(f"{self.name}: missing columns {', '.join(missing)}{hint}; found {shown}")
+            told = "; ".join(filter(None, (f"missing columns {', '.join(missing)}{hint}", f"found {shown}", remedy)))
+            raise DataError(f"{self.name}: {told}")
 
     def array(self, name: str, values: np.ndarray, entry: int | None) -> Column:
         """Turn an array with the rows along its first axis into a column."""
