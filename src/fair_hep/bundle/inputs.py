@@ -169,7 +169,8 @@ def one_example(spec: TensorSpec, values: Any, number: int) -> np.ndarray:
         raise DataError(f"{where}: got numbers that {spec.dtype} can't hold, expected {_shape(spec)} of {spec.dtype}")
     inner = spec.axes[1:]
     if row.size == 0 and row.ndim <= len(inner):
-        row = row.reshape([0 if axis in spec.dynamic else spec.sizes[axis] for axis in inner])
+        shape = [0 if axis in spec.dynamic else spec.sizes[axis] for axis in inner]
+        row = row.reshape(shape) if 0 in shape else row
     fits = row.ndim == len(inner) and all(
         axis in spec.dynamic or length == spec.sizes[axis] for axis, length in zip(inner, row.shape, strict=True)
     )
