@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,9 @@ class Slow(LoadedModel):
         super().__init__(folder, threads=1)
         self.seconds, self.size, self.passes = seconds, size, 0
 
-    def predict_each(self, inputs: Any, **_: Any) -> list[Answer]:
+    def predict_each(self, inputs: Any, **more: Any) -> list[Answer]:
+        if not threading.current_thread().name.startswith("place"):  # the stored examples, asked beside
+            return super().predict_each(inputs, **more)
         self.passes += 1
         time.sleep(self.seconds)
         found = [Answer(logits=np.zeros(self.size)) for _ in next(iter(inputs.values()))]
