@@ -5,8 +5,9 @@ starts the project's server as a process of its own, on a bundle of a full Parti
 project's own verbs build it, which takes minutes; ``--bundle`` takes one that is there), and prints JSON:
 
 - ``cold_start_seconds``: from the start of the process until ``/ping`` answers;
-- ``load``: for scores and explanations and 1, 8 and 32 clients with one jet in a request: requests per second, p50 and
-  p99, and the server's CPU time per request, over ``--seconds`` each;
+- ``load``: for scores and explanations and 1, 8, 32 and 128 clients with one jet in a request: requests per second, p50
+  and p99, and the server's CPU time per request, over ``--seconds`` each; of two servers that run beside each other and
+  are asked in turn, one that computes each request alone and one that computes what gathers together;
 - ``memory``: resident memory at several points of ``--requests`` requests, every tenth of them an explanation;
 - ``image``: start time and size of a built image, if ``--image`` is given and podman or docker is there.
 
@@ -39,7 +40,10 @@ os.environ["TEST_MODEL"] = "particlenet"
 
 from fair_hep.bundle import read_arrays
 
-CLIENTS = (1, 8, 32)
+CLIENTS = (1, 8, 32, 128)
+#: What the two servers compute in one pass, and turns that they are asked in: what else the machine does hits both.
+TOGETHER = {"alone": "1", "together": "128"}
+TURNS = 4
 PARAMETERS: dict[str, dict[str, bool]] = {"predict": {}, "explain": {"explain": True}}
 #: Parts of all requests after which memory is read, and every how many requests one asks for relevances.
 POINTS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
@@ -100,10 +104,10 @@ def wait_for_ping(port: int, seconds: float, alive: Any = lambda: True) -> float
 
 
 @contextlib.contextmanager
-def serving(bundle: Path, log: Path) -> Iterator[tuple[int, subprocess.Popen[bytes], float]]:
+def serving(bundle: Path, log: Path, together: str) -> Iterator[tuple[int, subprocess.Popen[bytes], float]]:
     """Start the server; give its port, its process and its cold start in seconds; stop it."""
     port = free_port()
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "SERVE_TOGETHER": together}
     command = [sys.executable, "-m", "fair_hep.serve", str(bundle), "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
@@ -174,31 +178,41 @@ def ask_together(port: int, clients: int, requests: list[bytes], *, count: int |
     return [latency for client in everyone for latency in client.latencies]
 
 
-def measure_load(port: int, pid: int, bundle: Path, seconds: float, deadline: Deadline) -> list[dict[str, Any]]:
-    """Ask for scores and for explanations, with several numbers of clients."""
+def measure_load(
+    servers: dict[str, tuple[int, int]], bundle: Path, seconds: float, end: Deadline
+) -> list[dict[str, Any]]:
+    """Ask for scores and for explanations, with several numbers of clients, servers (port and process) in turn."""
     rows = []
     for task in PARAMETERS:
         requests = bodies(bundle, task)
-        ask_together(port, 1, requests, count=len(requests), end=deadline.within(seconds))
+        for port, _ in servers.values():
+            ask_together(port, 1, requests, count=len(requests), end=end.within(seconds))
         for clients in CLIENTS:
-            started, used = time.perf_counter(), cpu(pid)
-            latencies = sorted(ask_together(port, clients, requests, count=None, end=deadline.within(seconds)))
-            took = time.perf_counter() - started
-            if not latencies:
-                raise SystemExit("the time limit is too short: raise --limit")
-            rows.append(
-                {
-                    "task": task,
-                    "clients": clients,
-                    "requests": len(latencies),
-                    "requests_per_second": len(latencies) / took,
-                    "p50_ms": 1e3 * statistics.median(latencies),
-                    "p99_ms": 1e3 * latencies[min(len(latencies) - 1, int(0.99 * len(latencies)))],
-                    "server_cpu_ms_per_request": 1e3 * (cpu(pid) - used) / len(latencies),
-                    "load_average": os.getloadavg()[0],
-                }
-            )
-            _tell(rows[-1])
+            latencies: dict[str, list[float]] = {name: [] for name in servers}
+            took, used = dict.fromkeys(servers, 0.0), dict.fromkeys(servers, 0.0)
+            for name, (port, pid) in TURNS * list(servers.items()):
+                started, before = time.perf_counter(), cpu(pid)
+                latencies[name] += ask_together(port, clients, requests, count=None, end=end.within(seconds / TURNS))
+                took[name] += time.perf_counter() - started
+                used[name] += cpu(pid) - before
+            for name, found in latencies.items():
+                if not found:
+                    raise SystemExit("the time limit is too short: raise --limit")
+                found.sort()
+                rows.append(
+                    {
+                        "task": task,
+                        "clients": clients,
+                        "server": name,
+                        "requests": len(found),
+                        "requests_per_second": len(found) / took[name],
+                        "p50_ms": 1e3 * statistics.median(found),
+                        "p99_ms": 1e3 * found[min(len(found) - 1, int(0.99 * len(found)))],
+                        "server_cpu_ms_per_request": 1e3 * used[name] / len(found),
+                        "load_average": os.getloadavg()[0],
+                    }
+                )
+                _tell(rows[-1])
     return rows
 
 
@@ -267,10 +281,15 @@ def main() -> None:
         folder = Path(temporary)
         bundle = arguments.bundle.resolve() if arguments.bundle else build(folder / "project")
         found: dict[str, Any] = {"load_average_before": os.getloadavg()}
-        with serving(bundle, folder / "server.log") as (port, process, cold):
-            deadline = Deadline(arguments.limit)
-            found["cold_start_seconds"] = cold
-            found["load"] = measure_load(port, process.pid, bundle, arguments.seconds, deadline)
+        deadline = Deadline(arguments.limit)
+        with contextlib.ExitStack() as stack:
+            started = {
+                name: stack.enter_context(serving(bundle, folder / f"{name}.log", together))
+                for name, together in TOGETHER.items()
+            }
+            port, process, found["cold_start_seconds"] = started["together"]
+            servers = {name: (port, process.pid) for name, (port, process, _) in started.items()}
+            found["load"] = measure_load(servers, bundle, arguments.seconds, deadline)
             if arguments.requests:
                 found["memory"] = measure_memory(port, process.pid, bundle, arguments.requests, deadline)
     if arguments.image:

@@ -123,7 +123,8 @@ def test_the_image_serves_explains_and_stops(containers: Engine, image: str, bun
         (state,) = json.loads(containers("inspect", name))
         assert state["State"]["ExitCode"] in (0, 143)
         logged = [json.loads(line) for line in containers("logs", name).splitlines() if line.startswith("{")]
-        assert [entry["status"] for entry in logged] == [200, 400]
+        assert [entry["status"] for entry in logged if entry.get("path") == "/invocations"] == [200, 400]
+        assert logged[-1]["event"] == "stopped"
 
 
 @pytest.mark.slow

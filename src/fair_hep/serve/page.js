@@ -76,7 +76,7 @@ function why(answer) {
   ]);
   const what = form.dataset.explained || "what is explained";
   const caption = `Why: what each element and feature contributes to ${what} (the most relevant first)`;
-  return table(caption, ["element", "sum", "", ...names], rows);
+  return table(caption, ["element", "sum", "as a bar", ...names], rows);
 }
 
 // The account closes: elements, and what biases, stabiliser and empty denominators took, sum to what is explained.

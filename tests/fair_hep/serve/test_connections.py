@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,9 @@ class Slow(LoadedModel):
         super().__init__(folder, threads=1)
         self.seconds, self.size, self.passes = seconds, size, 0
 
-    def predict_each(self, inputs: Any, **_: Any) -> list[Answer]:
+    def predict_each(self, inputs: Any, **more: Any) -> list[Answer]:
+        if not threading.current_thread().name.startswith("place"):  # the stored examples, asked beside
+            return super().predict_each(inputs, **more)
         self.passes += 1
         time.sleep(self.seconds)
         found = [Answer(logits=np.zeros(self.size)) for _ in next(iter(inputs.values()))]
@@ -137,16 +140,18 @@ def test_the_end_comes_whatever_clients_do(folder: Path) -> None:
         for sent in (b"", HEAD, HALF_BODY, PING):
             for _ in range(50):
                 stack.enter_context(connect(url, sent))
+        # Answered when all before it are let in.
+        ping(url)
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=10)
         took = time.monotonic() - started
     assert took < 5
     lines = [json.loads(line) for line in output.splitlines()]
-    # 140 closed connections and 50 requests: a part of them is told, and how many aren't.
+    # 141 closed connections: a part of them is told, and how many aren't.
     assert lines[-1]["event"] == "stopped"
     assert 20 <= len(lines) < 150
-    assert sum(line.get("held_back", 0) for line in lines) + len(lines) > 190
+    assert sum(line.get("held_back", 0) for line in lines) + len(lines) > 130
 
 
 def test_the_end_does_not_wait_for_a_pass_without_end(folder: Path) -> None:

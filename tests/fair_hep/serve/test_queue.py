@@ -39,7 +39,9 @@ class Counting(LoadedModel):
         self.passes = self.running = self.most = 0
         self._lock = threading.Lock()
 
-    def predict_each(self, inputs: Any, **_: Any) -> list[Answer]:
+    def predict_each(self, inputs: Any, **more: Any) -> list[Answer]:
+        if not threading.current_thread().name.startswith("place"):  # the stored examples, asked beside
+            return super().predict_each(inputs, **more)
         with self._lock:
             self.passes += 1
             self.running += 1
