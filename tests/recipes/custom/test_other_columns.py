@@ -48,7 +48,7 @@ class Network(nn.Module):
         return logits
 
 
-class Massless(CUSTOM):  # type: ignore[misc]
+class Massless(CUSTOM):
     inputs = (particle_set(columns=COLUMNS),)
     features = element_features(COLUMNS)
     columns = Columns(elements=dict(zip(COLUMNS, COLUMNS, strict=True)), label="label")
