@@ -59,28 +59,23 @@ def test_requests_and_answers_are_as_it_says(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("token", ["", "0123456789abcdef0123"])
-def test_the_server_keeps_to_it(token: str, tmp_path: Path) -> None:
-    """Schemathesis makes requests that fit and that don't; not all that a model refuses can be said in JSON Schema."""
+def test_the_server_keeps_to_it(tmp_path: Path) -> None:
+    """Schemathesis asks what fits and what doesn't; not all that a model refuses can be said in JSON Schema."""
     model = load(kept("particlenet", tmp_path), threads=1)
-    variables = {"SERVE_TOKEN": token} if token else {}
-    # More than the limits allow is refused with 413, which is none of the statuses that are expected by default.
-    (tmp_path / "schemathesis.toml").write_text(
-        "[checks]\nnegative_data_rejection.expected-statuses = [400, 401, 404, 405, 413, 415]\n"
-    )
+    statuses = 'expected-statuses = ["400", "404", "405", "408", "413", "415"]'
+    (tmp_path / "schemathesis.toml").write_text(f"[checks.negative_data_rejection]\n{statuses}\n", encoding="utf-8")
     # Few examples in a request, since one that has as many as it may is among those that are tried.
-    with inside(model, SERVE_MAX_EXAMPLES="4", **variables) as url:
+    with inside(model, SERVE_MAX_EXAMPLES="4") as url:
         command = [
-            sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--seed", "1", "--max-examples",
-            "5" if token else "20", "--exclude-checks", "positive_data_acceptance", "--workers", "1",
-            "--phases", "examples,coverage,fuzzing", "--request-timeout", "60",
+            sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--seed", "1",
+            "--max-examples", "8",
+            "--exclude-checks", "positive_data_acceptance", "--workers", "1", "--phases", "examples,coverage,fuzzing",
             # Asked as the addresses without a version are.
             "--exclude-path-regex", "/versions/",
             # Neither bytes of tensors nor how many numbers a shape wants can be said in JSON Schema.
             "--warnings", "missing_auth,missing_test_data,unused_openapi_auth,unsupported_regex",
-            *(["--header", f"Authorization: Bearer {token}"] if token else []),
         ]  # fmt: skip
         own = {**os.environ, "PYTHONHASHSEED": "0"}
-        done = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     assert "No issues found" in done.stdout
