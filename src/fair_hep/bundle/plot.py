@@ -60,7 +60,7 @@ def plot(signature: Signature, example: Any, explanation: Mapping[str, np.ndarra
     >>> picture = plot(model.signature, jet, model.explain([jet])[0])
     >>> picture.savefig("why.png")
     >>> picture.axes[1].get_ylabel()
-    'element, the most relevant one first'
+    'element, by falling sum of $|R|$ over its features'
     """
     need("plot", ("matplotlib",), "plot")
     from matplotlib.backends.backend_agg import FigureCanvasAgg

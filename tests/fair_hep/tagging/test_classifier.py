@@ -131,7 +131,7 @@ def config(**explain: Any) -> Config:
 
 def test_every_promise_holds(model: Tagger) -> None:
     # It ships no sample, and exports are tried with the models that do.
-    names = [name for name in CHECKS if "onnx" not in name and name != "dataset_fits"]
+    names = [name for name in CHECKS if "onnx" not in name and name not in ("dataset_fits", "figures_are_drawn")]
     outcomes = check_model(model, Config(name="tried"), names=names)
     assert [(one.name, one.reason) for one in outcomes if one.verdict != "passed"] == []
 
