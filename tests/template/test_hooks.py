@@ -216,6 +216,7 @@ def test_a_refused_answer_leaves_nothing_behind(tmp_path: Path, slug: str) -> No
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_answer_can_not_run_code(bake: Bake, tmp_path: Path) -> None:
     stain = tmp_path / "stain"
     for number, text in enumerate(

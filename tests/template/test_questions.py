@@ -62,6 +62,7 @@ def test_slug_follows_the_name(bake: Bake, name: str, slug: str) -> None:
     assert (folder / "src" / slug / "__init__.py").is_file()
 
 
+@pytest.mark.slow
 def test_data_set_and_its_licence_follow_the_model(bake: Bake) -> None:
     for model in QUESTIONS["model"]:
         values = yaml.safe_load((bake(model=model, project_slug=model) / "project.yaml").read_text())
@@ -70,6 +71,7 @@ def test_data_set_and_its_licence_follow_the_model(bake: Bake) -> None:
         assert values["licenses"].get("data", "") == known["license"]
 
 
+@pytest.mark.slow
 def test_name_and_description_follow_the_model(bake: Bake) -> None:
     for model in QUESTIONS["model"]:
         folder = bake(model=model)

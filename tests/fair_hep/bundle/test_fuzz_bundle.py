@@ -17,7 +17,7 @@ from fair_hep.bundle.summary import lines, summary
 from support.fuzzing import clean, damaged, fuzz, mutated
 from support.kept import ARCHIVES, unpacked
 
-pytestmark = [pytest.mark.fuzz, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.fuzz, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")

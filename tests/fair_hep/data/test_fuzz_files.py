@@ -28,6 +28,7 @@ from support.fuzzing import clean, damaged, fuzz
 
 pytestmark = [
     pytest.mark.fuzz,
+    pytest.mark.slow,
     # What is damaged may look like anything to a library, which may warn of it.
     pytest.mark.filterwarnings("ignore"),
 ]

@@ -17,6 +17,8 @@ from fair_hep import bundle
 from fair_hep.bundle.errors import BundleError
 from fair_hep.publish.champion import CHAMPION, OUTPUTS, TEST_TAG, WITHDRAWN_TAG, champion, settle, versions
 
+pytestmark = pytest.mark.slow
+
 NAME = "model"
 
 

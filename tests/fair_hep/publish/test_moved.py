@@ -17,6 +17,8 @@ from fair_hep.provenance.project import Project, load_project
 from fair_hep.publish.tracking import experiment, tracking_uri
 from support.small import environment, make_config, make_project
 
+pytestmark = pytest.mark.slow
+
 TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
 
 
