@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ __all__ = ["front_matter"]
 
 #: The nearest of the Hub's tasks: both networks pass messages along the edges of a graph.
 TASK = "graph-ml"
+#: How metrics are named that are in bins of a quantity, or those of something else than the model.
+_OTHERS = re.compile(r"_bin\d+$|^baseline_")
 TAGS = ("onnx", "layer-wise-relevance-propagation")
 
 
@@ -39,9 +42,12 @@ def front_matter(facts: Facts, tags: Sequence[str]) -> str:
 
 
 def _measured(facts: Facts) -> dict[str, float]:
-    """Return the metrics without their errors, which stand in the names of the results."""
+    """Return the model's metrics on the whole test split; their errors stand in the names of the results.
+
+    Those in bins of a quantity, hundreds of them, would stand before the title; they are in ``metrics.json``.
+    """
     found = facts.metrics.get("metrics", {})
-    return {name: value for name, value in found.items() if not name.endswith("_error")}
+    return {name: value for name, value in found.items() if not name.endswith("_error") and not _OTHERS.search(name)}
 
 
 def _index(facts: Facts, measured: dict[str, float]) -> dict[str, Any]:

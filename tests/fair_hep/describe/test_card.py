@@ -135,7 +135,11 @@ def test_the_configuration_in_the_bundle_makes_the_same_again(bundled: Bundled, 
 
 def test_front_matter_is_yaml(card: str) -> None:
     _, head, _ = card.split("---\n", 2)
-    assert yaml.safe_load(head)["library_name"] == "onnx"
+    values = yaml.safe_load(head)
+    assert values["library_name"] == "onnx"
+    # What a hub ranks is the model's own, on all test examples.
+    assert values["metrics"]
+    assert not any(name.startswith("baseline_") or "_bin" in name for name in values["metrics"])
 
 
 def test_markdown_of_every_block() -> None:
