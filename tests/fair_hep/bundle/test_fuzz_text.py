@@ -65,11 +65,11 @@ def test_damaged_text_is_read_or_refused_in_one_line(target: str, tmp_path: Path
         "yaml": (lambda data: repr(parse_yaml(data.decode("utf-8", "replace"))), CONFIGURATION + PROJECT, ValueError),
         "configuration": (configured, CONFIGURATION, None),
         "project": (identified, PROJECT, None),
-    }[target]  # type: ignore[assignment]
+    }[target]
     read(content)
 
     def check(data: bytes) -> None:
-        with clean(*([kind] if kind else [])):  # type: ignore[list-item]
+        with clean(*([kind] if kind else [])):
             read(data)
 
     words = st.text(alphabet="abc01.-:*&[]{}<>!|?%@`'\"#,\n \t\\\ud800é", max_size=60)

@@ -149,7 +149,9 @@ def test_verify_ends_where_the_graph_doesnt(folder: Path, monkeypatch: pytest.Mo
     onnx.save(graph, folder / "model.onnx")
     (folder / SUMS).unlink()
     write_sums(folder)
-    monkeypatch.setitem(session.compute.__kwdefaults__, "seconds", 0.3)  # type: ignore[index]
+    defaults = session.compute.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "seconds", 0.3)
     with pytest.raises(ProjectError, match=r"wasn't done after 0\.3 s and was stopped"):
         LoadedModel(folder, threads=1).verify()
 

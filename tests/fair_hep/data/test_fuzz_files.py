@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import awkward
 import h5py
@@ -86,7 +87,8 @@ def padded() -> np.ndarray:
 
 def write_npz(path: Path) -> None:
     array = padded()
-    np.savez_compressed(path, particles=array, **{name: array[..., number] for number, name in enumerate(NAMES)})
+    columns: dict[str, Any] = {name: array[..., number] for number, name in enumerate(NAMES)}
+    np.savez_compressed(path, particles=array, **columns)
 
 
 def write_padded(path: Path) -> None:

@@ -20,7 +20,7 @@ from support.serving import connect, inside, post, rest, serving
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\n"
 HALF_BODY = HEAD + b"Content-Length: 1000\r\n\r\n{"
 PING = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
-EMPTY = {"inputs": [[]]}
+EMPTY: dict[str, Any] = {"inputs": [[]]}
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fair_hep.bundle.runtime import load
+from fair_hep.bundle.summary import summary
 from fair_hep.serve import page as module
 from fair_hep.serve.limits import Limits
 from fair_hep.serve.page import POLICY, Page
@@ -64,7 +65,7 @@ def test_it_may_ask_its_own_server_and_nobody_else(url: str) -> None:
 def test_the_words_of_a_bundle_are_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = next(path for path in ARCHIVES if path.name.startswith("particlenet"))
     model = load(unpacked(archive, tmp_path), threads=1)
-    told = module.summary(model.folder)
+    told = summary(model.folder)
     evil = "<script>alert('1')</script>\"&"
     monkeypatch.setattr(
         module, "summary", lambda folder: {**told, "title": evil, "description": evil, "limits": [evil]}

@@ -73,7 +73,7 @@ def together(*calls: Callable[[], Any]) -> list[Any]:
 def test_what_nobody_waits_for_any_more_keeps_its_place_and_goes_no_further(folder: Path) -> None:
     model = Counting(folder, 1.5)
     with inside(model, SERVE_PARALLEL="1", SERVE_TIMEOUT="1") as url:
-        many = {"inputs": [[]] * 800}
+        many: dict[str, Any] = {"inputs": [[]] * 800}
         for status, answer in together(*[lambda: post(url, many)] * 3):
             assert status == 503
             assert "no answer within 1 s: send fewer examples in one request (SERVE_TIMEOUT)" in answer["message"]

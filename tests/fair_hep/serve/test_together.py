@@ -130,7 +130,7 @@ class Burning(LoadedModel):
             pass
         return [Answer() for _ in values]
 
-    explain = predict_each
+    explain = predict_each  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize(
