@@ -18,7 +18,7 @@ import numpy as np
 from .columnar import SUFFIXES
 from .columnar.parquet import WHAT as PARQUET
 from .columnar.parquet import open_parquet
-from .columnar.root import TREES, entries
+from .columnar.root import TREES, entries, opened
 from .columnar.root import WHAT as ROOT
 from .columns import OTHER_NAMES, Columns
 from .errors import BundleError, DataError
@@ -121,11 +121,9 @@ def _parquet(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
 
 
 def _root(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
-    import uproot
-
     with contextlib.ExitStack() as stack:
         with reading(path.name, ROOT):
-            file = stack.enter_context(uproot.open(path))
+            file = stack.enter_context(opened(path))
             trees = [name for name, kind in file.classnames(cycle=False).items() if kind in TREES]
             if not trees:
                 found = ", ".join(file.classnames(cycle=False)) or "nothing"

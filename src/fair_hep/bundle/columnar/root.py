@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from ..errors import DataError
 from ..reading import check_growth, reading
 from .source import Column, Lists, Source
 
-__all__ = ["TREES", "WHAT", "entries", "open_root"]
+__all__ = ["TREES", "WHAT", "entries", "open_root", "opened"]
 
 WHAT = "a ROOT file that uproot reads"
 #: Classes of what is read as a tree.
@@ -49,14 +51,29 @@ class _Root(Source):
         return Lists(flat, awkward.to_numpy(awkward.num(values, axis=1)))
 
 
+class _Bounded(io.FileIO):
+    """A file of which no more is asked than it has: Python makes room first, and a damaged header asks for much."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(0, os.fstat(self.fileno()).st_size - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left)) or b""
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a ROOT file by uproot."""
+    import uproot
+
+    with _Bounded(path) as file, uproot.open(file) as found:
+        yield found
+
+
 @contextlib.contextmanager
 def open_root(path: Path, name: str | None) -> Iterator[Source]:
     """Open the tree of that name, or the only one."""
-    import uproot
-
     with contextlib.ExitStack() as stack:
         with reading(path.name, WHAT):
-            file = stack.enter_context(uproot.open(path))
+            file = stack.enter_context(opened(path))
             trees = [key for key, kind in file.classnames(cycle=False).items() if kind in TREES]
             if name is not None and name not in trees:
                 raise DataError(f"{path.name}: has no tree {name!r}; found {', '.join(trees) or 'none'}")
