@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..bundle.answer import check_parameters
 from ..bundle.errors import DataError
 from ..bundle.inputs import one_example
-from ..bundle.signature import Signature, TensorSpec
+from ..bundle.signature import UNEXPLAINED, Signature, TensorSpec
 from .limits import SMALL, Limits
 from .refusal import Refusal
 from .scan import Scanner
@@ -128,7 +128,11 @@ class _Reader(Scanner):
             raise DataError(f"body: got {', '.join(found) or 'no keys'}, expected inputs and, if wanted, params")
         if not self.columns[self.names[0]]:
             raise DataError("inputs: got no examples, expected at least one")
-        return Asked(self.columns, check_parameters(parameters), self.elements)
+        wanted = check_parameters(parameters)
+        if wanted["explain"] and self.signature.explained is None:
+            why = "it was published without an explained graph" if self.signature.explainable else UNEXPLAINED
+            raise DataError(f"params.explain: got true, and {self.signature.model} explains nothing: {why}")
+        return Asked(self.columns, wanted, self.elements)
 
     def _inputs(self) -> None:
         """Read all examples."""

@@ -212,7 +212,7 @@ def test_what_can_not_be_gathered_is_one_line(bundles: list[Path], tmp_path: Pat
     with pytest.raises(ConfigError, match="holds no index"):
         run(bundles, tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
-    with pytest.raises(ConfigError, match="can't have"):
+    with pytest.raises(ConfigError, match=r"slug: got '\.\./\.\./up'"):
         run([_another(bundles[0], tmp_path / "b", slug="../../up")], output)
     with pytest.raises(MissingStepError, match="SHA256SUMS"):
         run([tmp_path / "nothing"], output)

@@ -98,9 +98,10 @@ def _relevances(project: Project) -> None:
     bundle.write_arrays(path, {"relevance": bundle.read_arrays(path)["relevance"] * np.float32(1.01)})
 
 
-def _fewer_answers(project: Project) -> None:
+def _narrower_answers(project: Project) -> None:
     path = project.bundle / "examples/outputs.npz"
-    bundle.write_arrays(path, {name: values[:-1] for name, values in bundle.read_arrays(path).items()})
+    stored = bundle.read_arrays(path)
+    bundle.write_arrays(path, {name: values[:, :-1] if values.ndim > 1 else values for name, values in stored.items()})
 
 
 def _fewer_weights(project: Project) -> None:
@@ -120,7 +121,7 @@ DIFFERS = "differs from the stored answers"
         (_graph, f"ONNX Runtime: .*{DIFFERS}", ["onnx-runtime.npz"]),
         (_answers, f".*{DIFFERS}", ["onnx-runtime.npz", "pytorch.npz"]),
         (_relevances, f".*: relevance {DIFFERS}", ["onnx-runtime.npz", "pytorch.npz"]),
-        (_fewer_answers, ".* can't be compared: missing, of another shape", ["onnx-runtime.npz", "pytorch.npz"]),
+        (_narrower_answers, ".* can't be compared: missing, of another shape", ["onnx-runtime.npz", "pytorch.npz"]),
         (_fewer_weights, "PyTorch gave no answer: weights.safetensors: doesn't fit", ["pytorch.txt"]),
     ],
 )
@@ -136,6 +137,15 @@ def test_a_face_that_differs_is_named_and_kept_and_nothing_is_mended(
     assert contents(project.bundle) == before
     assert sorted(path.name for path in (project.root / "runs" / "verify").glob("*")) == kept
     assert ("NO ANSWER" if damage is _fewer_weights else "DIFFERS") in caplog.text
+
+
+def test_fewer_answers_than_examples_are_refused_before_anything_is_asked(project: Project) -> None:
+    path = project.bundle / "examples/outputs.npz"
+    bundle.write_arrays(path, {name: values[:-1] for name, values in bundle.read_arrays(path).items()})
+    sums(project)
+    with pytest.raises(BundleError, match=r"has \d+ examples, examples/examples\.json says \d+"):
+        run(project)
+    assert not (project.root / "runs" / "verify").exists()
 
 
 def test_a_face_that_is_not_installed_is_said_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

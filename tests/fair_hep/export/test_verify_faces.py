@@ -158,7 +158,8 @@ def test_an_answer_of_another_form_is_one_line(stored: Stored, change: dict[str,
     [
         ("127.0.0.1:5001", "expected for example http"),
         ("file:///etc/passwd", "expected for example http"),
-        ("http://ada:secret@127.0.0.1:9", "http://127.0.0.1:9/invocations: no answer"),
+        ("http://127.0.0.1:9", "http://127.0.0.1:9/invocations: no answer"),
+        ("http://ada:secret@127.0.0.1:9", "http://127.0.0.1:9: got a name and a password in front of it"),
     ],
 )
 def test_an_address_without_a_server_is_one_line(stored: Stored, url: str, words: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,17 +30,12 @@ def test_trainings_that_begin_together_share_one_registry(tmp_path: Path, monkey
     """MLflow makes the tables step by step, and two processes that do so in one file stumble over each other."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     project = make_project(tmp_path / "project")
-    begun = [
-        subprocess.Popen(
-            [sys.executable, "-c", _BEGIN],
-            cwd=project.root,
-            env={name: value for name, value in environment(project).items() if name != "MLFLOW_TRACKING_URI"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
+    paths = os.pathsep.join(path for path in sys.path if path)
+    values = {**environment(project), "PYTHONPATH": paths}
+    del values["MLFLOW_TRACKING_URI"]
+    command = [sys.executable, "-c", _BEGIN]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    begun = [subprocess.Popen(command, cwd=project.root, env=values, **pipes) for _ in range(2)]
     told = [process.communicate(timeout=240) for process in begun]
     assert [process.returncode for process in begun] == [0, 0], told
     assert len({out.strip() for out, _ in told}) == 1
