@@ -113,8 +113,8 @@ def test_from_the_doi_alone_to_a_picture(
     assert missing.returncode == 1
     assert missing.stderr.strip() == f"error: plot needs matplotlib: {carried}[plot]'`"
     missing = stranger.run("fair-hep", "serve", doi, cwd=home)
-    assert missing.stderr.strip() == f"error: serve needs starlette, uvicorn: {carried}[serve]'`"
-    stranger.offer("starlette", "uvicorn")
+    assert missing.stderr.strip() == f"error: serve needs prometheus_client, starlette, uvicorn: {carried}[serve]'`"
+    stranger.offer("prometheus_client", "starlette", "uvicorn")
     _ask(stranger, record)
     _ok(stranger.run("fair-hep", "index", str(record), "--output", "zoo", cwd=home))
     assert "Tiny tagger" in (home / "zoo" / "index.html").read_text()
