@@ -273,7 +273,7 @@ def test_no_bundle_and_no_reader_say_what_to_do(
     with pytest.raises(MissingStepError, match="export"):
         predict.run(make_project(tmp_path / "project"), None, file=file, output=tmp_path / "scores.csv")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(DataError, match=r"extra \[train\]"):
+    with pytest.raises(DataError, match=r"needs awkward, pyarrow: .*whl\[files\]"):
         predict.run(bundled[0], None, file=file, output=tmp_path / "scores.csv")
 
 
