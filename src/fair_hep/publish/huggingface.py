@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.errors import ConfigError, ServiceError
+from ..bundle.extras import source
 from ..bundle.http import readable
 from ..provenance.project import Project
 
@@ -65,7 +66,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _send(project: Project, to: str, endpoint: str) -> str:
     if importlib.util.find_spec("huggingface_hub") is None:
-        raise ServiceError("huggingface_hub is missing: install fair-hep with its extra [publish]")
+        raise ServiceError(f"huggingface_hub is missing: {source('publish')}")
     from huggingface_hub import HfApi, get_token
     from huggingface_hub.errors import HfHubHTTPError
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..bundle.errors import DataError
+from ..bundle.extras import source
 from ..bundle.files import new_folder, sha256, write_json
 from ..data.delphes import EVENTS_PER_FILE, NONE, Event, write_events
 from ..data.parallel import cores, in_processes, print_to_standard_error
@@ -208,7 +209,7 @@ def make_sample(folder: Path, *, processes: int = 0) -> None:
 
 def _require() -> None:
     if importlib.util.find_spec("pythia8mc") is None:
-        raise DataError("simulate: pythia8mc isn't installed: install fair-hep with its extra [simulate]")
+        raise DataError(f"simulate: pythia8mc isn't installed: {source('simulate')}")
 
 
 def _units(split: str, process: str, count: int, seed: int, pileup: float) -> list[_Unit]:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..bundle.errors import DataError
+from ..bundle.extras import source
 from ..bundle.files import new_folder, sha256, write_json
 from ..data.parallel import cores, in_processes, print_to_standard_error
 from ..data.toptag import ORIGINS, TTV, Block, write_table
@@ -202,7 +203,7 @@ def _effect(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
 def _require() -> None:
     for module, extra in (("pythia8mc", "simulate"), ("fastjet", "train")):
         if importlib.util.find_spec(module) is None:
-            raise DataError(f"simulate: {module} isn't installed: install fair-hep with its extra [{extra}]")
+            raise DataError(f"simulate: {module} isn't installed: {source(extra)}")
 
 
 def _units(split: str, count: int, seed: int, options: JetOptions) -> list[_Unit]:
