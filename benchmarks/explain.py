@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from fair_hep.data.parallel import cores
+from fair_hep.bundle.cores import cores
 from fair_hep.data.store import Store
 from fair_hep.lrp import Explainer
 from fair_hep.lrp.edges import edge_sums

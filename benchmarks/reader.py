@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fair_hep.data.parallel import cores
+from fair_hep.bundle.cores import cores
 from fair_hep.data.store import Store
 from fair_hep.data.toptag import CONSTITUENTS, Block, write_table
 from fair_hep.jets.dataset import JetDataset

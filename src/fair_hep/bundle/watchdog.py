@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["Watched", "watched"]
+__all__ = ["Computation", "watched"]
 
 
 @dataclass(eq=False)
-class Watched:
+class Computation:
     """One computation.
 
     Parameters
@@ -37,12 +37,12 @@ class Watched:
 class _Watchdog:
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._watched: set[Watched] = set()
+        self._watched: set[Computation] = set()
         self._thread: threading.Thread | None = None
         #: When the thread looks again by itself.
         self._next = 0.0
 
-    def add(self, one: Watched) -> None:
+    def add(self, one: Computation) -> None:
         with self._changed:
             self._watched.add(one)
             # None of the threads of a process is in its forks.
@@ -53,7 +53,7 @@ class _Watchdog:
             elif one.until < self._next:
                 self._changed.notify()
 
-    def remove(self, one: Watched) -> None:
+    def remove(self, one: Computation) -> None:
         with self._changed:
             self._watched.discard(one)
 
@@ -74,9 +74,9 @@ _watchdog = _Watchdog()
 
 
 @contextlib.contextmanager
-def watched(options: onnxruntime.RunOptions, seconds: float) -> Iterator[Watched]:
+def watched(options: onnxruntime.RunOptions, seconds: float) -> Iterator[Computation]:
     """Stop what is computed with these options if it takes longer; ``stopped`` says so."""
-    one = Watched(options, time.monotonic() + seconds)
+    one = Computation(options, time.monotonic() + seconds)
     _watchdog.add(one)
     try:
         yield one

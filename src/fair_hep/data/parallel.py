@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ..bundle.errors import DataError
 
-__all__ = ["cores", "in_processes", "keep_freed_memory", "print_to_standard_error"]
+__all__ = ["in_processes", "keep_freed_memory", "print_to_standard_error"]
 
 #: Parameters of ``mallopt``, from malloc.h, and the value of the first that switches it off.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
@@ -24,13 +24,6 @@ _NEVER = -1
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-
-def cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def print_to_standard_error() -> None:

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.cores import cores
 from ..bundle.errors import DataError
 from ..data.frames import Frame, open_frame
-from ..data.parallel import cores, in_processes
+from ..data.parallel import in_processes
 from ..data.ragged import Ragged, falling
 from ..data.store import write_store
 from ..data.toptag import KEY, LABEL, ORIGINS, momentum_columns, origin_columns

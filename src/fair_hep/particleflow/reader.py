@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.cores import cores
 from ..bundle.errors import DataError
 from ..bundle.strict import validate
 from ..data.delphes import CAND, ELEMENT_WIDTH, GEN, PARTICLE_WIDTH, SUFFIXES, TOWER, TRACK, X
-from ..data.parallel import cores, in_processes
+from ..data.parallel import in_processes
 from ..data.pickles import load_arrays
 from ..data.store import Ragged, write_store
 from .options import DataOptions

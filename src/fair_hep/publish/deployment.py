@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["Served", "autoscaler", "compose", "deployment", "inference_service", "kustomization", "monitor", "service"]
+__all__ = [
+    "Deployed",
+    "autoscaler",
+    "compose",
+    "deployment",
+    "inference_service",
+    "kustomization",
+    "monitor",
+    "service",
+]
 
 #: Where the server of the image listens, and the user that it runs as (`Dockerfile`).
 PORT, USER = 8080, 10001
@@ -23,7 +32,7 @@ _LIVE, _READY, _METRICS = "/health/live", "/health/ready", "/metrics"
 Object = dict[str, Any]
 
 
-class Served(NamedTuple):
+class Deployed(NamedTuple):
     """What is served.
 
     Attributes
@@ -72,7 +81,7 @@ def _probe(path: str, *, every: int, patience: int) -> Object:
     }
 
 
-def _container(served: Served, name: str) -> Object:
+def _container(served: Deployed, name: str) -> Object:
     return {
         "name": name,
         "image": served.image,
@@ -95,7 +104,7 @@ def _container(served: Served, name: str) -> Object:
     }
 
 
-def _pod(served: Served, name: str) -> Object:
+def _pod(served: Deployed, name: str) -> Object:
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -111,7 +120,7 @@ def _pod(served: Served, name: str) -> Object:
     }
 
 
-def deployment(served: Served) -> Object:
+def deployment(served: Deployed) -> Object:
     """Return the Deployment; how many containers there are is left to the autoscaler."""
     return {
         "apiVersion": "apps/v1",
@@ -126,7 +135,7 @@ def deployment(served: Served) -> Object:
     }
 
 
-def service(served: Served) -> Object:
+def service(served: Deployed) -> Object:
     """Return the Service: one address in the cluster for all containers."""
     return {
         "apiVersion": "v1",
@@ -140,7 +149,7 @@ def service(served: Served) -> Object:
     }
 
 
-def autoscaler(served: Served) -> Object:
+def autoscaler(served: Deployed) -> Object:
     """Return the HorizontalPodAutoscaler: more containers where requests wait, fewer after five minutes without."""
     metric = {"metric": {"name": "fair_hep_waiting"}}
     return {
@@ -159,7 +168,7 @@ def autoscaler(served: Served) -> Object:
     }
 
 
-def monitor(served: Served) -> Object:
+def monitor(served: Deployed) -> Object:
     """Return the ServiceMonitor, by which Prometheus Operator finds the metrics."""
     return {
         "apiVersion": "monitoring.coreos.com/v1",
@@ -177,7 +186,7 @@ def kustomization(resources: list[str]) -> Object:
     return {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources}
 
 
-def inference_service(served: Served) -> Object:
+def inference_service(served: Deployed) -> Object:
     """Return KServe's InferenceService: it makes Deployment, Service and autoscaler by itself.
 
     The image speaks the Open Inference Protocol, so it is a predictor as it is.
@@ -199,7 +208,7 @@ def inference_service(served: Served) -> Object:
     }
 
 
-def compose(served: Served) -> Object:
+def compose(served: Deployed) -> Object:
     """Return the Compose file for one machine, with the same limits."""
     ask = f"import urllib.request as r; r.urlopen('http://127.0.0.1:{PORT}{_READY}', timeout=4).read()"
     return {

@@ -12,7 +12,7 @@ from ..bundle.errors import ConfigError
 from ..bundle.files import write_text
 from ..provenance.project import Project
 from .deployment import (
-    Served,
+    Deployed,
     autoscaler,
     compose,
     deployment,
@@ -71,7 +71,7 @@ def run(project: Project, folder: Path, to: str | None) -> dict[str, Any]:
         "app.kubernetes.io/part-of": "fair-hep",
     }
     notes = {"fair-hep/title": project.title, "fair-hep/doi": project.doi, "fair-hep/version": project.version}
-    served = Served(name, image, known, {key: value for key, value in notes.items() if value})
+    served = Deployed(name, image, known, {key: value for key, value in notes.items() if value})
     plain = {
         "deployment.yaml": deployment(served),
         "service.yaml": service(served),

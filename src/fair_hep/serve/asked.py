@@ -10,7 +10,7 @@ from ..bundle.answer import OUTSIDE
 from ..bundle.errors import DataError
 from .face import LENGTHS, Face
 from .limits import Limits
-from .parse import most_values, within
+from .parse import most_values
 from .refusal import Refusal
 from .tensors import Given, TensorReader
 
@@ -176,7 +176,7 @@ def _sizes(given: Mapping[str, Given], face: Face, limits: Limits) -> tuple[int,
     length = axes.get(face.set_axis) if face.set_axis else None
     if not count:
         raise DataError("inputs: got no examples, expected at least one")
-    within(limits, count, count * max(1, length or 1))
+    limits.check_counts(count, count * max(1, length or 1))
     return count, length
 
 

@@ -20,11 +20,13 @@ from ..bundle.runtime import Answer
 from ..bundle.signature import TensorSpec
 from .asked import HEADER, read_asked
 from .face import LENGTHS, Face
-from .limits import MEGABYTE, Limits
-from .refusal import Refusal
+from .limits import Limits
 from .tensors import BYTES, datatype, read_tensor, rows, text_tensor
 
 __all__ = ["Inference"]
+
+#: What makes an answer smaller.
+_FEWER = "fewer outputs"
 
 
 class Inference:
@@ -116,15 +118,7 @@ class Inference:
             if (spec := self._specs.get(name)) is not None:
                 sizes = [spec.sizes.get(axis, self._asked.length or 1) for axis in spec.axes[1:]]
                 whole += self._asked.count * math.prod(sizes) * (np.dtype(spec.dtype).itemsize if binary else 2)
-        self._check_size(whole)
-
-    def _check_size(self, size: int) -> None:
-        if size > self.limits.answer_megabytes * MEGABYTE:
-            line = (
-                f"answer: more than {self.limits.answer_megabytes:g} MiB (SERVE_MAX_ANSWER_MEGABYTES): "
-                "send fewer examples in one request, or ask for fewer outputs"
-            )
-            raise Refusal(413, line, "large answer")
+        self.limits.check_answer(whole, _FEWER)
 
     def take(self, number: int, answer: Answer) -> None:
         """Take the answer of an example.
@@ -146,7 +140,7 @@ class Inference:
                 piece = self._encoded(spec, number, answer[name], binary=binary)
             self._found[name][number] = piece
             self._size += len(piece) + 1
-            self._check_size(self._size)
+            self.limits.check_answer(self._size, _FEWER)
 
     def _encoded(self, spec: TensorSpec, number: int, values: np.ndarray, *, binary: bool) -> bytes:
         """Return the values of one example's output, with their padding again."""

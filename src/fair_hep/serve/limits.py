@@ -7,8 +7,10 @@ import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..bundle.cores import cores
 from ..bundle.errors import DataError
 from .memory import allowed
+from .refusal import Refusal
 
 __all__ = ["MEGABYTE", "Limits"]
 
@@ -93,7 +95,7 @@ class Limits:
         free = (allowed() if memory is None else memory) - _OWN
         if free < 64 * MEGABYTE:
             raise DataError(f"memory: got {(free + _OWN) / MEGABYTE:.0f} MiB, expected at least 320 for a server")
-        parallel = read.whole("SERVE_PARALLEL", len(os.sched_getaffinity(0)))
+        parallel = read.whole("SERVE_PARALLEL", cores())
         # A half for what is parsed and computed, a quarter for bodies that wait, a quarter for answers.
         most = free // 4 / MEGABYTE / 2
         megabytes = read.number("SERVE_MAX_MEGABYTES", min(32.0, float(int(most))))
@@ -124,6 +126,44 @@ class Limits:
             log_lines=read.whole("SERVE_LOG_LINES", 200),
             buffer=min(free // 4, int(32 * megabytes * MEGABYTE)),
         )
+
+    def check_answer(self, size: int, instead: str) -> None:
+        """Make sure that an answer isn't larger than it may be.
+
+        Parameters
+        ----------
+        size
+            Bytes of the answer, as far as it goes.
+        instead
+            What a client may ask for that is smaller.
+
+        Raises
+        ------
+        Refusal
+            If it is.
+        """
+        if size > self.answer_megabytes * MEGABYTE:
+            told = f"more than {self.answer_megabytes:g} MiB (SERVE_MAX_ANSWER_MEGABYTES)"
+            line = f"answer: {told}: send fewer examples in one request, or ask for {instead}"
+            raise Refusal(413, line, "large answer")
+
+    def check_counts(self, examples: int, elements: int) -> None:
+        """Make sure that a request hasn't more examples, or elements in all of them together, than it may.
+
+        Raises
+        ------
+        Refusal
+            If it has.
+        """
+        if examples > self.examples:
+            raise self.too_much(f"inputs: got more than {self.examples} examples")
+        if elements > self.elements:
+            raise self.too_much(f"inputs: got more than {self.elements} elements in all examples together")
+
+    def too_much(self, what: str) -> Refusal:
+        """Return what is told of a request that asks for too much."""
+        told = f"{self.examples} examples (SERVE_MAX_EXAMPLES) and {self.elements} elements (SERVE_MAX_ELEMENTS)"
+        return Refusal(413, f"{what}: send fewer examples in one request, which may have {told}", "large")
 
 
 class _Variables:

@@ -16,21 +16,20 @@ from ..bundle.errors import DataError
 from ..bundle.inputs import one_example
 from ..bundle.signature import UNEXPLAINED, Signature, TensorSpec
 from .limits import SMALL, Limits
-from .refusal import Refusal
 from .scan import Scanner
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Asked", "most_values", "read_request", "within"]
+__all__ = ["Invocation", "most_values", "read_request"]
 
 #: What stands in the text of a value that isn't only lists and numbers (``NaN`` is one, refused later by its place).
 _NO_NUMBERS = ('"', "true", "false", "null", "{")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a request asks: arrays of every example by the names of the inputs, and the parameters."""
+class Invocation:
+    """What is asked of ``/invocations``: arrays of every example by the names of the inputs, and the parameters."""
 
     examples: Mapping[str, Sequence[np.ndarray]]
     parameters: Mapping[str, bool | int]
@@ -39,7 +38,7 @@ class Asked:
 
 def read_request(
     body: bytes | bytearray, signature: Signature, limits: Limits, check: Callable[[], None] = lambda: None
-) -> Asked:
+) -> Invocation:
     """Read ``{"inputs": [...], "params": {...}}``.
 
     Parameters
@@ -62,7 +61,7 @@ def read_request(
     """
     values = sum(body.count(sign) for sign in (b",", b"[", b"{"))
     if values > (most := most_values(signature, limits)):
-        raise _more(f"body: got {values} lists and values, expected at most {most}", limits)
+        raise limits.too_much(f"body: got {values} lists and values, expected at most {most}")
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -79,25 +78,6 @@ def most_values(signature: Signature, limits: Limits) -> int:
     return limits.elements * (max(widths) + 1) + limits.examples * (3 + 2 * len(widths)) + 1000
 
 
-def within(limits: Limits, examples: int, elements: int) -> None:
-    """Make sure that a request doesn't ask for more than it may.
-
-    Raises
-    ------
-    Refusal
-        If it does.
-    """
-    if examples > limits.examples:
-        raise _more(f"inputs: got more than {limits.examples} examples", limits)
-    if elements > limits.elements:
-        raise _more(f"inputs: got more than {limits.elements} elements in all examples together", limits)
-
-
-def _more(what: str, limits: Limits) -> Refusal:
-    told = f"{limits.examples} examples (SERVE_MAX_EXAMPLES) and {limits.elements} elements (SERVE_MAX_ELEMENTS)"
-    return Refusal(413, f"{what}: send fewer examples in one request, which may have {told}", "large")
-
-
 class _Reader(Scanner):
     """A text, and how far it is read."""
 
@@ -108,7 +88,7 @@ class _Reader(Scanner):
         self.columns: dict[str, list[np.ndarray]] = {name: [] for name in self.names}
         self.elements = 0
 
-    def read(self) -> Asked:
+    def read(self) -> Invocation:
         """Read the whole body."""
         if self._next() != "{":
             raise DataError(f'body: got {type(self._whole()).__name__}, expected {{"inputs": [...]}}')
@@ -132,7 +112,7 @@ class _Reader(Scanner):
         if wanted["explain"] and self.signature.explained is None:
             why = "it was published without an explained graph" if self.signature.explainable else UNEXPLAINED
             raise DataError(f"params.explain: got true, and {self.signature.model} explains nothing: {why}")
-        return Asked(self.columns, wanted, self.elements)
+        return Invocation(self.columns, wanted, self.elements)
 
     def _inputs(self) -> None:
         """Read all examples."""
@@ -141,7 +121,7 @@ class _Reader(Scanner):
             raise DataError(f"inputs: got {got}, expected a list of {counted}")
         for number, _ in enumerate(self._items("]")):
             self._example(number)
-            within(self.limits, number + 1, self.elements)
+            self.limits.check_counts(number + 1, self.elements)
             self.check()
 
     def _example(self, number: int) -> None:

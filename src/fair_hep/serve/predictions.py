@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from ..bundle.answer import OUTSIDE, described
 from ..bundle.runtime import Answer
 from ..bundle.signature import Signature
-from .limits import MEGABYTE, Limits
+from .limits import Limits
 from .parse import read_request
-from .refusal import Refusal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,12 +65,7 @@ class Predictions:
         self.outside += bool(told[OUTSIDE])
         self._found[number] = json.dumps(told, separators=(",", ":")).encode("ascii")
         self._size += len(self._found[number]) + 1
-        if self._size > self._limits.answer_megabytes * MEGABYTE:
-            line = (
-                f"answer: more than {self._limits.answer_megabytes:g} MiB (SERVE_MAX_ANSWER_MEGABYTES): "
-                "send fewer examples in one request, or ask for the top elements and without edges"
-            )
-            raise Refusal(413, line, "large answer")
+        self._limits.check_answer(self._size, "the top elements and without edges")
 
     def answer(self) -> bytes:
         """Return the whole answer, when every example has its own."""

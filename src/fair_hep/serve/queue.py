@@ -271,11 +271,9 @@ class Queue:
                     self._turns.append(task)
             return
         parts = [part for part in parts if self._waits(part[0])]
-        if len(parts) > 1:
-            # What one request's examples do to the graph mustn't be another one's answer.
-            with contextlib.suppress(Exception):
-                self._deliver(parts, self._compute(parts))
-                return
+        if len(parts) > 1 and (answers := self._computed_together(parts)) is not None:
+            self._deliver(parts, answers)
+            return
         for part in parts:
             with _answering(part[0]):
                 self._deliver([part], self._compute([part]))
@@ -284,6 +282,17 @@ class Queue:
         with _answering(task):
             task.check()
         return not task.gone
+
+    def _computed_together(self, parts: list[Part]) -> list[Answer] | None:
+        """Return the answers of a pass of several requests; None if it fails.
+
+        What one request's examples do to the graph mustn't be another one's answer: each is then tried alone, and
+        whose fault it was is told.
+        """
+        try:
+            return self._compute(parts)
+        except Exception:  # the same error comes again, for the request that it belongs to
+            return None
 
     def _compute(self, parts: list[Part]) -> list[Answer]:
         """Return the answers of the examples of a pass, in their order."""

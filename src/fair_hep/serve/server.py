@@ -45,8 +45,8 @@ def serve(*places: str | Path, host: str, port: int) -> None:
     Raises
     ------
     DataError
-        If starlette or uvicorn isn't installed, a limit in the environment isn't what it should be, or two bundles
-        are one version of one model.
+        If a library of the extra [serve] isn't installed, a limit in the environment isn't what it should be, or two
+        bundles are one version of one model.
     ServiceError
         If the port is taken.
     BundleError, MissingStepError

@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.cores import cores
 from ..bundle.errors import DataError
 from ..bundle.extras import source
 from ..bundle.files import new_folder, sha256, write_json
 from ..data.delphes import EVENTS_PER_FILE, NONE, Event, write_events
-from ..data.parallel import cores, in_processes, print_to_standard_error
+from ..data.parallel import in_processes, print_to_standard_error
 from .detector import detect
 from .event_generator import VERTEX, Collider, settings
 from .rounding import to_mantissa_bits

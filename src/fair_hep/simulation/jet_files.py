@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.cores import cores
 from ..bundle.errors import DataError
 from ..bundle.extras import source
 from ..bundle.files import new_folder, sha256, write_json
-from ..data.parallel import cores, in_processes, print_to_standard_error
+from ..data.parallel import in_processes, print_to_standard_error
 from ..data.toptag import ORIGINS, TTV, Block, write_table
 from .ancestry import RULES
 from .jet_generator import SELECTION, generate, settings

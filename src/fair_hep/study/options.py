@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from ..bundle.cores import cores
 from ..bundle.strict import Strict
-from ..data.parallel import cores
 
 __all__ = ["StudyOptions"]
 

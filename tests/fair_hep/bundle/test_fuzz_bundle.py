@@ -15,7 +15,7 @@ from fair_hep.bundle.folder import SUMS, check_files, write_sums
 from fair_hep.bundle.runtime import LoadedModel
 from fair_hep.bundle.summary import lines, summary
 from support.fuzzing import clean, damaged, fuzz, mutated
-from support.kept import ARCHIVES, unpacked
+from support.kept import kept
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -23,8 +23,7 @@ pytestmark = [pytest.mark.fuzz, pytest.mark.slow, pytest.mark.filterwarnings("ig
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the smallest published bundle: a third-party graph of some nodes."""
-    archive = next(path for path in ARCHIVES if path.name.startswith("third_party"))
-    return unpacked(archive, tmp_path_factory.mktemp("published"))
+    return kept("third_party", tmp_path_factory.mktemp("published"))
 
 
 def used(folder: Path) -> None:

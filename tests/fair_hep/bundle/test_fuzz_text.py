@@ -16,7 +16,7 @@ from fair_hep.bundle.text import parse_json, parse_yaml
 from fair_hep.provenance.configuration import load_config
 from fair_hep.provenance.project import load_project
 from support.fuzzing import clean, damaged, fuzz, json_values, mutated
-from support.kept import ARCHIVES, unpacked
+from support.kept import kept
 
 pytestmark = pytest.mark.fuzz
 
@@ -79,8 +79,7 @@ def test_damaged_text_is_read_or_refused_in_one_line(target: str, tmp_path: Path
 
 @pytest.fixture(scope="module", params=["particlenet", "third_party"])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
-    archive = next(path for path in ARCHIVES if path.name.startswith(request.param))
-    return LoadedModel(unpacked(archive, tmp_path_factory.mktemp("published")), threads=1)
+    return LoadedModel(kept(request.param, tmp_path_factory.mktemp("published")), threads=1)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -28,7 +28,7 @@ from fair_hep.provenance.configuration import load_config
 from fair_hep.provenance.project import Project, load_project
 from fair_hep.publish.service import Service
 from support.fuzzing import clean
-from support.kept import ARCHIVES, unpacked
+from support.kept import kept
 
 #: Nine lines that stand for 10^9 values, in a list, and by merging.
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -40,7 +40,7 @@ MERGED = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Give the smallest published bundle."""
-    return unpacked(next(path for path in ARCHIVES if path.name.startswith("third_party")), tmp_path)
+    return kept("third_party", tmp_path)
 
 
 def rewritten(folder: Path, name: str, change: Callable[[dict[str, Any]], Any]) -> None:

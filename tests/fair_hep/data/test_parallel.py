@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
+from fair_hep.bundle.cores import cores
 from fair_hep.bundle.errors import DataError
-from fair_hep.data.parallel import cores, in_processes
+from fair_hep.data.parallel import in_processes
 
 
 def square(number: int) -> int:

@@ -21,7 +21,7 @@ from fair_hep.serve.access import Access
 from fair_hep.serve.app import Served
 from fair_hep.serve.limits import Limits
 from support import operators
-from support.kept import ARCHIVES, unpacked
+from support.kept import kept
 from support.small import make_project
 from support.template import ROOT
 
@@ -176,9 +176,8 @@ def test_they_find_each_other(objects: dict[str, Any]) -> None:
 def test_the_autoscaler_asks_for_a_metric_of_the_server(objects: dict[str, Any], tmp_path: Path) -> None:
     """Is a gauge at the address that the monitor asks, and one container has room for more than the average."""
     (metric,) = objects["autoscaler.yaml"]["spec"]["metrics"]
-    archive = next(path for path in ARCHIVES if path.name.startswith("third_party"))
     limits = Limits.read({})
-    served = Served([load(unpacked(archive, tmp_path), threads=1)], limits, Access())
+    served = Served([load(kept("third_party", tmp_path), threads=1)], limits, Access())
     text = served.metrics.text()[0].decode()
     assert f"# TYPE {metric['pods']['metric']['name']} gauge" in text
     assert 0 < int(metric["pods"]["target"]["averageValue"]) < limits.queue

@@ -13,25 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fair_hep.bundle.runtime import Answer, LoadedModel, load
-from support.kept import ARCHIVES, unpacked
+from fair_hep.bundle.runtime import Answer, LoadedModel
 from support.serving import connect, inside, post, rest, serving
 
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\n"
 HALF_BODY = HEAD + b"Content-Length: 1000\r\n\r\n{"
 PING = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
 EMPTY: dict[str, Any] = {"inputs": [[]]}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    archive = next(path for path in ARCHIVES if path.name.startswith("particlenet"))
-    return unpacked(archive, tmp_path_factory.mktemp("kept"))
-
-
-@pytest.fixture(scope="module")
-def model(folder: Path) -> LoadedModel:
-    return load(folder, threads=1)
 
 
 def ping(url: str) -> float:

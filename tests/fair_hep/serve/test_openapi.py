@@ -17,14 +17,10 @@ from fair_hep.bundle.answer import answer
 from fair_hep.bundle.runtime import load
 from fair_hep.serve.limits import Limits
 from fair_hep.serve.openapi import document
-from support.kept import ARCHIVES, unpacked
+from support.kept import kept
 from support.serving import inside
 
 KINDS = ["particlenet", "mlpf", "imported", "third_party"]
-
-
-def kept(name: str, folder: Path) -> Path:
-    return unpacked(next(path for path in ARCHIVES if path.name.startswith(name)), folder)
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -20,21 +20,10 @@ from fair_hep.bundle.errors import DataError
 from fair_hep.bundle.runtime import LoadedModel, load
 from fair_hep.serve.access import Access
 from fair_hep.serve.log import JsonLines, Sparing
-from support.kept import ARCHIVES, unpacked
+from support.kept import kept
 from support.serving import connect, inside, post, rest
 
 TOKEN = "0123456789abcdef0123"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    archive = next(path for path in ARCHIVES if path.name.startswith("particlenet"))
-    return unpacked(archive, tmp_path_factory.mktemp("kept"))
-
-
-@pytest.fixture(scope="module")
-def model(folder: Path) -> LoadedModel:
-    return load(folder, threads=1)
 
 
 def get(url: str, headers: Mapping[str, str] | None = None, **more: Any) -> tuple[int, Any, str]:
@@ -68,7 +57,7 @@ def numbers(url: str) -> dict[tuple[str, ...], float]:
 
 
 def test_alive_is_one_thing_and_ready_another(folder: Path, tmp_path: Path) -> None:
-    model = load(unpacked(next(path for path in ARCHIVES if path.name.startswith("particlenet")), tmp_path), threads=1)
+    model = load(kept("particlenet", tmp_path), threads=1)
     stored = model.folder / "examples" / "examples.json"
     told = json.loads(stored.read_text())
     stored.write_text(json.dumps({**told, "tolerance": 1e-12, "near_ties": [], "unsteady": []}))

@@ -15,14 +15,13 @@ from fair_hep.serve import page as module
 from fair_hep.serve.limits import Limits
 from fair_hep.serve.page import POLICY, Page
 from support.browser import audit, opened
-from support.kept import ARCHIVES, unpacked
+from support.kept import kept
 from support.serving import inside
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    archive = next(path for path in ARCHIVES if path.name.startswith("particlenet"))
-    with inside(load(unpacked(archive, tmp_path_factory.mktemp("kept")), threads=1)) as address:
+    with inside(load(kept("particlenet", tmp_path_factory.mktemp("kept")), threads=1)) as address:
         yield address
 
 
@@ -63,8 +62,7 @@ def test_it_may_ask_its_own_server_and_nobody_else(url: str) -> None:
 
 
 def test_the_words_of_a_bundle_are_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    archive = next(path for path in ARCHIVES if path.name.startswith("particlenet"))
-    model = load(unpacked(archive, tmp_path), threads=1)
+    model = load(kept("particlenet", tmp_path), threads=1)
     told = summary(model.folder)
     evil = "<script>alert('1')</script>\"&"
     monkeypatch.setattr(

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fair_hep.bundle.errors import DataError
-from fair_hep.bundle.signature import Signature, TensorSpec
+from fair_hep.bundle.signature import Explained, Relevance, Signature, TensorSpec
 from fair_hep.serve.limits import Limits
 from fair_hep.serve.parse import most_values, read_request
 from fair_hep.serve.refusal import Refusal
@@ -26,10 +26,12 @@ def spec(name: str, columns: int = 2) -> TensorSpec:
 
 
 OUT = TensorSpec(name="logits", axes=("jets",), dynamic=("jets",), sizes={}, dtype="float32", meaning="")
-ONE = Signature(model="m", title="M", summary="", version="1", opset=17, inputs=[spec("x")], outputs=[OUT])
-TWO = Signature(
-    model="m", title="M", summary="", version="1", opset=17, inputs=[spec("x"), spec("y", 1)], outputs=[OUT]
+HOW = Relevance(composite="epsilon", bias="absorbed", epsilon=1e-6, target=[1.0], tolerance=1e-3)
+EXPLAINED = Explained(inputs=[spec("x"), OUT], outputs=[OUT, OUT, OUT], how=HOW)
+ONE = Signature(
+    model="m", title="M", summary="", version="1", opset=17, inputs=[spec("x")], outputs=[OUT], explained=EXPLAINED
 )
+TWO = ONE.model_copy(update={"inputs": [spec("x"), spec("y", 1)]})
 LIMITS = Limits.read({"SERVE_MAX_EXAMPLES": "50", "SERVE_MAX_ELEMENTS": "2000", "SERVE_PARALLEL": "1"})
 
 numbers = st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False) | st.integers(-(2**31), 2**31)
@@ -138,6 +140,14 @@ def test_too_much_is_refused_with_the_name_of_the_limit(examples: list[Any], lin
         read_request(json.dumps({"inputs": examples}).encode(), ONE, LIMITS)
     assert caught.value.status == 413
     assert "50 examples (SERVE_MAX_EXAMPLES) and 2000 elements (SERVE_MAX_ELEMENTS)" in str(caught.value)
+
+
+def test_what_explains_nothing_says_so() -> None:
+    silent = ONE.model_copy(update={"explained": None})
+    body = b'{"inputs": [[]], "params": {"explain": true}}'
+    with pytest.raises(DataError, match=r"params\.explain: got true, and m explains nothing"):
+        read_request(body, silent, LIMITS)
+    assert read_request(body, ONE, LIMITS).parameters["explain"]
 
 
 @pytest.mark.parametrize("signature", [ONE, TWO], ids=["bare", "named"])

@@ -18,16 +18,10 @@ import pytest
 
 from fair_hep.bundle.errors import BundleError
 from fair_hep.bundle.runtime import Answer, LoadedModel, load
-from support.kept import ARCHIVES, unpacked
+from support.kept import kept
 from support.serving import connect, inside, post
 
 Between = Callable[[int], None]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    archive = next(path for path in ARCHIVES if path.name.startswith("particlenet"))
-    return unpacked(archive, tmp_path_factory.mktemp("kept"))
 
 
 class Counting(LoadedModel):
@@ -174,7 +168,7 @@ def test_what_fails_is_answered_logged_and_over(
 
 @pytest.mark.parametrize("name", ["particlenet", "mlpf", "imported"])
 def test_an_empty_example_is_answered_alone_and_among_others(name: str, tmp_path: Path) -> None:
-    model = load(unpacked(next(path for path in ARCHIVES if path.name.startswith(name)), tmp_path), threads=1)
+    model = load(kept(name, tmp_path), threads=1)
     given = json.loads((model.folder / "examples" / "request.json").read_text())["inputs"]
     with inside(model, SERVE_PARALLEL="1") as url:
         for params in ({}, {"explain": True}):

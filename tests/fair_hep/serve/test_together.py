@@ -17,13 +17,9 @@ from fair_hep.bundle.inputs import ELEMENTS, cut
 from fair_hep.bundle.runtime import Answer, LoadedModel, load
 from fair_hep.bundle.stored import Stored
 from fair_hep.serve.pace import Pace
-from support.kept import ARCHIVES, unpacked
+from support.kept import kept
 from support.serving import inside, post, serving
 from support.soak import soak
-
-
-def kept(name: str, folder: Path) -> Path:
-    return unpacked(next(path for path in ARCHIVES if path.name.startswith(name)), folder)
 
 
 class Held(LoadedModel):
