@@ -9,16 +9,19 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import click
 
-from ..bundle.errors import DataError, ProjectError, StoppedError
+from ..bundle.errors import ConfigError, DataError, ProjectError, StoppedError
+from ..bundle.parts import Part
 from ..bundle.privacy import report_nothing
 
-__all__ = ["output_is_log", "show", "start", "there"]
+__all__ = ["output_is_log", "parts_options", "show", "start", "there"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def start(command: click.Command, arguments: Sequence[str] | None = None, *, quiet: Sequence[str] = ()) -> None:
@@ -60,6 +63,27 @@ def there(context: click.Context, parameter: click.Parameter, file: Path | None)
     if file is not None and not file.is_file():
         raise DataError(f"{file}: no such file")
     return file
+
+
+def parts_options(function: Function) -> Function:
+    """Give a command ``--part`` and ``--join``, as ``part``, a `Part` or None, and ``join``, a number or None."""
+    join = click.option(
+        "--join", type=click.IntRange(1), metavar="OF", callback=_alone, help="Join that many parts to the whole."
+    )
+    part = click.option(
+        "--part", metavar="NUMBER/OF", callback=_part, help="Make one of several parts only, such as 3/40."
+    )
+    return part(join(function))
+
+
+def _part(context: click.Context, parameter: click.Parameter, text: str | None) -> Part | None:
+    return None if text is None else _alone(context, parameter, Part.read(text))
+
+
+def _alone(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    if value is not None and context.params.get("join" if parameter.name == "part" else "part") is not None:
+        raise ConfigError("--part makes a part and --join puts parts together: give one of them at a time")
+    return value
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..bundle.errors import MissingStepError
 from ..bundle.files import read_json, sha256, write_json
+from ..bundle.parts import FILE
 from .configuration import Config
 from .git import git_commit
 from .library import installed
@@ -19,7 +20,6 @@ from .project import Project
 
 __all__ = ["FILE", "checksums", "provenance_text", "record", "require"]
 
-FILE = "provenance.json"
 _LIBRARIES = (
     "torch",
     "lightning",

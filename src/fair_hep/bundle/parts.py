@@ -10,10 +10,13 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..bundle.errors import ConfigError, MissingStepError, ProjectError
-from .steps import FILE, require
+from .errors import ConfigError, MissingStepError, ProjectError
+from .files import read_json
 
-__all__ = ["KEY", "Part", "parts_folder", "require_parts"]
+__all__ = ["FILE", "KEY", "Part", "parts_folder", "require_parts"]
+
+#: What says how a folder was made: written last, so that a folder without it is unfinished.
+FILE = "provenance.json"
 
 #: Where a part's provenance says what it was made from, as a checksum that all parts of one result share.
 KEY = "belongs_to"
@@ -94,7 +97,7 @@ def require_parts(result: Path, of: int, verb: str, root: Path) -> list[Path]:
     missing = [str(number) for number, folder in enumerate(folders, 1) if not (folder / FILE).is_file()]
     if missing:
         raise MissingStepError(_shown(folders[int(missing[0]) - 1], root), f"{verb} --part {missing[0]}/{of}")
-    made = [require(folder, verb, root) for folder in folders]
+    made: list[dict[str, Any]] = [read_json(folder / FILE) for folder in folders]
     for folder, one in zip(folders, made, strict=True):
         if one["command"] != verb or one.get(KEY) != made[0].get(KEY) or not one.get(KEY):
             raise ProjectError(

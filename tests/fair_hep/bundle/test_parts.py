@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from fair_hep.bundle.errors import ConfigError, MissingStepError, ProjectError
 from fair_hep.bundle.files import write_json
-from fair_hep.provenance.parts import KEY, Part, parts_folder, require_parts
-from fair_hep.provenance.steps import FILE
+from fair_hep.bundle.parts import FILE, KEY, Part, parts_folder, require_parts
 
 
 @settings(max_examples=100, derandomize=True)
