@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fair_hep.data.blocks import Blocks
 from fair_hep.study.relevances import ELEMENTS, Column, write_relevances
 from support.kept import ARCHIVES, unpacked
 
@@ -26,7 +27,9 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     part = {ELEMENTS: np.array([3, 2]), "element/relevance": relevance, "ledger/inputs": np.array([15.0, 30.0])}
     explained = folder / "runs" / "quick" / "explain"
     explained.mkdir(parents=True)
-    write_relevances(explained, lambda done: [part][done:], "example", layout, {"title": "Relevances of two jets"})
+    write_relevances(
+        explained, Blocks("example", 1, lambda numbers: [part]), layout, {"title": "Relevances of two jets"}
+    )
     return folder
 
 

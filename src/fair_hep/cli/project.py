@@ -12,12 +12,13 @@ from typing import Any
 import click
 
 from ..bundle.errors import ConfigError, StoppedError
+from ..bundle.parts import Part
 from ..data.parallel import keep_freed_memory
 from ..provenance.configuration import load_config
 from ..provenance.library import require_pinned
 from ..provenance.project import Project, load_project
 from .bundles import columns_option, index
-from .common import output_is_log, show, start, there
+from .common import output_is_log, parts_options, show, start, there
 
 __all__ = ["command", "main"]
 
@@ -161,15 +162,17 @@ def import_(weights: Path, names: str | None, about: Path | None) -> dict[str, A
 
 
 @_verb("evaluate", "Measure the trained network on the test split.")
-def evaluate() -> dict[str, Any]:
-    """Take no options."""
-    return {}
+@parts_options
+def evaluate(part: Part | None, join: int | None) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"part": part, "join": join}
 
 
 @_verb("explain", "Explain the network on examples of the test split.")
-def explain() -> dict[str, Any]:
-    """Take no options."""
-    return {}
+@parts_options
+def explain(part: Part | None, join: int | None) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"part": part, "join": join}
 
 
 @_verb("export", "Write the bundle: ONNX, weights, signature, examples, card.")

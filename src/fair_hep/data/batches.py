@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from ..bundle.errors import ConfigError
 
-__all__ = ["EpochSampler", "epoch_loader", "first", "ordered_loader"]
+__all__ = ["EpochSampler", "between", "epoch_loader", "first", "ordered_loader"]
 
 
 class EpochSampler(Sampler[list[int]]):
@@ -86,6 +86,11 @@ def ordered_loader(
 def first(dataset: Dataset[Any], limit: int) -> Dataset[Any]:
     """Return the first ``limit`` examples of a dataset, all of them for 0."""
     return Subset(dataset, range(limit)) if 0 < limit < len(dataset) else dataset  # type: ignore[arg-type]
+
+
+def between(dataset: Dataset[Any], examples: range) -> Dataset[Any]:
+    """Return some examples of a dataset that follow each other."""
+    return Subset(dataset, examples)
 
 
 def _whole(batch: Any) -> Any:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..bundle import TensorSpec
     from ..bundle.domain import Quantity
     from ..bundle.strict import Strict
+    from ..data.blocks import Blocks
     from ..data.store import Store
     from ..pages.document import Table
     from ..pages.interactive import Part
@@ -262,6 +263,15 @@ class Model(ABC):
         What is chosen by measuring, such as the recommended rules, is chosen on the validation split: ``datasets`` has
         "val" and "test".
         """
+
+    def explanations(
+        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config
+    ) -> Sequence[Blocks]:
+        """Return what takes long in `study`, as blocks that several machines may share; none: it isn't shared.
+
+        What waits in the folder of the study, under the key of its blocks, isn't computed by `study` again.
+        """
+        return ()
 
     # -- the report ----------------------------------------------------------------------------------------------------
     def parts(self, evaluation: Path, explanation: Path | None) -> Sequence[Part]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ..bundle.domain import Quantity
     from ..bundle.strict import Strict
+    from ..data.blocks import Blocks
     from ..data.store import Store
     from ..models.contract import Arrays
     from ..provenance.configuration import Config
@@ -130,13 +131,27 @@ class ParticleFlowModel(Model):
         self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
     ) -> Mapping[str, Any]:
         """Explain events: relevance maps of every class and momentum, and event displays."""
-        from ..models.explaining import rules_of
         from .study import Subject, study
 
         subject = Subject(self.title, self.feature_names, self.truth_features)
-        options = validate(self.study_options, config.explain.options, "explain.options")
-        config = config.model_copy(update={"explain": rules_of(self, config.explain)})
+        config, options = self._rules(config)
         return study(subject, network, datasets, config, folder, options=options)
+
+    def explanations(
+        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config
+    ) -> Sequence[Blocks]:
+        """Return the relevance maps of all events."""
+        from .study import explanations
+
+        config, options = self._rules(config)
+        return (explanations(network, datasets, config, options=options),)
+
+    def _rules(self, config: Config) -> tuple[Config, EventStudyOptions]:
+        """Return the configuration with nothing left open, and the options of the study."""
+        from ..models.explaining import rules_of
+
+        options = validate(self.study_options, config.explain.options, "explain.options")
+        return config.model_copy(update={"explain": rules_of(self, config.explain)}), options
 
     # -- the report ----------------------------------------------------------------------------------------------------
     def parts(self, evaluation: Path, explanation: Path | None) -> Sequence[Part]:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..data.blocks import Blocks
+from ..study.fingerprint import fingerprint
 from ..study.relevances import NOTHING, Column, read_relevances
-from ..study.resume import fingerprint
 from .choices import Choice, load_event
 from .columns import CLASSES, KINDS, MOMENTA, OUTPUTS, kinds_of
 
@@ -24,7 +25,17 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.utils.data import Dataset
 
-__all__ = ["EXPLAINED", "MAPS", "SEEN", "ElementRelevance", "explain_events", "layout", "read_maps", "relevance_key"]
+__all__ = [
+    "EXPLAINED",
+    "MAPS",
+    "SEEN",
+    "ElementRelevance",
+    "blocks_of",
+    "explain_events",
+    "layout",
+    "read_maps",
+    "relevance_key",
+]
 
 #: What is explained of every chosen element.
 EXPLAINED = ("class", *MOMENTA)
@@ -99,12 +110,8 @@ def explain_events(
     epsilon: float,
     *,
     progress: bool = False,
-    done: int = 0,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Explain the chosen elements of one event after the other; give rows by the names of `layout`.
-
-    ``done`` events are left out at the start.
-    """
+    """Explain the chosen elements of one event after the other; give rows by the names of `layout`."""
     import torch
     from tqdm import tqdm
 
@@ -112,9 +119,8 @@ def explain_events(
 
     dtype = next(network.parameters()).dtype
     eye = torch.eye(len(OUTPUTS), dtype=dtype)
-    bar = {"total": len(choices), "initial": done, "file": sys.stderr, "disable": None if progress else True}
     checked = False
-    for choice in tqdm(choices[done:], desc="explain", unit="event", **bar):
+    for choice in tqdm(choices, desc="explain", unit="event", file=sys.stderr, disable=None if progress else True):
         event = load_event(dataset, choice.index)
         with torch.no_grad():
             features, mask = network.features(event["elements"].to(dtype))
@@ -144,6 +150,15 @@ def explain_events(
             "seen/kind": kinds_of(event["elements"][0].numpy())[maps[0].element.numpy()],
             "seen/relevance": torch.stack([part.relevance for part in maps], 1).numpy().astype(np.float32),
         }
+
+
+def blocks_of(network: Any, dataset: Dataset[Any], choices: Sequence[Choice], epsilon: float) -> Blocks:
+    """Return the same explanations as blocks, an event each, which may be computed anywhere."""
+
+    def some(numbers: range) -> Iterator[dict[str, np.ndarray]]:
+        return explain_events(network, dataset, [choices[number] for number in numbers], epsilon, progress=True)
+
+    return Blocks(relevance_key(network, dataset, choices, epsilon), len(choices), some)
 
 
 def relevance_key(network: nn.Module, dataset: Dataset[Any], choices: Sequence[Choice], epsilon: float) -> str:

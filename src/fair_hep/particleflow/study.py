@@ -15,19 +15,20 @@ import numpy as np
 
 from ..bundle.errors import ExplainError
 from ..bundle.files import write_json
+from ..data.blocks import Blocks
 from ..lrp.ledger import TOLERANCE
 from ..provenance.configuration import Config, ExplainConfig
 from ..provenance.steps import provenance_text
+from ..study.fingerprint import weights_sha256
 from ..study.relevances import write_relevances
 from ..study.removal_figure import draw_removal
-from ..study.resume import weights_sha256
 from .card_tables import study_tables
-from .choices import choose
+from .choices import Choice, choose
 from .columns import CLASSES, MOMENTA
 from .labels import CLASS_LABELS, FeatureNames, output_labels
 from .options import EventStudyOptions
 from .randomised import randomised
-from .relevances import EXPLAINED, explain_events, layout, read_maps, relevance_key
+from .relevances import EXPLAINED, blocks_of, layout, read_maps
 from .removal import removal
 from .rmap_averages import BINS, SHARE, RMapAverages
 from .rmap_figures import draw_counts, draw_r_maps, draw_scores
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.utils.data import Dataset
 
-__all__ = ["Subject", "study"]
+__all__ = ["Subject", "explanations", "study"]
 
 
 @dataclass(frozen=True)
@@ -104,16 +105,10 @@ def study(
     settings, dataset = config.explain, datasets["test"]
     epsilon = _epsilon(settings)
     network = _converted(network, settings.precision)
-    size = len(dataset)  # type: ignore[arg-type]
-    order = np.random.default_rng(config.seed).permutation(size)[: settings.size]
-    indices = [int(index) for index in np.sort(order)]
-    choices = choose(network, dataset, indices, options.elements, config.seed)
-    if not choices:
-        raise ExplainError(f"none of the {len(indices)} events has an element: nothing to explain")
+    indices, choices = _chosen(network, dataset, config, options)
     path = write_relevances(
         folder,
-        lambda done: explain_events(network, dataset, choices, epsilon, progress=True, done=done),
-        relevance_key(network, dataset, choices, epsilon),
+        blocks_of(network, dataset, choices, epsilon),
         layout(subject.features.names),
         _attributes(subject, network, config),
     )
@@ -148,6 +143,27 @@ def study(
         _display(subject, network, dataset, shown, folder, epsilon=epsilon, options=options)
     found["headline"] = headline(found, settings, subject.features, subject.truth)
     return found
+
+
+def explanations(
+    network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, *, options: EventStudyOptions
+) -> Blocks:
+    """Return the relevances that `study` writes as blocks, which may be computed anywhere."""
+    network = _converted(network, config.explain.precision)
+    _, choices = _chosen(network, datasets["test"], config, options)
+    return blocks_of(network, datasets["test"], choices, _epsilon(config.explain))
+
+
+def _chosen(
+    network: Any, dataset: Any, config: Config, options: EventStudyOptions
+) -> tuple[list[int], Sequence[Choice]]:
+    """Return the events that are looked at, and the elements that are explained."""
+    order = np.random.default_rng(config.seed).permutation(len(dataset))[: config.explain.size]
+    indices = [int(index) for index in np.sort(order)]
+    choices = choose(network, dataset, indices, options.elements, config.seed)
+    if not choices:
+        raise ExplainError(f"none of the {len(indices)} events has an element: nothing to explain")
+    return indices, choices
 
 
 def _epsilon(settings: ExplainConfig) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import provenance
@@ -10,44 +11,65 @@ from ..bundle.files import new_file, new_folder, write_json
 from ..models.recipe import recipe
 from ..provenance.configuration import Config
 from ..provenance.project import Project
-from ..tagging.applied import apply, derived
+from ..provenance.sharing import begin_part, record_part, whole_parts
+from ..tagging.applied import apply, derived, joined
 from .data import store_folder
 from .seeds import members, spread
+from .train import WEIGHTS, load_network
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
-    from ..models.contract import Evaluation, Model
+    from ..bundle.parts import Part
+    from ..models.contract import Arrays, Evaluation, Model
 
 __all__ = ["run"]
 
 #: The test split is measured; cuts of baselines are chosen on the validation split.
 SPLITS = ("val", "test")
+#: What the network answered, and what it should have.
+OUTPUTS = "outputs.npz"
 
 
-def run(project: Project, config: Config) -> dict[str, Any]:
+def run(project: Project, config: Config, *, part: Part | None = None, join: int | None = None) -> dict[str, Any]:
     """Evaluate the network; write ``runs/<configuration>/evaluate/`` with metrics, raw outputs, tables and figures.
 
     With ``train.seeds`` the other trainings are evaluated too, each in a folder of its own, and the metrics of the
-    first say beside it what all of them have in the mean, and how far apart they lie.
+    first say beside it what all of them have in the mean, and how far apart they lie. The network's answers can be
+    shared among machines: each makes a ``part`` in ``evaluate-parts/``, and ``join`` measures what that many of them
+    hold. The result is the same, byte by byte where machines compute alike.
 
     Raises
     ------
     MissingStepError
-        If there are no data or no weights.
+        If there are no data, no weights, or not all parts.
+    ProjectError
+        If parts don't belong together, or to these weights and data.
     """
-    import numpy as np
+    first, *others = members(config)
+    if part:
+        done = [_part(project, one, part) for one in (first, *others)]
+        return {**done[0], "headline": [line for one in done for line in one["headline"]]}
+    beside = [_evaluated(project, one, join) for one in others]
+    return _evaluated(project, config, join, beside, [one.name for one in others])
 
-    from .train import WEIGHTS, load_network
 
-    others = members(config)[1:]
-    beside = [run(project, one) for one in others]
-    network = load_network(project, config)
-    stores = store_folder(project, config)
+def _evaluated(
+    project: Project,
+    config: Config,
+    join: int | None,
+    beside: Sequence[Mapping[str, Any]] = (),
+    others: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Evaluate one network, beside those of other seeds."""
     model, size = recipe(project), config.evaluate.batch_size
+    stores = store_folder(project, config)
     datasets = _datasets(project, config, model)
     dataset = datasets["test"]
-    outputs, targets = apply(model, network, dataset, size)
+    if join:
+        outputs, targets = _answers(project, config, model, join)
+    else:
+        outputs, targets = apply(model, load_network(project, config), dataset, size)
     baselines = model.baselines(datasets, size)
     folder = project.run(config.name, "evaluate")
     with new_folder(folder) as temporary:
@@ -56,17 +78,64 @@ def run(project: Project, config: Config) -> dict[str, Any]:
         found = model.evaluate(outputs, {**targets, **derived(model, dataset, size)}, temporary, *fourth)
         result = {**_told(found), "examples": len(dataset), "source": config.data.source}  # type: ignore[arg-type]
         if beside:
-            result["seeds"] = spread([result, *beside], [config.name, *(one.name for one in others)])
+            result["seeds"] = spread([result, *beside], [config.name, *others])
             result["headline"].append(_between(result))
         write_json(temporary / "metrics.json", result)
-        with new_file(temporary / "outputs.npz") as name:
-            np.savez(name, **outputs, **targets)  # type: ignore[arg-type]
-        weights = project.run(config.name, "train") / WEIGHTS
-        trained = [weights, *(project.run(one.name, "train") / WEIGHTS for one in others)]
+        _written(temporary, outputs, targets)
+        trained = [project.run(name, "train") / WEIGHTS for name in (config.name, *others)]
         read = [stores / split / "store.json" for split in (SPLITS if baselines else ("test",))]
         inputs = provenance.checksums(project.root, *trained, *read)
         provenance.record(temporary, project, config, "evaluate", inputs=inputs, result=result)
     return {**result, "folder": str(folder.relative_to(project.root)), "files": list(found.files)}
+
+
+# -- parts -------------------------------------------------------------------------------------------------------------
+def _part(project: Project, config: Config, part: Part) -> dict[str, Any]:
+    """Write the answers to one part of the test split, whole batches."""
+    from ..data.batches import between
+
+    model, size = recipe(project), config.evaluate.batch_size
+    dataset: Any = _datasets(project, config, model)["test"]
+    made_from, inputs = _made_from(project, config)
+    batches = part.share(-(-len(dataset) // size))
+    examples = range(batches.start * size, min(batches.stop * size, len(dataset)))
+    folder = begin_part(project.run(config.name, "evaluate"), part)
+    files = []
+    if examples:
+        outputs, targets = apply(model, load_network(project, config), between(dataset, examples), size)
+        files.append(_written(folder, outputs, targets))
+    return record_part(folder, project, config, "evaluate", made_from=made_from, files=files, inputs=inputs)
+
+
+def _answers(project: Project, config: Config, model: Model, join: int) -> tuple[Arrays, Arrays]:
+    """Return outputs and targets of the whole split from all parts."""
+    import numpy as np
+
+    made_from, _ = _made_from(project, config)
+    parts = []
+    for _, files in whole_parts(project.run(config.name, "evaluate"), join, "evaluate", project, made_from):
+        for path in files:
+            with np.load(path) as arrays:
+                parts.append({name: arrays[name] for name in arrays.files})
+    whole, names = joined(parts), [spec.name for spec in model.outputs]
+    return {name: whole[name] for name in names}, {name: whole[name] for name in whole if name not in names}
+
+
+def _written(folder: Path, outputs: Arrays, targets: Arrays) -> Path:
+    import numpy as np
+
+    with new_file(folder / OUTPUTS) as name:
+        np.savez(name, **outputs, **targets)  # type: ignore[arg-type]
+    return folder / OUTPUTS
+
+
+def _made_from(project: Project, config: Config) -> tuple[Any, dict[str, str]]:
+    """Return what answers depend on, and the checksums of the files that were read."""
+    store = store_folder(project, config) / "test"
+    made = provenance.require(store, "data", project.root)
+    inputs = provenance.checksums(project.root, project.run(config.name, "train") / WEIGHTS, store / "store.json")
+    asked = [config.model, config.data.options, config.evaluate.batch_size, config.evaluate.limit]
+    return [inputs, made["inputs"], asked], inputs
 
 
 def _datasets(project: Project, config: Config, model: Model) -> dict[str, Dataset[Any]]:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .. import provenance
+from ..bundle.errors import ConfigError
 from ..bundle.files import read_json, write_json
 from ..models.recipe import recipe
 from ..provenance.about import VERB, About
 from ..provenance.configuration import Config
 from ..provenance.project import Project
+from ..provenance.sharing import begin_part, record_part, whole_parts
+from .data import store_folder
+from .train import WEIGHTS, load_network
+
+if TYPE_CHECKING:
+    from ..bundle.parts import Part
+    from ..data.blocks import Blocks
+    from ..models.contract import Model
 
 __all__ = ["run"]
 
@@ -19,44 +29,79 @@ __all__ = ["run"]
 SPLITS = ("val", "test")
 
 
-def run(project: Project, config: Config) -> dict[str, Any]:
+def run(project: Project, config: Config, *, part: Part | None = None, join: int | None = None) -> dict[str, Any]:
     """Explain the network; write ``runs/<configuration>/explain/`` with relevances, tables and figures.
 
-    An interrupted explanation goes on where it stopped; a finished one is made anew.
+    An interrupted explanation goes on where it stopped; a finished one is made anew. What takes long can be shared
+    among machines: each makes a ``part`` in ``explain-parts/``, and ``join`` takes that many of them instead of
+    explaining again. The result is the same, byte by byte where machines compute alike.
 
     Raises
     ------
     MissingStepError
-        If there are no data or no weights.
+        If there are no data, no weights, or not all parts.
+    ConfigError
+        If the model's explanations can't be shared.
+    ProjectError
+        If parts don't belong together, or to these weights and data.
     ExplainError
         If something can't be explained; the message names module, call or jet.
     """
+    from ..data.blocks import compute, forget
     from ..data.store import Store
-    from .data import store_folder
-    from .train import WEIGHTS, load_network
 
-    network = load_network(project, config)
+    network, model = load_network(project, config), recipe(project)
     stores = store_folder(project, config)
     for split in SPLITS:
         provenance.require(stores / split, "data", project.root)
-    folder = project.run(config.name, "explain")
-    if (folder / provenance.FILE).is_file():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for half_written in folder.glob(".*-*"):  # what a killed run left behind; finished parts stay
-        if half_written.is_file():
-            half_written.unlink()
-    model = recipe(project)
     datasets = {split: model.dataset(Store(stores / split), **config.data.options) for split in SPLITS}
+    weights = project.run(config.name, "train") / WEIGHTS
+    inputs = provenance.checksums(project.root, weights, *(stores / split / "store.json" for split in SPLITS))
+    folder = project.run(config.name, "explain")
+    blocks = _shared(model, model.explanations(network, datasets, config)) if part or join else ()
+    if part:
+        place, made_from = begin_part(folder, part), [one.key for one in blocks]
+        made = [path for one in blocks for path in compute(place, one, part.share(one.count))]
+        return record_part(place, project, config, "explain", made_from=made_from, files=made, inputs=inputs)
+    _make_room(folder)
+    if join:
+        _take(project, join, blocks, folder)
     known = _network(project, config)
     found = {"network": known, **model.study(network, datasets, config, folder)}
     found["headline"] = [_named(known), *found.get("headline", [])]
     write_json(folder / "study.json", found)
-    weights = project.run(config.name, "train") / WEIGHTS
-    inputs = provenance.checksums(project.root, weights, *(stores / split / "store.json" for split in SPLITS))
+    forget(folder)  # what waits under other settings
     provenance.record(folder, project, config, "explain", inputs=inputs)
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     return {**found, "folder": str(folder.relative_to(project.root)), "files": files}
+
+
+def _make_room(folder: Path) -> None:
+    """Remove what is finished, and what a killed run left half-written; finished blocks stay."""
+    if (folder / provenance.FILE).is_file():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for half_written in folder.glob(".*-*"):
+        if half_written.is_file():
+            half_written.unlink()
+
+
+def _shared(model: Model, blocks: Sequence[Blocks]) -> Sequence[Blocks]:
+    if not blocks:
+        raise ConfigError(
+            f"--part, --join: {model.name} doesn't say in what blocks its explanations may be computed "
+            "(`Model.explanations`): explain without them"
+        )
+    return blocks
+
+
+def _take(project: Project, join: int, blocks: Sequence[Blocks], folder: Path) -> None:
+    """Let the blocks of all parts wait in the folder of the study, which then has nothing left to compute."""
+    from ..data.blocks import adopt
+
+    keys = [one.key for one in blocks]
+    for _, files in list(whole_parts(folder, join, "explain", project, keys)):
+        adopt(folder, files)
 
 
 def _network(project: Project, config: Config) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from .git import git_commit
 from .library import installed
 from .project import Project
 
-__all__ = ["FILE", "checksums", "provenance_text", "record", "require"]
+__all__ = ["FILE", "checksums", "provenance_text", "record", "require", "versions"]
 
 _LIBRARIES = (
     "torch",
@@ -71,7 +71,7 @@ def record(
         "library": installed()._asdict(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "versions": _versions(),
+        "versions": versions(),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         **more,
     }
@@ -80,7 +80,7 @@ def record(
 
 def provenance_text(config: Config) -> str:
     """Return what made a data file as JSON text, for files that may travel without their folder."""
-    values = {"configuration": config.model_dump(mode="json", by_alias=True), "versions": _versions()}
+    values = {"configuration": config.model_dump(mode="json", by_alias=True), "versions": versions()}
     return json.dumps(values, sort_keys=True)
 
 
@@ -105,7 +105,8 @@ def checksums(root: Path, *files: Path) -> dict[str, str]:
     return {str(f.relative_to(root)) if f.is_relative_to(root) else f.name: sha256(f) for f in files}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that compute."""
     return {name: version for name in _LIBRARIES if (version := _version(name))}
 
 

@@ -20,7 +20,7 @@ in ``map/*`` and in ``ledger/*``, and ``map/seen`` rows in ``seen/*``, one for e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,9 @@ import numpy as np
 from ..bundle.errors import ExplainError
 from ..bundle.files import new_file
 from ..bundle.reading import check_growth, reading
+from ..data.blocks import Blocks, collect, forget
+from .fingerprint import KEY, is_finished
 from .nested import Nested
-from .resume import KEY, collect, forget, is_finished
 
 __all__ = [
     "ELEMENTS",
@@ -119,23 +120,20 @@ def column_of(layout: Mapping[str, Column], name: str) -> Column:
 
 def write_relevances(
     folder: Path,
-    parts: Callable[[int], Iterable[Mapping[str, np.ndarray]]],
-    key: str,
+    blocks: Blocks,
     layout: Mapping[str, Column],
     attributes: Mapping[str, Any],
 ) -> Path:
-    """Write parts as they come, then all of them into one file; if it is there already, keep it.
+    """Write blocks as they come, then all of them into one file; if it is there already, keep it.
 
-    Memory holds one part at a time.
+    Memory holds one block at a time.
 
     Parameters
     ----------
     folder
-        Where the file goes. Finished parts wait there too: an interrupted call leaves them to the next.
-    parts
-        Function of the number of parts that are done already; gives those that follow: rows by name, without padding.
-    key
-        What the relevances depend on, see `fingerprint`.
+        Where the file goes. Finished blocks wait there too: an interrupted call leaves them to the next.
+    blocks
+        Rows by name, without padding.
     layout
         Every data set by its name; ``edge{place}/share`` stands for all places.
     attributes
@@ -144,22 +142,20 @@ def write_relevances(
     Raises
     ------
     ExplainError
-        If there is no part, or a part has a name that isn't in the layout.
+        If there is no block, or a block has a name that isn't in the layout.
     """
     import h5py
 
     path = folder / FILE
-    if not is_finished(path, key):
-        done = 0
+    if not blocks.count:
+        raise ExplainError("nothing to explain: there are no relevances to write")
+    if not is_finished(path, blocks.key):
         with new_file(path) as name, h5py.File(name, "w") as file:
-            file.attrs.update({**attributes, "layout": describe(layout), KEY: key})
-            for part in collect(folder, key, parts):
-                for dataset, rows in part.items():
+            file.attrs.update({**attributes, "layout": describe(layout), KEY: blocks.key})
+            for block in collect(folder, blocks):
+                for dataset, rows in block.items():
                     _append(file, dataset, rows, column_of(layout, dataset))
-                done += 1
-            if not done:
-                raise ExplainError("nothing to explain: there are no relevances to write")
-    forget(folder)
+    forget(folder, blocks.key)
     return path
 
 

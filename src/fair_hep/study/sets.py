@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..bundle.errors import ExplainError
+from ..data.blocks import Blocks
 from ..data.parallel import in_processes, keep_freed_memory
 from ..models.contract import Model
+from .fingerprint import fingerprint
 from .relevances import ELEMENTS, NOTHING, Column, Relevances, column_of, write_relevances
-from .resume import fingerprint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..provenance.configuration import ExplainRules
 
-__all__ = ["BLOCK", "Work", "explain_sets", "layout", "non_empty", "relevance_key", "write_sets"]
+__all__ = ["BLOCK", "Work", "blocks_of", "explain_sets", "layout", "non_empty", "relevance_key", "write_sets"]
 
 #: Examples that are loaded, sorted by size and written together, and those of one pass of a network without edges.
 BLOCK, BATCH = 256, 32
@@ -114,7 +115,7 @@ class Work:
 
 
 def explain_sets(
-    work: Work, *, done: int = 0, processes: int = 1, progress: str | None = "explain"
+    work: Work, *, numbers: range | None = None, processes: int = 1, progress: str | None = "explain"
 ) -> Iterator[Relevances]:
     """Explain examples in blocks of `BLOCK`, in the order of their indices.
 
@@ -122,8 +123,8 @@ def explain_sets(
     ----------
     work
         What is explained and how.
-    done
-        Blocks to leave out at the start.
+    numbers
+        Which blocks; None: all of them.
     processes
         Processes that share the blocks, with one thread each: explanations are bound by memory traffic, where threads
         help little.
@@ -132,9 +133,10 @@ def explain_sets(
     """
     from tqdm import tqdm
 
-    blocks, total = list(_blocks(work.indices))[done:], len(work.indices)
-    begun, hidden = min(done * BLOCK, total), True if progress is None else None
-    with tqdm(total=total, initial=begun, desc=progress, unit="example", file=sys.stderr, disable=hidden) as bar:
+    blocks = list(_blocks(work.indices))
+    blocks = blocks if numbers is None else [blocks[number] for number in numbers]
+    total, hidden = sum(map(len, blocks)), True if progress is None else None
+    with tqdm(total=total, desc=progress, unit="example", file=sys.stderr, disable=hidden) as bar:
         if processes == 1 or not blocks:
             for block in blocks:
                 yield _explain_block(work, block, bar.update)
@@ -149,14 +151,18 @@ def explain_sets(
 
 def write_sets(folder: Path, work: Work, attributes: Mapping[str, Any], *, processes: int = 1) -> Path:
     """Explain examples and write one file; if it is there already and made from the same things, keep it."""
+    return write_relevances(folder, blocks_of(work, processes=processes), work.layout, attributes)
+
+
+def blocks_of(work: Work, *, processes: int = 1, progress: str = "explain", padded: bool = False) -> Blocks:
+    """Return the same explanations as blocks that may be computed anywhere; as files want them, or still padded."""
     columns = work.layout
-    return write_relevances(
-        folder,
-        lambda done: (_packed(part, columns) for part in explain_sets(work, done=done, processes=processes)),
-        relevance_key(work),
-        columns,
-        attributes,
-    )
+
+    def some(numbers: range) -> Iterator[Mapping[str, np.ndarray]]:
+        parts = explain_sets(work, numbers=numbers, processes=processes, progress=progress)
+        return parts if padded else (_packed(part, columns) for part in parts)
+
+    return Blocks(relevance_key(work), -(-len(work.indices) // BLOCK), some)
 
 
 def relevance_key(work: Work) -> str:

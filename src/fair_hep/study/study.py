@@ -15,6 +15,7 @@ import numpy as np
 from ..bundle.errors import ExplainError
 from ..bundle.strict import validate
 from ..bundle.symbols import formula, plain
+from ..data.blocks import Blocks, collect, forget
 from ..models.contract import Model
 from ..models.explaining import rules_of
 from ..pages.document import Table
@@ -22,11 +23,11 @@ from ..pages.figures import logit
 from ..pages.measured import measured
 from ..provenance.configuration import Config, ExplainRules
 from ..provenance.steps import provenance_text
+from .fingerprint import weights_sha256
 from .options import StudyOptions
-from .relevances import Column, read_relevances
+from .relevances import Column, Relevances, read_relevances, write_relevances
 from .removal_table import trust_lines, trust_tables
-from .resume import weights_sha256
-from .sets import Work, explain_sets, non_empty, write_sets
+from .sets import Work, blocks_of, non_empty
 from .share_figure import Panel, draw_shares
 from .summary import Summary
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from .trust import Truth
 
-__all__ = ["Case", "Study", "study"]
+__all__ = ["Case", "Study", "explanations", "study"]
 
 
 @dataclass(frozen=True)
@@ -196,23 +197,14 @@ def study(  # noqa: PLR0917
     ExplainError
         If there is nothing to explain, or the network can't be explained.
     """
-    settings, dataset = rules_of(model, config.explain), datasets["test"]
-    options = validate(asked.options, settings.options, "explain.options")
-    target = settings.target
-    case = Case(model, network, config, options, target, folder)
-    indices, empty = non_empty(model, dataset, _drawn(dataset, settings.size, config.seed))
-    if not indices:
-        raise ExplainError(
-            f"none of the {settings.size} {asked.examples} has {_one(asked.elements)}: nothing to explain"
-        )
-    carried = _carried(asked, dataset, indices[0])
-    missing = asked.carried.keys() - carried.keys()
-    further = {name: column for name, column in asked.layout.items() if name not in missing}
-    work = Work(model, network, dataset, indices, target, settings, further, asked.columns, carried)
-    path = write_sets(folder, work, _attributes(case, asked), processes=options.share(len(indices)))
+    case = _case(model, network, config, folder, asked)
+    settings, options = case.rules, case.options
+    work, empty = _work(case, asked, datasets["test"])
+    indices = work.indices
+    path = write_relevances(folder, _blocks(case, work), work.layout, _attributes(case, asked))
     found = _summarised(case, asked, path)
     found["examples"] |= {"explained": len(indices), "without_elements": empty}
-    found["explained"] = {"target": dict(zip(case.classes, target, strict=True)), **_plain(settings)}
+    found["explained"] = {"target": dict(zip(case.classes, case.target, strict=True)), **_plain(settings)}
     tables = [_feature_table(model, found["shares"], case.classes)]
     if options.controls:
         found["untrained"] = _untrained(case, asked, work)
@@ -227,6 +219,40 @@ def study(  # noqa: PLR0917
     found["captions"] = dict(asked.captions(case, found))
     found["headline"] = list(_headline(case, asked, found))
     return found
+
+
+def explanations(
+    model: Model, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, asked: Study
+) -> list[Blocks]:
+    """Return what takes long in `study`, as blocks: the relevances of all examples, and those of untrained networks."""
+    case = _case(model, network, config, Path(), asked)
+    work, _ = _work(case, asked, datasets["test"])
+    return [_blocks(case, work), *_controls(case, work)]
+
+
+def _case(model: Model, network: nn.Module, config: Config, folder: Path, asked: Study) -> Case:
+    settings = rules_of(model, config.explain)
+    options = validate(asked.options, settings.options, "explain.options")
+    return Case(model, network, config, options, settings.target, folder)
+
+
+def _work(case: Case, asked: Study, dataset: Any) -> tuple[Work, int]:
+    """Return what is explained, and how many of the examples that were drawn have nothing to explain."""
+    settings = case.rules
+    indices, empty = non_empty(case.model, dataset, _drawn(dataset, settings.size, case.config.seed))
+    if not indices:
+        raise ExplainError(
+            f"none of the {settings.size} {asked.examples} has {_one(asked.elements)}: nothing to explain"
+        )
+    carried = _carried(asked, dataset, indices[0])
+    missing = asked.carried.keys() - carried.keys()
+    further = {name: column for name, column in asked.layout.items() if name not in missing}
+    made = Work(case.model, case.network, dataset, indices, case.target, settings, further, asked.columns, carried)
+    return made, empty
+
+
+def _blocks(case: Case, work: Work) -> Blocks:
+    return blocks_of(work, processes=case.options.share(len(work.indices)))
 
 
 def _drawn(dataset: Any, count: int, seed: int | list[int]) -> list[int]:
@@ -260,27 +286,35 @@ def _summarised(case: Case, asked: Study, path: Path) -> dict[str, Any]:
     return found
 
 
-def _untrained(case: Case, asked: Study, work: Work) -> dict[str, Any]:
-    """Return the tables of networks with random weights: mean over networks, error from their spread."""
+def _controls(case: Case, work: Work) -> Iterator[Blocks]:
+    """Give the explanations by networks with random weights."""
     import torch
 
-    from ..lrp.ledger import check_ledger
-
     options = case.options
-    size = options.control_size or min(1000, len(work.indices))
-    found = []
+    indices = work.indices[: options.control_size or 1000]
     for number in range(options.controls):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(case.config.seed + number)
             control = case.model.build(**case.config.model).eval()
+        name = f"untrained {number + 1}/{options.controls}"
+        part = replace(work, network=control, indices=indices)
+        yield blocks_of(part, processes=options.share(len(indices)), progress=name, padded=True)
+
+
+def _untrained(case: Case, asked: Study, work: Work) -> dict[str, Any]:
+    """Return the tables of networks with random weights: mean over networks, error from their spread."""
+    from ..lrp.ledger import check_ledger
+
+    found = []
+    for blocks in _controls(case, work):
         summary = asked.summary(case)
-        part = replace(work, network=control, indices=work.indices[:size])
-        progress = f"untrained {number + 1}/{options.controls}"
-        for relevances in explain_sets(part, processes=options.share(size), progress=progress):
-            summary.add(relevances)
+        for block in collect(case.folder, blocks):
+            summary.add(Relevances(block))
         check_ledger(summary.error, case.config.explain.precision)
         found.append(summary.found(draws=0))
-    return {**asked.summary(case).average(found), "networks": options.controls, "examples": size}
+        forget(case.folder, blocks.key)
+    size = len(work.indices[: case.options.control_size or 1000])
+    return {**asked.summary(case).average(found), "networks": case.options.controls, "examples": size}
 
 
 def _trust(case: Case, asked: Study, dataset: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from ..models.contract import Model
 
-__all__ = ["apply", "derived"]
+__all__ = ["apply", "derived", "joined"]
+
+#: Among the targets: where each example starts, if it has many rows.
+_OFFSETS = "offsets"
 
 
 def derived(model: Model, dataset: Dataset[Any], batch_size: int) -> dict[str, np.ndarray]:
@@ -67,8 +70,17 @@ def apply(
     arrays = {name: np.concatenate(parts) for name, parts in collected.items()}
     targets = {spec.name: arrays[spec.name] for spec in model.targets}
     if sets:
-        targets["offsets"] = np.concatenate([[0], np.concatenate(counts).cumsum()]).astype(np.int64)
+        targets[_OFFSETS] = np.concatenate([[0], np.concatenate(counts).cumsum()]).astype(np.int64)
     return {spec.name: arrays[spec.name] for spec in model.outputs}, targets
+
+
+def joined(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the arrays of a whole data set, given those of its parts in order."""
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name != _OFFSETS}
+    if _OFFSETS in parts[0]:
+        counts = np.concatenate([np.diff(part[_OFFSETS]) for part in parts])
+        whole[_OFFSETS] = np.concatenate([[0], counts.cumsum()]).astype(np.int64)
+    return whole
 
 
 def _outputs(model: Model, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from ..bundle.domain import Quantity
+    from ..data.blocks import Blocks
     from ..data.store import Store
     from ..models.contract import Arrays, Baseline, Batch
     from ..provenance.configuration import Config
@@ -311,6 +312,14 @@ class Classifier(Model):
         from ..study.study import study
 
         return study(self, network, datasets, config, folder, self.explanation())
+
+    def explanations(
+        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config
+    ) -> Sequence[Blocks]:
+        """Return the relevances of all examples, and those of untrained networks."""
+        from ..study.study import explanations
+
+        return explanations(self, network, datasets, config, self.explanation())
 
     # -- the report ----------------------------------------------------------------------------------------------------
     def parts(self, evaluation: Path, explanation: Path | None) -> Sequence[Part]:

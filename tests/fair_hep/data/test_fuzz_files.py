@@ -19,6 +19,7 @@ from fair_hep.bundle.columns import Columns
 from fair_hep.bundle.errors import ProjectError
 from fair_hep.bundle.readers import read_examples
 from fair_hep.bundle.unpack import unpack
+from fair_hep.data.blocks import Blocks
 from fair_hep.data.delphes import Event, write_events
 from fair_hep.data.toptag import Block, write_table
 from fair_hep.jets.reader import open_table
@@ -143,7 +144,7 @@ def read_particle_flow(path: Path) -> None:
 def write_relevance(path: Path) -> None:
     part = {"example/elements": COUNTS, "element/relevance": np.ones((int(COUNTS.sum()), 4), np.float32)}
     layout = {"example/elements": Column("[n]"), "element/relevance": Column("[n, 4]", "example/elements")}
-    write_relevances(path.parent, lambda done: [part][done:], "key", layout, {}).rename(path)
+    write_relevances(path.parent, Blocks("key", 1, lambda numbers: [part]), layout, {}).rename(path)
 
 
 def read_relevance(path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
 from fair_hep.bundle.errors import ExplainError
+from fair_hep.data.blocks import Blocks
 from fair_hep.study import relevances as module
 from fair_hep.study.relevances import ELEMENTS, FILE, NOTHING, Column, read_relevances, write_relevances
 
@@ -48,13 +50,17 @@ def part(number: int) -> dict[str, np.ndarray]:
     }
 
 
-def parts(done: int = 0) -> Iterator[Mapping[str, np.ndarray]]:
-    return (part(number) for number in range(done, len(EXAMPLES)))
+def parts(numbers: range) -> Iterator[Mapping[str, np.ndarray]]:
+    return map(part, numbers)
+
+
+def blocks(key: str = "key", work: Any = parts) -> Blocks:
+    return Blocks(key, len(EXAMPLES), work)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return write_relevances(tmp_path, parts, "key", LAYOUT, {"title": "test"})
+    return write_relevances(tmp_path, blocks(), LAYOUT, {"title": "test"})
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 1024])
@@ -121,26 +127,26 @@ def test_the_file_says_of_every_data_set_what_it_is(path: Path) -> None:
 
 def test_a_finished_file_is_kept_and_other_work_is_done_anew(path: Path) -> None:
     before = path.stat().st_mtime_ns
-    write_relevances(path.parent, parts, "key", LAYOUT, {})
+    write_relevances(path.parent, blocks(), LAYOUT, {})
     assert path.stat().st_mtime_ns == before
-    write_relevances(path.parent, parts, "other", LAYOUT, {})
+    write_relevances(path.parent, blocks("other"), LAYOUT, {})
     assert path.stat().st_mtime_ns != before
 
 
 def test_what_an_interrupted_call_finished_is_left_to_the_next(tmp_path: Path) -> None:
     started: list[int] = []
 
-    def some(done: int, stop: int = 99) -> Iterator[Mapping[str, np.ndarray]]:
-        started.append(done)
-        for number, one in enumerate(parts(done)):
+    def some(numbers: range, stop: int = 99) -> Iterator[Mapping[str, np.ndarray]]:
+        started.append(numbers.start)
+        for number in numbers:
             if number == stop:
                 raise KeyboardInterrupt
-            yield one
+            yield part(number)
 
     with pytest.raises(KeyboardInterrupt):
-        write_relevances(tmp_path, lambda done: some(done, 2), "key", LAYOUT, {})
+        write_relevances(tmp_path, blocks(work=lambda numbers: some(numbers, 2)), LAYOUT, {})
     assert not (tmp_path / FILE).exists()
-    (whole,) = read_relevances(write_relevances(tmp_path, some, "key", LAYOUT, {}))
+    (whole,) = read_relevances(write_relevances(tmp_path, blocks(work=some), LAYOUT, {}))
     assert started == [0, 2]
     assert whole["example/index"].tolist() == list(range(5))
 
@@ -153,6 +159,6 @@ def test_what_is_no_file_of_relevances_is_refused_in_one_line(path: Path, tmp_pa
     with pytest.raises(ExplainError, match="jet/index doesn't say which rows it has"):
         next(read_relevances(tmp_path / "other.h5"))
     with pytest.raises(ExplainError, match="element/other isn't in the layout, which has example/index"):
-        write_relevances(tmp_path / "new", lambda _: [{"element/other": np.zeros(1)}], "key", LAYOUT, {})
+        write_relevances(tmp_path / "new", Blocks("key", 1, lambda _: [{"element/other": np.zeros(1)}]), LAYOUT, {})
     with pytest.raises(ExplainError, match="nothing to explain"):
-        write_relevances(tmp_path / "empty", lambda _: [], "key", LAYOUT, {})
+        write_relevances(tmp_path / "empty", Blocks("key", 0, lambda _: []), LAYOUT, {})

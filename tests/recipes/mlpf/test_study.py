@@ -14,12 +14,13 @@ from particle_flow import MODEL
 from torch.utils.data import Dataset
 
 from fair_hep.bundle.errors import ConfigError, ExplainError
+from fair_hep.data.blocks import Blocks
 from fair_hep.pages.figures import figure
-from fair_hep.particleflow import study as module
+from fair_hep.particleflow import relevances
 from fair_hep.particleflow.choices import choose
 from fair_hep.particleflow.columns import CLASSES, ELEMENT, MOMENTA
 from fair_hep.particleflow.randomised import randomised
-from fair_hep.particleflow.relevances import EXPLAINED, explain_events, layout, read_maps, relevance_key
+from fair_hep.particleflow.relevances import EXPLAINED, blocks_of, explain_events, layout, read_maps, relevance_key
 from fair_hep.particleflow.rmap_figures import draw_r_map
 from fair_hep.particleflow.rmaps import RelevanceFlow, one_output
 from fair_hep.provenance.configuration import Config
@@ -61,8 +62,7 @@ def test_file_holds_the_maps_of_the_chosen_elements(tmp_path: Path) -> None:
     choices = choose(network, data, range(6), 4, seed=1)
     write_relevances(
         tmp_path,
-        lambda done: explain_events(network, data, choices, 1e-6, done=done),
-        "key",
+        blocks_of(network, data, choices, 1e-6),
         LAYOUT,
         {"title": "a test"},
     )
@@ -94,9 +94,7 @@ def test_file_holds_the_maps_of_the_chosen_elements(tmp_path: Path) -> None:
 def test_the_reader_of_all_models_reads_it_by_events_and_by_maps(tmp_path: Path) -> None:
     network, data = make_network(), Events()
     choices = choose(network, data, range(6), 4, seed=1)
-    path = write_relevances(
-        tmp_path, lambda done: explain_events(network, data, choices, 1e-6, done=done), "key", LAYOUT, {}
-    )
+    path = write_relevances(tmp_path, blocks_of(network, data, choices, 1e-6), LAYOUT, {})
     events = [event for part in read_relevances(path) for event in map(part.row, range(len(part["example/maps"])))]
     assert [event["example/index"] for event in events] == [choice.index for choice in choices]
     maps = [one for part in read_relevances(path, rows="example/maps") for one in part["seen/relevance"]]
@@ -115,21 +113,23 @@ def test_a_killed_explanation_goes_on(tmp_path: Path) -> None:
     key = relevance_key(network, data, choices, 1e-6)
     started: list[int] = []
 
-    def work(done: int, stop: int = 99) -> Any:
-        started.append(done)
-        for number, part in enumerate(explain_events(network, data, choices, 1e-6, done=done)):
+    def work(numbers: range, stop: int = 99) -> Any:
+        started.append(numbers.start)
+        for number, part in zip(numbers, blocks_of(network, data, choices, 1e-6).work(numbers), strict=True):
             if number == stop:
                 raise KeyboardInterrupt
             yield part
 
+    blocks = Blocks(key, len(choices), work)
+
     with pytest.raises(KeyboardInterrupt):
-        write_relevances(tmp_path, lambda done: work(done, 2), key, LAYOUT, {})
+        write_relevances(tmp_path, Blocks(key, len(choices), lambda numbers: work(numbers, 2)), LAYOUT, {})
     assert not (tmp_path / "relevances.h5").exists()
-    path = write_relevances(tmp_path, work, key, LAYOUT, {})
+    path = write_relevances(tmp_path, blocks, LAYOUT, {})
     # Finished, and asked for again by a study that was stopped later: nothing is explained twice.
-    write_relevances(tmp_path, work, key, LAYOUT, {})
+    write_relevances(tmp_path, blocks, LAYOUT, {})
     assert started == [0, 2]
-    whole = write_relevances(tmp_path / "whole", work, key, LAYOUT, {})
+    whole = write_relevances(tmp_path / "whole", blocks, LAYOUT, {})
     assert [name.name for name in tmp_path.iterdir() if name.is_file()] == ["relevances.h5"]
     with h5py.File(path) as one, h5py.File(whole) as other:
         for name in LAYOUT:
@@ -209,7 +209,7 @@ def test_an_open_ledger_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             part["ledger/error"][-1, 3] = 2e-5
             yield part
 
-    monkeypatch.setattr(module, "explain_events", forgetful)
+    monkeypatch.setattr(relevances, "explain_events", forgetful)
     with pytest.raises(ExplainError, match=r"ledger stays open by 2\.0e-05"):
         MODEL.study(
             network, both(data), make_config(figures=0, options={"elements": 2, "trust": 0, "removal": 0}), tmp_path

@@ -149,7 +149,7 @@ test.study(network, data, test.make_config(**test.BARE), test.Path({str(folder)!
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == -9, done.stderr
-    assert len(list(folder.rglob("part-*.npz"))) == 3 and not (folder / "relevances.h5").exists()
+    assert len(list(folder.rglob("block-*.npz"))) == 3 and not (folder / "relevances.h5").exists()
     monkeypatch.setattr(module, "BLOCK", 4)
     data = {"val": Jets(), "test": Jets()}
     resumed, whole = (study(network, data, make_config(**BARE), path) for path in (folder, tmp_path / "whole"))
@@ -168,9 +168,9 @@ def test_interrupted_explanation_goes_on(network: Any, tmp_path: Path, monkeypat
     started: list[int] = []
     stop = [2]
 
-    def explained(asked: Work, *, done: int = 0, processes: int = 1) -> Any:
-        started.append(done)
-        for number, part in enumerate(explain_sets(asked, done=done, processes=processes)):
+    def explained(asked: Work, *, numbers: range, **options: Any) -> Any:
+        started.append(numbers.start)
+        for number, part in zip(numbers, explain_sets(asked, numbers=numbers, **options), strict=True):
             if number == stop[0]:
                 raise KeyboardInterrupt
             yield part
