@@ -27,7 +27,7 @@ ENVIRONMENT = $(VENV)/.environment-$(shell cksum < pyproject.toml | cut -d' ' -f
 
 # What depends on the model, of the library's tests: particlenet runs all of them, the others these.
 ON_EVERY_MODEL = $(addprefix tests/fair_hep/,bundle/test_plot.py bundle/test_runtime.py serve/test_server.py \
-  describe/test_card.py export/test_explained.py export/test_parity.py export/test_verify.py export/test_verify_faces.py \
+  describe/test_card.py tracing/test_explained.py export/test_parity.py export/test_verify.py export/test_verify_faces.py \
   project/test_report.py publish/test_mlflow_model.py)
 # One room's tests, or one model's: make test ROOM=lrp, make test ROOM=recipes/mlpf
 ROOM ?=

@@ -21,8 +21,8 @@ from typing import Any
 import torch
 
 from fair_hep.bundle.runtime import session
-from fair_hep.export.graph import Published, export_graph
 from fair_hep.particleflow.synthetic import events
+from fair_hep.tracing.graph import Published, export_graph
 from support.recipes import model as get
 
 #: Shortest time of one measurement in seconds: a run is repeated until it is reached.

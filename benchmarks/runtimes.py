@@ -32,8 +32,8 @@ from top_tagger.network import PRESETS
 from fair_hep.bundle import Relevance
 from fair_hep.bundle.session import session
 from fair_hep.data.store import Store
-from fair_hep.export.explained import Explained, export_explained
-from fair_hep.export.graph import Published, export_graph
+from fair_hep.tracing.explained import Explained, export_explained
+from fair_hep.tracing.graph import Published, export_graph
 from support.recipes import model as get
 from support.recipes import sample
 

@@ -2,7 +2,8 @@
 
 ``python benchmarks/sums.py [--pairs 15] [--threads 2]`` prints JSON: for numbers of columns, and of elements in a set
 up to four times as large, milliseconds of both ways and the median of their ratios in runs in turn. It is the operator
-of `export/sums_graph.py` alone, on two sets with 16 neighbours; an edge that leaves its set makes it go the second way.
+of `tracing/sums_graph.py` alone, on two sets with 16 neighbours; an edge that leaves its set makes it go the second
+way.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fair_hep.bundle.session import onnx_runtime
-from fair_hep.export.sums_graph import sum_rows
+from fair_hep.tracing.sums_graph import sum_rows
 
 SETS, NEIGHBOURS = 2, 16
 COLUMNS, ELEMENTS = (22, 64, 256), (32, 64, 128, 256, 512, 1024)

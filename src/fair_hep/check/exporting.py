@@ -25,8 +25,8 @@ EXAMPLES = 6
 @promise("compute with tensors only: no branch on values, no .item(), no size written as a number")
 def onnx_parity(trial: Trial) -> None:
     """Exported to ONNX, the network gives the same outputs at every shape."""
-    from ..export.graph import Published, export_graph
     from ..export.parity import compare_shapes
+    from ..tracing.graph import Published, export_graph
 
     network, config = trial.network(), trial.config.export
     with TemporaryDirectory() as folder:
@@ -56,9 +56,9 @@ def explained_onnx_parity(trial: Trial) -> None:
 
 def _explained(trial: Trial, path: Path) -> Sequence[Parity]:
     from ..bundle import Relevance
-    from ..export.explained import export_explained
     from ..export.explained_parity import compare_explained
     from ..export.relevance import RELEVANCE_TOLERANCE
+    from ..tracing.explained import export_explained
 
     model, network, config = trial.model, trial.network(), trial.config
     rules = trial.rules()
@@ -79,7 +79,7 @@ def _explained(trial: Trial, path: Path) -> Sequence[Parity]:
 
 
 def _inputs(trial: Trial) -> list[Any]:
-    from ..export.graph import graph_inputs
+    from ..tracing.graph import graph_inputs
 
     return list(graph_inputs(trial.model))
 

@@ -21,7 +21,7 @@ from torch import nn
 from ..bundle.errors import BundleError
 from ..bundle.session import compute, session
 from ..lrp.ledger import TOLERANCE
-from .explained import LEDGER, RELEVANCE, TARGET, Explained, explained_inputs, explained_outputs
+from ..tracing.explained import LEDGER, RELEVANCE, TARGET, Explained, explained_inputs, explained_outputs
 from .parity import Parity, difference, double_precision, doubled, shapes
 
 if TYPE_CHECKING:

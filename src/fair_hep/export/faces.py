@@ -88,7 +88,7 @@ def load_network(folder: Path, signature: Signature, model: Model) -> nn.Module:
 
 
 def _pytorch(model: Model | None, stored: Stored) -> Arrays:
-    from .graph import Published
+    from ..tracing.graph import Published
     from .parity import forward
     from .relevance import relevances
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import onnx
 
     from ..bundle import TensorSpec
-    from .graph import Published
+    from ..tracing.graph import Published
 
 __all__ = [
     "Choices",

@@ -171,9 +171,9 @@ def _fill(source: _Source, folder: Path) -> list[dict[str, Any]]:
 def _graph_and_examples(source: _Source, signature: bundle.Signature, folder: Path) -> list[dict[str, Any]]:
     """Write the graph, compare it with PyTorch, and store PyTorch's answers on the examples."""
     from ..export.explained_parity import unsteady
-    from ..export.graph import Published, export_graph
     from ..export.parity import compare_shapes, forward, near_ties
     from ..export.relevance import relevances
+    from ..tracing.graph import Published, export_graph
 
     config = source.config.export
     path = folder / bundle.MODEL
@@ -207,8 +207,8 @@ def _explained_graph(
     source: _Source, signature: bundle.Signature, folder: Path
 ) -> tuple[bundle.Signature, list[dict[str, Any]]]:
     """Write the explained graph, compare it with the engine, and describe it in the signature."""
-    from ..export.explained import explained_inputs, export_explained
     from ..export.explained_parity import compare_explained
+    from ..tracing.explained import explained_inputs, export_explained
 
     how = _relevance(source, signature)
     path = folder / bundle.EXPLAINED
@@ -255,7 +255,7 @@ def _relevance(source: _Source, signature: bundle.Signature) -> bundle.Relevance
 
 
 def _signature(source: _Source) -> bundle.Signature:
-    from ..export.graph import graph_inputs, graph_outputs
+    from ..tracing.graph import graph_inputs, graph_outputs
 
     model = source.model
     return bundle.Signature(
@@ -294,7 +294,7 @@ def _examples(project: Project, config: Config) -> dict[str, np.ndarray]:
     import numpy as np
 
     from ..data.store import Store
-    from ..export.graph import graph_inputs
+    from ..tracing.graph import graph_inputs
 
     folder = store_folder(project, config) / "test"
     provenance.require(folder, "data", project.root)
@@ -340,7 +340,7 @@ def _test_set(project: Project, config: Config, made: Mapping[str, Any]) -> dict
 
 def _metadata(source: _Source, how: bundle.Relevance) -> dict[str, str]:
     """Return what the graphs say about themselves."""
-    from ..export.graph import graph_inputs
+    from ..tracing.graph import graph_inputs
 
     project, model = source.project, source.model
     stores = store_folder(project, source.config)

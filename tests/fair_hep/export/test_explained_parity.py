@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fair_hep.export.explained import RELEVANCE
 from fair_hep.export.explained_parity import Arrays, _compared
+from fair_hep.tracing.explained import RELEVANCE
 
 TOLERANCE = 1e-3
 EXACT = np.random.default_rng(0).uniform(-1, 1, (6, 5, 3))

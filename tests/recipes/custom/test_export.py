@@ -10,10 +10,10 @@ from fair_hep import bundle, provenance
 from fair_hep.bundle.errors import BundleError
 from fair_hep.bundle.files import read_json, write_json
 from fair_hep.export.faces import load_network
-from fair_hep.export.graph import export_graph
 from fair_hep.project.export import run as export
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
+from fair_hep.tracing.graph import export_graph
 from support.published import copy
 from support.recipes import model as model_named
 

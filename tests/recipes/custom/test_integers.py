@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from fair_hep.bundle import Relevance
 from fair_hep.bundle.session import compute, session
-from fair_hep.export.explained import export_explained
 from fair_hep.export.explained_parity import compare_explained
-from fair_hep.export.graph import graph_inputs
+from fair_hep.tracing.explained import export_explained
+from fair_hep.tracing.graph import graph_inputs
 
 
 class Counted(nn.Module):

@@ -12,11 +12,11 @@ from fair_hep import bundle
 from fair_hep.bundle.errors import ConfigError
 from fair_hep.bundle.files import read_json
 from fair_hep.bundle.runtime import load
-from fair_hep.export.explained import Explained
 from fair_hep.project import export, verify
 from fair_hep.project.temperature import find_temperature
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
+from fair_hep.tracing.explained import Explained
 from support.published import copy
 from support.recipes import model as model_named
 from support.small import EXAMPLE, make_config

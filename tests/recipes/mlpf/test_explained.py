@@ -8,11 +8,11 @@ import torch
 
 from fair_hep import bundle
 from fair_hep.bundle.runtime import load
-from fair_hep.export.explained import explained_inputs
 from fair_hep.export.faces import load_network
 from fair_hep.particleflow.rmaps import RelevanceFlow, one_output
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
+from fair_hep.tracing.explained import explained_inputs
 from support.recipes import model as model_named
 
 MODEL = model_named("mlpf")

@@ -13,10 +13,10 @@ from fair_hep import bundle
 from fair_hep.bundle.files import read_json
 from fair_hep.bundle.runtime import session
 from fair_hep.export.faces import load_network
-from fair_hep.export.graph import Published
 from fair_hep.export.parity import compare
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
+from fair_hep.tracing.graph import Published
 from support.recipes import model as model_named
 
 Bundled = tuple[Project, Config]

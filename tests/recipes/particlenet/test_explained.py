@@ -12,11 +12,11 @@ from fair_hep import bundle
 from fair_hep.bundle import Relevance
 from fair_hep.bundle.errors import ModelError
 from fair_hep.bundle.runtime import load
-from fair_hep.export.explained import Explained, export_explained
 from fair_hep.export.explained_parity import by_pair, default_target
 from fair_hep.export.faces import load_network
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
+from fair_hep.tracing.explained import Explained, export_explained
 from support.recipes import model as model_named
 
 MODEL = model_named("particlenet")

@@ -18,7 +18,6 @@ from fair_hep.bundle.errors import BundleError, ExplainError, MissingStepError, 
 from fair_hep.bundle.files import read_json, sha256
 from fair_hep.bundle.runtime import session
 from fair_hep.export.faces import load_network
-from fair_hep.export.graph import Published, export_graph, graph_inputs
 from fair_hep.export.parity import Choices, compare, compare_shapes, forward, near_ties
 from fair_hep.export.relevance import relevances
 from fair_hep.lrp import COMPOSITES
@@ -27,6 +26,7 @@ from fair_hep.nets.layers import nearest
 from fair_hep.project.export import run as export
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
+from fair_hep.tracing.graph import Published, export_graph, graph_inputs
 from support.published import EXAMPLES, copy
 from support.recipes import model as model_named
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...bundle import TensorSpec
 from ...bundle.errors import BundleError, ConfigError
-from ..sums import losing
+from ...tracing.sums import losing
 from .about import Notes
 
 if TYPE_CHECKING:

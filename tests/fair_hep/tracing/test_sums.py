@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from fair_hep.export.sums import Sums, losing, translations
+from fair_hep.tracing.sums import Sums, losing, translations
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from fair_hep.export.copies import without_copies
+from fair_hep.tracing.copies import without_copies
 
 
 def products(values: Tensor, weights: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from fair_hep.bundle import TensorSpec
 from fair_hep.bundle.errors import ModelError
-from fair_hep.export.graph import write_graph
-from fair_hep.export.sizes import hold_program, hold_recorded
+from fair_hep.tracing.graph import write_graph
+from fair_hep.tracing.sizes import hold_program, hold_recorded
 
 INPUT = TensorSpec(
     name="hits",

@@ -19,13 +19,13 @@ from fair_hep import bundle
 from fair_hep.bundle import Relevance
 from fair_hep.bundle.errors import BundleError, DataError, MissingStepError
 from fair_hep.bundle.runtime import LoadedModel, load, session
-from fair_hep.export.explained import Explained, explained_inputs, explained_outputs, export_explained
 from fair_hep.export.explained_parity import compare_explained, default_target, ledger_error
 from fair_hep.export.faces import load_network
-from fair_hep.export.graph import graph_inputs
-from fair_hep.export.sums import losing
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
+from fair_hep.tracing.explained import Explained, explained_inputs, explained_outputs, export_explained
+from fair_hep.tracing.graph import graph_inputs
+from fair_hep.tracing.sums import losing
 from support.published import copy
 from support.recipes import model as model_named
 from support.small import EXAMPLE, NAME, SOURCE

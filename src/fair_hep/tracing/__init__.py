@@ -1,0 +1,1 @@
+"""Networks as ONNX graphs: recorded with their outputs, and with their explanation."""
