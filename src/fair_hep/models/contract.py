@@ -265,7 +265,7 @@ class Model(ABC):
         """
 
     def explanations(
-        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config
+        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
     ) -> Sequence[Blocks]:
         """Return what takes long in `study`, as blocks that several machines may share; none: it isn't shared.
 

@@ -138,7 +138,7 @@ class ParticleFlowModel(Model):
         return study(subject, network, datasets, config, folder, options=options)
 
     def explanations(
-        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config
+        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
     ) -> Sequence[Blocks]:
         """Return the relevance maps of all events."""
         from .study import explanations

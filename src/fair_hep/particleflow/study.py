@@ -179,6 +179,11 @@ def _epsilon(settings: ExplainConfig) -> float:
             f"explain.composite {settings.composite!r} with explain.bias {settings.bias!r}: maps of whole events "
             "follow epsilon or lrp-0 with absorb; choose one of them"
         )
+    if settings.runtime == "onnx":
+        raise ExplainError(
+            "explain.runtime=onnx: maps of whole events are sparse, and their sizes depend on values, so no graph "
+            "holds them; explain with explain.runtime=torch"
+        )
     return 0.0 if settings.composite == "lrp-0" else settings.epsilon
 
 

@@ -58,7 +58,7 @@ def run(project: Project, config: Config, *, part: Part | None = None, join: int
     weights = project.run(config.name, "train") / WEIGHTS
     inputs = provenance.checksums(project.root, weights, *(stores / split / "store.json" for split in SPLITS))
     folder = project.run(config.name, "explain")
-    blocks = _shared(model, model.explanations(network, datasets, config)) if part or join else ()
+    blocks = _shared(model, model.explanations(network, datasets, config, folder)) if part or join else ()
     if part:
         place, made_from = begin_part(folder, part), [one.key for one in blocks]
         made = [path for one in blocks for path in compute(place, one, part.share(one.count))]

@@ -19,6 +19,8 @@ from ..data.parallel import in_processes, keep_freed_memory
 from ..models.contract import Model
 from .fingerprint import fingerprint
 from .relevances import ELEMENTS, NOTHING, Column, Relevances, column_of, write_relevances
+from .runtimes import ELEMENTS as PASS
+from .runtimes import Engine, Graph, prepared
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,10 +28,22 @@ if TYPE_CHECKING:
 
     from ..provenance.configuration import ExplainRules
 
-__all__ = ["BLOCK", "Work", "blocks_of", "explain_sets", "layout", "non_empty", "relevance_key", "write_sets"]
+__all__ = [
+    "BLOCK",
+    "Work",
+    "blocks_of",
+    "explain_sets",
+    "layout",
+    "non_empty",
+    "relevance_key",
+    "with_graph",
+    "write_sets",
+]
 
 #: Examples that are loaded, sorted by size and written together, and those of one pass of a network without edges.
 BLOCK, BATCH = 256, 32
+#: Examples on which a graph is compared with the engine.
+COMPARED = 8
 #: Numbers that the widest message of a pass may have: explanations are bound by memory traffic, caches are small.
 WIDEST = 3 * 2**13
 
@@ -96,6 +110,8 @@ class Work:
         Data sets that a recipe adds to `layout`, and the function of a module that computes them.
     carried
         Arrays of a batch that go into further data sets as they are: their names by those of the data sets.
+    graph
+        What explains; None: the engine.
     """
 
     model: Model
@@ -107,6 +123,7 @@ class Work:
     further: Mapping[str, Column] = field(default_factory=dict)
     columns: Columns | None = None
     carried: Mapping[str, str] = field(default_factory=dict)
+    graph: Graph | None = None
 
     @property
     def layout(self) -> dict[str, Column]:
@@ -170,7 +187,8 @@ def relevance_key(work: Work) -> str:
     chosen = work.settings.model_dump(mode="json", include={"composite", "bias", "epsilon", "precision"})
     batches = (_load(work.dataset, part) for part in _blocks(work.indices))
     examples = (values.numpy() for batch in batches for _, values in sorted(batch.items()))
-    known = [list(work.indices), chosen, list(work.target), BLOCK, sorted(work.layout)]
+    runtime = work.graph.path.name if work.graph else "torch"
+    known = [list(work.indices), chosen, list(work.target), BLOCK, sorted(work.layout), runtime]
     return fingerprint(work.network, examples, known)
 
 
@@ -179,30 +197,17 @@ def _explain_block(work: Work, indices: list[int], tell: Callable[[int], object]
     """Explain a block of examples batch by batch, those of like size together; ``tell`` hears how many are done."""
     import torch
 
-    from ..lrp import Explainer
-    from ..lrp.composites import bounds
-    from ..lrp.edges import edge_sums
-
     model, settings = work.model, work.settings
     dtype = getattr(torch, settings.precision)
     network = work.network if dtype == torch.float32 else _converted(work.network, dtype)
-    known, places = bounds(model.features.ranges), model.edges(network)
-    explainer = Explainer(
-        network.body,
-        settings.composite,
-        bias=settings.bias,
-        epsilon=settings.epsilon,
-        places=dict.fromkeys(places, edge_sums),
-        bounds=None if known is None else (known[0].to(dtype), known[1].to(dtype)),
-    )
     batch = _load(work.dataset, indices)
-    order = (batch[model.inputs[0].name] != 0).any(-1).sum(1).argsort(stable=True)
-    size = settings.batch_size or _batch_size(model, network, places)
+    counts = (batch[model.inputs[0].name] != 0).any(-1).sum(1)
+    order = counts.argsort(stable=True)
     parts = []
-    with explainer:
-        for rows in order.split(size):
+    with work.graph or Engine(model, network, settings) as runtime:
+        for rows in _batches(work, network, order, counts):
             inputs = {spec.name: batch[spec.name][rows].to(dtype) for spec in model.inputs if spec.name in batch}
-            part = _explain_batch(work, network, explainer, inputs)
+            part = _explain_batch(work, network, runtime, inputs)
             parts.append({**part, **_carried(work, batch, rows, part["element/relevance"].shape[1])})
             tell(len(rows))
     joined = _joined(parts, np.argsort(order.numpy()), work.layout)
@@ -211,16 +216,52 @@ def _explain_block(work: Work, indices: list[int], tell: Callable[[int], object]
     )
 
 
-def _explain_batch(work: Work, network: Any, explainer: Any, inputs: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+def _batches(work: Work, network: Any, order: Tensor, counts: Tensor) -> Iterator[Tensor]:
+    """Cut examples that come by rising size into passes."""
+    if work.settings.batch_size or not work.graph:
+        size = work.settings.batch_size or _batch_size(work.model, network, work.model.edges(network))
+        yield from order.split(size)
+        return
+    start = 0
+    for stop in range(1, len(order) + 1):
+        # The next one would be the longest.
+        if stop == len(order) or (stop + 1 - start) * int(counts[order[stop]]) > PASS:
+            yield order[start:stop]
+            start = stop
+
+
+def _explain_batch(
+    work: Work, network: Any, runtime: Engine | Graph, inputs: Mapping[str, Tensor]
+) -> dict[str, np.ndarray]:
     """Explain some examples, given their raw inputs."""
+    from ..lrp.edges import share
+
+    name = work.model.inputs[0].name
+    cut, mask, values = _features(work.model, network, inputs)
+    found = runtime(values, work.target)
+    result = {
+        ELEMENTS: mask.sum(1).numpy().astype(np.int32),
+        "example/outputs": found.outputs.numpy(),
+        "example/explained": found.explained.numpy(),
+        **{f"ledger/{part}": amounts.numpy() for part, amounts in found.ledger.items()},
+        "element/input": cut[name].numpy(),
+        "element/relevance": found.relevance.numpy(),
+        **(work.columns(cut, values) if work.columns else {}),
+    }
+    for number, (graph, total, signed) in enumerate(found.edges):
+        result[f"edge{number}/neighbour"] = graph.numpy().astype(np.int32)
+        result[f"edge{number}/share"] = share(total).float().numpy()
+        result[f"edge{number}/relevance"] = signed.float().numpy()
+    return result
+
+
+def _features(
+    model: Model, network: Any, inputs: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], Tensor, Sequence[Tensor]]:
+    """Return inputs without the padding that all have, which elements are real, and what ``features`` makes of them."""
     import torch
 
-    from ..lrp.edges import graphs_found, share
-
-    model = work.model
-    name = model.inputs[0].name
-    mask = (inputs[name] != 0).any(-1)
-    # Padding behind the largest example costs time for nothing.
+    mask = (inputs[model.inputs[0].name] != 0).any(-1)
     longest = int(mask.any(0).nonzero().amax()) + 1
     mask, sets = mask[:, :longest], {spec.name for spec in model.inputs if spec.set_axis}
     cut = {key: values[:, :longest] if key in sets else values for key, values in inputs.items()}
@@ -232,26 +273,16 @@ def _explain_batch(work: Work, network: Any, explainer: Any, inputs: Mapping[str
             f"features: got shape {tuple(values[0].shape)}, expected {(*mask.shape, len(model.features.columns))}: "
             "an element in, an element out"
         )
-    places = model.edges(network)
-    with graphs_found(network.body, places) as graphs:
-        found = explainer(*values, target=work.target)
-    ledger = {f"ledger/{n}": getattr(found.ledger, n).numpy() for n in ("inputs", "bias", "epsilon", "lost", "error")}
-    result = {
-        ELEMENTS: mask.sum(1).numpy().astype(np.int32),
-        "example/outputs": found.outputs.numpy(),
-        "example/explained": found.explained.numpy(),
-        **ledger,
-        "element/input": cut[name].numpy(),
-        "element/relevance": found.relevance.numpy(),
-        **(work.columns(cut, values) if work.columns else {}),
-    }
-    for number, place in enumerate(places):
-        graph = graphs[place]
-        total, signed = found.places[place].reshape(2, *graph.shape)
-        result[f"edge{number}/neighbour"] = graph.numpy().astype(np.int32)
-        result[f"edge{number}/share"] = share(total).float().numpy()
-        result[f"edge{number}/relevance"] = signed.float().numpy()
-    return result
+    return cut, mask, values
+
+
+def with_graph(work: Work, folder: Path) -> Work:
+    """Return the work with the graph that explains, if that is asked for or pays (`runtimes.prepared`)."""
+    batch = _load(work.dataset, work.indices[:COMPARED])
+    inputs = {spec.name: batch[spec.name] for spec in work.model.inputs if spec.name in batch}
+    values = _features(work.model, work.network, inputs)[2]
+    examples = len(work.indices)
+    return replace(work, graph=prepared(work.model, work.network, work.settings, values, folder, examples=examples))
 
 
 def _carried(work: Work, batch: Mapping[str, Tensor], rows: Tensor, width: int) -> dict[str, np.ndarray]:

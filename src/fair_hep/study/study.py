@@ -27,7 +27,7 @@ from .fingerprint import weights_sha256
 from .options import StudyOptions
 from .relevances import Column, Relevances, read_relevances, write_relevances
 from .removal_table import trust_lines, trust_tables
-from .sets import Work, blocks_of, non_empty
+from .sets import Work, blocks_of, non_empty, with_graph
 from .share_figure import Panel, draw_shares
 from .summary import Summary
 
@@ -205,6 +205,7 @@ def study(  # noqa: PLR0917
     found = _summarised(case, asked, path)
     found["examples"] |= {"explained": len(indices), "without_elements": empty}
     found["explained"] = {"target": dict(zip(case.classes, case.target, strict=True)), **_plain(settings)}
+    found["explained"] |= {"runtime": "onnx", "difference_from_torch": work.graph.difference} if work.graph else {}
     tables = [_feature_table(model, found["shares"], case.classes)]
     if options.controls:
         found["untrained"] = _untrained(case, asked, work)
@@ -221,11 +222,16 @@ def study(  # noqa: PLR0917
     return found
 
 
-def explanations(
-    model: Model, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, asked: Study
+def explanations(  # noqa: PLR0917
+    model: Model,
+    network: nn.Module,
+    datasets: Mapping[str, Dataset[Any]],
+    config: Config,
+    folder: Path,
+    asked: Study,
 ) -> list[Blocks]:
     """Return what takes long in `study`, as blocks: the relevances of all examples, and those of untrained networks."""
-    case = _case(model, network, config, Path(), asked)
+    case = _case(model, network, config, folder, asked)
     work, _ = _work(case, asked, datasets["test"])
     return [_blocks(case, work), *_controls(case, work)]
 
@@ -248,7 +254,7 @@ def _work(case: Case, asked: Study, dataset: Any) -> tuple[Work, int]:
     missing = asked.carried.keys() - carried.keys()
     further = {name: column for name, column in asked.layout.items() if name not in missing}
     made = Work(case.model, case.network, dataset, indices, case.target, settings, further, asked.columns, carried)
-    return made, empty
+    return with_graph(made, case.folder.with_name(f"{case.folder.name}-graph")), empty
 
 
 def _blocks(case: Case, work: Work) -> Blocks:
@@ -297,7 +303,7 @@ def _controls(case: Case, work: Work) -> Iterator[Blocks]:
             torch.manual_seed(case.config.seed + number)
             control = case.model.build(**case.config.model).eval()
         name = f"untrained {number + 1}/{options.controls}"
-        part = replace(work, network=control, indices=indices)
+        part = replace(work, network=control, indices=indices, graph=None)
         yield blocks_of(part, processes=options.share(len(indices)), progress=name, padded=True)
 
 

@@ -314,12 +314,12 @@ class Classifier(Model):
         return study(self, network, datasets, config, folder, self.explanation())
 
     def explanations(
-        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config
+        self, network: nn.Module, datasets: Mapping[str, Dataset[Any]], config: Config, folder: Path
     ) -> Sequence[Blocks]:
         """Return the relevances of all examples, and those of untrained networks."""
         from ..study.study import explanations
 
-        return explanations(self, network, datasets, config, self.explanation())
+        return explanations(self, network, datasets, config, folder, self.explanation())
 
     # -- the report ----------------------------------------------------------------------------------------------------
     def parts(self, evaluation: Path, explanation: Path | None) -> Sequence[Part]:

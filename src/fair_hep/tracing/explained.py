@@ -6,7 +6,7 @@ graph. So it follows the same rules, closes the same ledger, and needs no traini
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +24,27 @@ from .sizes import hold_recorded
 from .sums import Sums
 
 if TYPE_CHECKING:
+    from torch.fx import GraphModule
+
     from ..bundle import Relevance
 
-__all__ = ["LEDGER", "RELEVANCE", "TARGET", "Explained", "explained_inputs", "explained_outputs", "export_explained"]
+__all__ = [
+    "ELEMENTS",
+    "EXAMPLES",
+    "LEDGER",
+    "RELEVANCE",
+    "TARGET",
+    "Explained",
+    "batch_to_record",
+    "explained_inputs",
+    "explained_outputs",
+    "export_explained",
+    "record",
+]
 
 TARGET, RELEVANCE, LEDGER = "target", "relevance", "ledger"
 #: Sizes that a batch is recorded with: primes that are no size of a network, since equal sizes count as the same axis.
-_SAMPLES, _ELEMENTS = 29, 61
+EXAMPLES, ELEMENTS = 29, 61
 
 
 def explained_inputs(model: Model) -> tuple[TensorSpec, ...]:
@@ -204,27 +218,9 @@ def export_explained(
     ModelError
         If the explanation can't be written as a graph; the line says why.
     """
-    from torch.fx.experimental.proxy_tensor import make_fx
-
-    arguments, sums = _batch(model), Sums()
-
-    def recorded(*given: Tensor) -> tuple[Tensor, ...]:
-        sums.sets = given[0].shape[0]
-        return explained.recorded(*given)
-
+    arguments = batch_to_record(model)
     with Explained(model, network, how) as explained:
-        try:
-            found = explained(*arguments)
-            # Weights are constants of the recorded graph.
-            with quiet():
-                rules = sums.decompositions()
-                record = make_fx(recorded, rules, tracing_mode="symbolic", _allow_non_fake_inputs=True)
-                graph = without_copies(record(*arguments))
-            hold_recorded(graph, explained_inputs(model), path.name)
-        except (ExplainError, ModelError):
-            raise
-        except Exception as error:  # whatever torch's tracer stumbles over
-            raise ModelError(f"{path.name}: {how.composite} can't be recorded: {why(error)}") from error
+        found, graph = record(explained, explained.recorded, arguments, explained_inputs(model), path.name)
     edges = [spec.shape[-1] for spec in found[len(found) - 3 * len(explained.edges) :: 3]] if explained.edges else []
     outputs = explained_outputs(model, edges)
     # A parameter that joins activations outside a layer, such as a token, stands in the graph as it is.
@@ -233,10 +229,63 @@ def export_explained(
     return outputs
 
 
-def _batch(model: Model) -> tuple[Tensor, ...]:
+def record(
+    explained: Callable[..., tuple[Tensor, ...]],
+    recorded: Callable[..., tuple[Tensor, ...]],
+    arguments: Sequence[Tensor],
+    inputs: Sequence[TensorSpec],
+    name: str,
+) -> tuple[tuple[Tensor, ...], GraphModule]:
+    """Record an explanation operator by operator.
+
+    Parameters
+    ----------
+    explained
+        Explains a real batch, with all checks.
+    recorded
+        Does the same without looking at values.
+    arguments, inputs
+        A batch whose free axes can't be taken for something else, and what each of its tensors is.
+    name
+        Of what is recorded.
+
+    Returns
+    -------
+    found, graph
+        What is explained of the batch, and the record.
+
+    Raises
+    ------
+    ModelError
+        If it can't be recorded; the line says why.
+    """
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    sums = Sums()
+
+    def traced(*given: Tensor) -> tuple[Tensor, ...]:
+        sums.sets = given[0].shape[0]
+        return recorded(*given)
+
+    try:
+        found = explained(*arguments)
+        # Weights are constants of the recorded graph.
+        with quiet():
+            rules = sums.decompositions()
+            made = make_fx(traced, rules, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*arguments)
+            graph = without_copies(made)
+        hold_recorded(graph, inputs, name)
+    except (ExplainError, ModelError):
+        raise
+    except Exception as error:  # whatever torch's tracer stumbles over
+        raise ModelError(f"{name}: the explanation can't be recorded: {why(error)}") from error
+    return found, graph
+
+
+def batch_to_record(model: Model) -> tuple[Tensor, ...]:
     """Return a batch to record with, whose free axes can't be taken for something else."""
-    batch = model.example(_SAMPLES, 0)
-    sizes = {0: _SAMPLES, 1: _ELEMENTS}
+    batch = model.example(EXAMPLES, 0)
+    sizes = {0: EXAMPLES, 1: ELEMENTS}
     arguments = []
     for spec in graph_inputs(model):
         values = batch[spec.name]

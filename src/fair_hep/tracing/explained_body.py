@@ -1,0 +1,121 @@
+"""What learns of a network, with its explanation, as one ONNX graph: for many examples whose features PyTorch makes.
+
+The published graph begins at raw inputs, and so derives itself what an example may bring along, such as the axis of a
+jet of which a loader kept some constituents. Here features are computed as ever, and only the body and its explanation
+run elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..bundle import TensorSpec
+from ..lrp.composites import bounds
+from ..lrp.edges import edge_sums, graphs_found
+from ..models.contract import Model
+from ..provenance.configuration import ExplainRules
+from .explained import ELEMENTS, EXAMPLES, LEDGER, RELEVANCE, TARGET, batch_to_record, record
+from .graph import frozen, graph_inputs, write_graph
+
+__all__ = ["OUTPUTS", "ExplainedBody", "edge_names", "export_explained_body"]
+
+#: What the graph gives first: the raw outputs, joined.
+OUTPUTS = "outputs"
+
+
+def edge_names(number: int) -> tuple[str, str, str]:
+    r"""Return the names of a place's graph, and of what its edges carry: sums over channels of \|R\| and of R."""
+    return f"edge{number}_index", f"edge{number}_total", f"edge{number}_signed"
+
+
+class ExplainedBody:
+    """A body with its explanation: features and weights in, tensors out; inside this context manager it has rules."""
+
+    def __init__(self, model: Model, network: nn.Module, settings: ExplainRules) -> None:
+        from ..lrp import Explainer
+
+        self.body, self.edges = network.get_submodule("body"), dict(model.edges(network))
+        self.explainer = Explainer(
+            self.body,
+            settings.composite,
+            bias=settings.bias,
+            epsilon=settings.epsilon,
+            places=dict.fromkeys(self.edges, edge_sums),
+            bounds=bounds(model.features.ranges),
+        )
+
+    def __enter__(self) -> ExplainedBody:
+        """Attach nothing yet, but check the network."""
+        self.explainer.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Give the network back as it was."""
+        self.explainer.__exit__(*error)
+
+    def __call__(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+        """Explain a real batch, with all checks."""
+        return self._run(arguments, lambda values, target: self.explainer(*values, target=target))
+
+    def recorded(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+        """Do the same without looking at values, for a tracer."""
+        return self._run(arguments, lambda values, target: self.explainer.trace(*values, weights=target))
+
+    def _run(self, arguments: Sequence[Tensor], explain: Any) -> tuple[Tensor, ...]:
+        *values, target = arguments
+        with graphs_found(self.body, self.edges) as graphs:
+            found = explain(values, target)
+        book = found.ledger
+        ledger = torch.stack([book.bias, book.epsilon, book.lost, book.scale], 1)
+        parts = [part for place in self.edges for part in _edges(graphs[place], found.places[place])]
+        return (found.outputs, found.relevance, ledger, *parts)
+
+
+def _edges(graph: Tensor, sums: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    total, signed = sums.reshape(2, *graph.shape)
+    return graph, total, signed
+
+
+def export_explained_body(model: Model, network: nn.Module, path: Path, settings: ExplainRules, *, opset: int) -> None:
+    """Write the body of a network with its explanation as one ONNX graph.
+
+    It takes what ``features`` returns, in order, under the names ``value0``, ``value1``, ..., and the weights of the
+    outputs that are explained; it gives `OUTPUTS`, the relevance, the ledger and what `edge_names` says of every place.
+
+    Raises
+    ------
+    ModelError
+        If the explanation can't be written as a graph; the line says why.
+    """
+    *given, target = batch_to_record(model)
+    names = [spec.name for spec in graph_inputs(model)]
+    with torch.no_grad():
+        values: Any = network.get_submodule("features")(**dict(zip(names, given, strict=True)))
+    values = values if isinstance(values, tuple) else (values,)
+    arguments = (*values, target)
+    inputs = (*(_spec(f"value{number}", value) for number, value in enumerate(values)), _spec(TARGET, target))
+    with ExplainedBody(model, network, settings) as explained:
+        found, graph = record(explained, explained.recorded, arguments, inputs, path.name)
+    edges = [name for number in range(len(explained.edges)) for name in edge_names(number)]
+    outputs = [_spec(name, value) for name, value in zip((OUTPUTS, RELEVANCE, LEDGER, *edges), found, strict=True)]
+    with frozen(network):
+        write_graph(graph, arguments, (inputs, outputs), path, opset=opset, metadata={})
+
+
+def _spec(name: str, value: Tensor) -> TensorSpec:
+    """Describe a tensor, whose axes are told by their sizes."""
+    free = {EXAMPLES: "examples", ELEMENTS: "elements"}
+    axes = [free.get(size, f"axis{number}") for number, size in enumerate(value.shape)]
+    return TensorSpec(
+        name=name,
+        axes=tuple(axes),
+        dynamic=tuple(axis for axis in axes if axis in free.values()),
+        sizes={axis: size for axis, size in zip(axes, value.shape, strict=True) if axis not in free.values()},
+        dtype=str(value.dtype).removeprefix("torch."),
+        meaning="",
+    )
