@@ -28,7 +28,8 @@ from fair_hep.lrp import Explainer
 from fair_hep.lrp.edges import edge_sums
 from fair_hep.provenance.configuration import ExplainRules
 from fair_hep.study.relevances import read_relevances
-from fair_hep.study.sets import Work, write_sets
+from fair_hep.study.sets import write_sets
+from fair_hep.study.work import Work
 from support.recipes import model as get
 from support.recipes import sample
 

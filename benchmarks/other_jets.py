@@ -19,8 +19,8 @@ from fair_hep.project.data import store_folder
 from fair_hep.project.train import load_network
 from fair_hep.provenance.configuration import load_config
 from fair_hep.provenance.project import load_project
-from fair_hep.study.sets import Work
-from fair_hep.study.study import Case
+from fair_hep.study.case import Case
+from fair_hep.study.work import Work
 
 
 def main() -> None:

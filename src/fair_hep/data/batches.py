@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from ..bundle.errors import ConfigError
 
-__all__ = ["EpochSampler", "between", "epoch_loader", "first", "ordered_loader"]
+__all__ = ["EpochSampler", "between", "epoch_loader", "first", "ordered_loader", "passes"]
 
 
 class EpochSampler(Sampler[list[int]]):
@@ -91,6 +92,35 @@ def first(dataset: Dataset[Any], limit: int) -> Dataset[Any]:
 def between(dataset: Dataset[Any], examples: range) -> Dataset[Any]:
     """Return some examples of a dataset that follow each other."""
     return Subset(dataset, examples)
+
+
+def passes(counts: Tensor, elements: int) -> Iterator[Tensor]:
+    """Share sets out among passes of a network: those of like size together, since each is padded to the largest.
+
+    Parameters
+    ----------
+    counts
+        Elements of every set.
+    elements
+        Most elements of a pass, padding included, unless a single set has more.
+
+    Yields
+    ------
+    rows
+        Which sets, by rising size; each comes once.
+
+    Examples
+    --------
+    >>> import torch
+    >>> [rows.tolist() for rows in passes(torch.tensor([5, 1, 0, 9, 2]), 6)]
+    [[2, 1, 4], [0], [3]]
+    """
+    order, start = counts.argsort(stable=True), 0
+    for stop in range(1, len(order) + 1):
+        # The next one would be the largest.
+        if stop == len(order) or (stop + 1 - start) * int(counts[order[stop]]) > elements:
+            yield order[start:stop]
+            start = stop
 
 
 def _whole(batch: Any) -> Any:

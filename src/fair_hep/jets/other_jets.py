@@ -18,14 +18,15 @@ from ..data.store import Store
 from ..pages.document import Table
 from ..pages.measured import measured
 from ..study.relevances import FILE, Relevances, read_relevances
-from ..study.sets import Work, explain_sets, non_empty
+from ..study.sets import explain_sets, non_empty
+from ..study.work import Work
 from ..tagging.measures import area
 from .correlation import spearman
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
-    from ..study.study import Case
+    from ..study.case import Case
 
 __all__ = ["compare_profiles", "on_other_jets", "others_table", "profiles"]
 

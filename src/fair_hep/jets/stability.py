@@ -12,12 +12,13 @@ from ..pages.document import Table
 from ..pages.measured import measured
 from ..study.averages import by_class
 from ..study.relevances import ELEMENTS, Column, Relevances
-from ..study.sets import Work, explain_sets
+from ..study.sets import explain_sets
+from ..study.work import Work
 from .changed import CHANGES, POSITION, Changed
 from .correlation import spearman
 
 if TYPE_CHECKING:
-    from ..study.study import Case
+    from ..study.case import Case
 
 __all__ = ["compare", "stability", "stability_table"]
 

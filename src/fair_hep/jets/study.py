@@ -17,12 +17,12 @@ from ..data.toptag import ORIGINS
 from ..models.contract import Model
 from ..pages.document import Table
 from ..pages.measured import measured
+from ..study.case import Case, Study
 from ..study.options import StudyOptions
 from ..study.relevances import ELEMENTS, Column, Relevances, read_relevances
-from ..study.sets import Work
 from ..study.share_figure import Panel
-from ..study.study import Case, Study
 from ..study.trust import Truth
+from ..study.work import Work
 from .figures import draw_edge_graph, draw_fractions, draw_scores, draw_spectra
 from .grooming import Z_CUT, find_prongs
 from .momenta import four_momenta

@@ -14,8 +14,8 @@ from ..bundle.files import new_file
 from ..bundle.quantities import derive, needed
 from ..pages.figures import COLOURS, figure
 from ..pages.measured import measured
+from .case import Case, Study
 from .relevances import ELEMENTS, Relevances, read_relevances
-from .study import Case, Study
 from .summary import Summary
 
 __all__ = ["GraphStudy", "LoopTables", "draw_jet", "loops"]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["apply", "derived", "joined"]
 
+#: Elements of a pass: with edges their messages stay near the caches; without, small passes would cost their start.
+WITH_EDGES, WITHOUT_EDGES = 800, 8192
 #: Among the targets: where each example starts, if it has many rows.
 _OFFSETS = "offsets"
 
@@ -62,7 +64,7 @@ def apply(
         for batch in ordered_loader(dataset, batch_size):
             # A row of zeros is padding.
             real = (batch[model.inputs[0].name] != 0).any(-1)
-            values = _outputs(model, network, batch) | {spec.name: batch[spec.name] for spec in model.targets}
+            values = _outputs(model, network, batch, real) | {spec.name: batch[spec.name] for spec in model.targets}
             for name, parts in collected.items():
                 rows = values[name][real] if specs[name].set_axis else values[name]
                 parts.append((rows.float() if rows.is_floating_point() else rows).numpy())
@@ -83,7 +85,31 @@ def joined(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return whole
 
 
-def _outputs(model: Model, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    values = network(**{spec.name: batch[spec.name] for spec in model.inputs if spec.name in batch})
+def _outputs(model: Model, network: nn.Module, batch: Mapping[str, Tensor], real: Tensor) -> dict[str, Tensor]:
+    """Return the outputs of a batch, computed in passes of sets of like size: padding costs time for nothing."""
+    import torch
+
+    from ..data.batches import passes
+
+    inputs = {spec.name: batch[spec.name] for spec in model.inputs if spec.name in batch}
+    if not model.inputs[0].set_axis:
+        return _named(model, network(**inputs))
+    sets = {spec.name for spec in (*model.inputs, *model.outputs) if spec.set_axis}
+    lengths = (real * torch.arange(1, real.shape[1] + 1)).amax(1)
+    found: dict[str, Tensor] = {}
+    for rows in passes(lengths, WITH_EDGES if model.edges(network) else WITHOUT_EDGES):
+        longest = max(1, int(lengths[rows].max()))
+        cut = {name: values[rows][:, :longest] if name in sets else values[rows] for name, values in inputs.items()}
+        for name, values in _named(model, network(**cut)).items():
+            shape = (*real.shape, *values.shape[2:]) if name in sets else (len(real), *values.shape[1:])
+            whole = found.setdefault(name, values.new_zeros(shape))
+            if name in sets:
+                whole[rows, :longest] = values
+            else:
+                whole[rows] = values
+    return found
+
+
+def _named(model: Model, values: Any) -> dict[str, Tensor]:
     values = values if isinstance(values, tuple) else (values,)
     return dict(zip((spec.name for spec in model.outputs), values, strict=True))

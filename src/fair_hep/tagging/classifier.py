@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ..data.store import Store
     from ..models.contract import Arrays, Baseline, Batch
     from ..provenance.configuration import Config
-    from ..study.study import Study
+    from ..study.case import Study
     from .baselines import Observables
 
 __all__ = ["EVERY_MEASURE", "Classifier", "DataOptions", "LossOptions"]
@@ -301,7 +301,7 @@ class Classifier(Model):
 
     def explanation(self) -> Study:
         """Return what the study does besides explaining: nothing, unless a recipe asks for more in ``explain.py``."""
-        from ..study.study import Study
+        from ..study.case import Study
 
         return Study()
 

@@ -10,7 +10,7 @@ from .classifier import Classifier
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..study.study import Study
+    from ..study.case import Study
 
 __all__ = ["GraphClassifier"]
 

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from fair_hep.bundle.errors import ConfigError
 from fair_hep.provenance.configuration import Config, ExplainConfig
+from fair_hep.study.case import Case, Study
 from fair_hep.study.options import StudyOptions
 from fair_hep.study.relevances import ELEMENTS, NOTHING, Column, Relevances, read_relevances
 from fair_hep.study.removal import by_mask, from_inputs
-from fair_hep.study.study import Case, Study, study
+from fair_hep.study.study import study
 from fair_hep.study.summary import Summary
 from support.sets import Sets
 

@@ -16,6 +16,8 @@ from fair_hep.project import evaluate, explain
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project, load_project
 from fair_hep.study import sets
+from fair_hep.study.passes import explain_block
+from fair_hep.study.work import Work
 from support.small import call, make_config
 
 #: In blocks of four examples, and batches of sixty.
@@ -61,7 +63,7 @@ def test_joining_explains_nothing_again(here: tuple[Project, Config], monkeypatc
     project, config = here
     for number in (1, 2):
         explain.run(project, config, part=Part(number, 2))
-    monkeypatch.setattr(sets, "_explain_block", None)
+    monkeypatch.setattr(sets, "explain_block", None)
     explain.run(project, config, join=2)
 
 
@@ -106,16 +108,16 @@ def test_weights_of_another_training_are_smuggled_in_vain(here: tuple[Project, C
 @pytest.mark.slow
 def test_an_interrupted_part_goes_on(here: tuple[Project, Config], monkeypatch: pytest.MonkeyPatch) -> None:
     project, config = here
-    honest = sets._explain_block
+    honest = explain_block
     seen: list[list[int]] = []
 
-    def killed(work: sets.Work, indices: list[int], tell: Any) -> object:
+    def killed(work: Work, indices: list[int], tell: Any) -> object:
         if len(seen) == 1:
             raise KeyboardInterrupt
         seen.append(indices)
         return honest(work, indices, tell)
 
-    monkeypatch.setattr(sets, "_explain_block", killed)
+    monkeypatch.setattr(sets, "explain_block", killed)
     with pytest.raises(KeyboardInterrupt):
         explain.run(project, config, part=Part(1, 1))
     place = project.run(config.name, "explain").with_name("explain-parts") / "1-of-1"
@@ -125,11 +127,11 @@ def test_an_interrupted_part_goes_on(here: tuple[Project, Config], monkeypatch: 
         explain.run(project, config, join=1)
     seen.clear()
 
-    def counted(work: sets.Work, indices: list[int], tell: Any) -> object:
+    def counted(work: Work, indices: list[int], tell: Any) -> object:
         seen.append(indices)
         return honest(work, indices, tell)
 
-    monkeypatch.setattr(sets, "_explain_block", counted)
+    monkeypatch.setattr(sets, "explain_block", counted)
     explain.run(project, config, part=Part(1, 1))
     assert len(seen) == 2 + 2 * 2, "three blocks, one is there, and two of each untrained network"
 

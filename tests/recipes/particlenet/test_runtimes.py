@@ -17,7 +17,8 @@ from fair_hep.models.explaining import rules_of
 from fair_hep.models.synthetic import jets
 from fair_hep.provenance.configuration import ExplainConfig
 from fair_hep.study import runtimes
-from fair_hep.study.sets import Work, explain_sets, relevance_key, with_graph, write_sets
+from fair_hep.study.sets import explain_sets, relevance_key, with_graph, write_sets
+from fair_hep.study.work import Work
 from support.example_particlenet import smallest
 from support.recipes import model as model_named
 

@@ -25,7 +25,8 @@ from fair_hep.models.synthetic import jets
 from fair_hep.provenance.configuration import Config, ExplainConfig
 from fair_hep.study import sets as module
 from fair_hep.study.relevances import Relevances, read_relevances
-from fair_hep.study.sets import Work, explain_sets, non_empty, relevance_key, write_sets
+from fair_hep.study.sets import explain_sets, non_empty, relevance_key, write_sets
+from fair_hep.study.work import Work
 
 ROOT = Path(__file__).resolve().parents[3]
 TARGET = [-1.0, 1.0]

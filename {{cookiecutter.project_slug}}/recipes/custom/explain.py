@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from fair_hep import figure, new_file
 from fair_hep.jets.momenta import four_momenta, gives_momenta
-from fair_hep.study.study import Case, Study
+from fair_hep.study.case import Case, Study
 
 from .inputs import CLASSES, COMPONENTS
 
