@@ -58,14 +58,18 @@ def write_nano(path: Path, events: Events, seed: int = 0) -> None:
     counts = np.array([len(one) for one in columns["pt"]], np.int32)
     numbers = np.array([len(jets) for jets in events], np.int32)
     lists = {name: awkward.unflatten(np.concatenate(values), counts) for name, values in columns.items()}
-    sums = np.array([momenta(jet)[:, 1:3].sum(0) for jets in events for jet in jets]).reshape(-1, 2)
-    jet_pt = awkward.unflatten(np.hypot(*sums.T).astype(np.float32), numbers)
+    e, px, py, pz = np.array([momenta(jet).sum(0) for jets in events for jet in jets]).reshape(-1, 4).T
+    pt = np.hypot(px, py)
+    whole = {"pt": pt, "eta": np.arcsinh(pz / pt), "phi": np.arctan2(py, px)}
+    whole["mass"] = np.sqrt(np.maximum(e**2 - pt**2 - pz**2, 0))
     values = {
+        "run": np.ones(len(events), np.uint32),
+        "luminosityBlock": np.ones(len(events), np.uint32),
         "event": np.arange(len(events), dtype=np.uint64),
         "MET_pt": draw.exponential(30, len(events)).astype(np.float32),
         "MET_phi": draw.uniform(-3, 3, len(events)).astype(np.float32),
         "nFatJet": numbers,
-        "FatJet_pt": jet_pt,
+        **{f"FatJet_{name}": awkward.unflatten(one.astype(np.float32), numbers) for name, one in whole.items()},
         "nPFCand": counts,
         **{f"PFCand_{name}": lists[name] for name in ("pt", "eta", "phi", "mass")},
         "nFatJetPFCand": counts,
