@@ -149,11 +149,10 @@ def test_nanoaod_by_branches_and_as_collections(
 def test_a_map_says_which_fields_are_what_at_any_depth(model: ArrayModel, expected: Answers) -> None:
     array = records(EVENTS)
     odd = awkward.zip({"a": array.pt * 1000, "b": array.eta, "c": array.phi, "d": array.mass * 1000})
-    columns = {"elements": {"pt": "a", "eta": "b", "phi": "c", "m": "d"}, "unit": "MeV"}
+    elements = {"pt": "a", "eta": "b", "phi": "c", "m": "d"}
+    columns = {"elements": elements, "unit": "MeV"}
     same(model.predict(odd, columns=columns).logits, expected["logits"], 1e-3)
-    massless = model.predict(
-        odd[["a", "b", "c"]], columns={"elements": {**columns["elements"], "m": 0.0}, "unit": "MeV"}
-    )
+    massless = model.predict(odd[["a", "b", "c"]], columns={"elements": {**elements, "m": 0.0}, "unit": "MeV"})
     assert awkward.num(massless).to_list() == [len(jets) for jets in EVENTS]
 
 
