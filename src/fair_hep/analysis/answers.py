@@ -61,7 +61,8 @@ def answers(signature: Signature, specs: Sequence[TensorSpec], given: Nested, as
     fields = {spec.name: _field(spec, parts[spec.name], given.first) for spec in specs}
     if explain:
         fields[_EXPLAINED] = awkward.from_numpy(np.concatenate([*totals, np.zeros(0)]))
-    fields[OUTSIDE] = _texts([judge.reasons.get(number, []) for number in range(len(given))])
+    reasons = judge.reasons
+    fields[OUTSIDE] = _texts([reasons.get(number, []) for number in range(len(given))])
     return given.lists(awkward.zip(fields, depth_limit=1))
 
 
