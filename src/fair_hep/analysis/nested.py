@@ -166,9 +166,9 @@ def _flat(name: str, values: Any) -> tuple[tuple[np.ndarray, ...], Column]:
         if awkward.any(awkward.is_none(values, axis=axis), axis=None):
             raise DataError(f"inputs: column {name}: got missing lists, expected a list everywhere")
     while values.ndim > 2:
-        outer.append(awkward.to_numpy(awkward.num(values, axis=1)))
+        outer.append(_counts(values))
         values = awkward.flatten(values, axis=1)
-    counts = awkward.to_numpy(awkward.num(values, axis=1)) if depth > 1 else None
+    counts = _counts(values) if depth > 1 else None
     try:
         numbers = awkward.to_numpy(awkward.flatten(values, axis=1) if depth > 1 else values, allow_missing=False)
     except ValueError as error:
@@ -176,6 +176,13 @@ def _flat(name: str, values: Any) -> tuple[tuple[np.ndarray, ...], Column]:
     if numbers.dtype.kind not in "fiub":
         raise DataError(f"inputs: column {name}: got type {numbers.dtype}, expected numbers")
     return tuple(outer), numbers if counts is None else Lists(numbers, counts)
+
+
+def _counts(values: Any) -> np.ndarray:
+    """Return how long lists are, none of which is missing, whatever their type allows."""
+    import awkward
+
+    return np.asarray(awkward.to_numpy(awkward.num(values, axis=1), allow_missing=False))
 
 
 def _kind(values: Any) -> str:

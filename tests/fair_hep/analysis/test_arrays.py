@@ -89,6 +89,16 @@ def test_lists_are_as_deep_as_somebody_likes(model: ArrayModel, expected: Answer
     same(scores.logits, np.concatenate([expected["logits"]] * times), 1e-4)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_what_may_be_missing_and_is_not_is_there(model: ArrayModel, expected: Answers, axis: int) -> None:
+    """As coffea's cross-references give it, in lists that something was masked of."""
+    array = records(EVENTS)
+    there = ~awkward.is_none(array.pt, axis=axis)
+    scores = model.predict(awkward.mask(array, there))
+    same(scores.logits, expected["logits"], 1e-4)
+    assert "?" not in str(scores.type)
+
+
 def test_every_constituent_has_its_relevance(model: ArrayModel, plain: LoadedModel) -> None:
     array = records(EVENTS[:4])
     why = model.explain(array)

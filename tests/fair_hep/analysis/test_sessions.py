@@ -13,7 +13,9 @@ import pytest
 from fair_hep.analysis import ArrayModel, sessions
 from fair_hep.bundle import runtime, write_sums
 from fair_hep.bundle.errors import BundleError, MissingStepError
+from fair_hep.publish.archive import write_archive
 from support.kept import kept
+from support.zenodo import Zenodo
 
 JETS = awkward.Array(
     [[{"E": 300.0, "px": 280.0, "py": 10.0, "pz": 20.0}, {"E": 30.0, "px": 28.0, "py": 0.0, "pz": 2.0}]]
@@ -85,3 +87,22 @@ def test_another_bundle_at_the_same_place_is_refused(bundle: Path, opened: list[
         ArrayModel(bundle)
     with pytest.raises(MissingStepError, match=r"nowhere/signature\.json is missing"):
         ArrayModel(bundle.with_name("nowhere"))
+
+
+def test_a_model_travels_by_its_doi_and_is_fetched_where_it_arrives(
+    bundle: Path, zenodo: Zenodo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_archive(bundle, tmp_path / "model-0.1.0.zip")
+    zenodo.add(1001, {"model-0.1.0.zip": (tmp_path / "model-0.1.0.zip").read_bytes(), "README.md": b"a model"})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "here"))
+    model = ArrayModel("10.5281/zenodo.1001")
+    found = model.predict(JETS)
+    seen = len(zenodo.requests)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "there"))
+    monkeypatch.setattr(sessions, "_open", {})
+    arrived = pickle.loads(pickle.dumps(model))
+    assert len(zenodo.requests) == seen
+    assert awkward.array_equal(arrived.predict(JETS), found)
+    assert len(zenodo.requests) > seen
+    assert arrived.source.place == "10.5281/zenodo.1001"
+    assert (tmp_path / "there" / "fair-hep" / "10.5281_zenodo.1001" / "model.onnx").is_file()
