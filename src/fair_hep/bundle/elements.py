@@ -28,15 +28,29 @@ class Sets:
         ``[examples]``, how many belong to each.
     pt
         ``[total]`` in GeV; None if the map doesn't give it.
+    real
+        ``[given]``, False for every element that was given and left out as padding.
+    given
+        ``[examples]``, how many elements of each were given, padding included.
     """
 
     values: np.ndarray
     counts: np.ndarray
     pt: np.ndarray | None
+    real: np.ndarray
+    given: np.ndarray
 
     def each(self) -> list[np.ndarray]:
         """Return one array for each example."""
         return np.split(self.values, np.cumsum(self.counts)[:-1]) if len(self.counts) else []
+
+    def as_given(self, values: np.ndarray) -> np.ndarray:
+        """Return values ``[total, ...]`` of the elements with zeros where padding was left out: ``[given, ...]``."""
+        if self.real.all():
+            return values
+        whole = np.zeros((len(self.real), *values.shape[1:]), values.dtype)
+        whole[self.real] = values
+        return whole
 
 
 def elements_of(spec: TensorSpec, columns: Columns, file: str, chunk: Mapping[str, Column], start: int = 0) -> Sets:
@@ -74,6 +88,7 @@ def elements_of(spec: TensorSpec, columns: Columns, file: str, chunk: Mapping[st
     # What is zero in all columns is padding; a constant is in none.
     read = [quantity for quantity, column in columns.elements.items() if isinstance(column, str)]
     real = np.logical_or.reduce([have[quantity] != 0 for quantity in read])
+    given = np.bincount(place, minlength=size)
     have, place, rows = {quantity: values[real] for quantity, values in have.items()}, place[real], rows[real]
     wanted = np.stack([derive(name, have) for name in spec.columns], 1).astype(spec.dtype)
     for name, values in zip(spec.columns, wanted.T, strict=True):
@@ -82,7 +97,7 @@ def elements_of(spec: TensorSpec, columns: Columns, file: str, chunk: Mapping[st
         if name in spec.positive:
             _refuse(values <= 0, values, rows + start, where, "a value above 0")
     pt = derive("pt", have) if needed("pt", have) else None
-    return Sets(wanted, np.bincount(place, minlength=size), pt)
+    return Sets(wanted, np.bincount(place, minlength=size), pt, real, given)
 
 
 def _grouped(

@@ -14,7 +14,7 @@ from .elements import elements_of
 from .errors import DataError
 from .signature import Signature, TensorSpec
 
-__all__ = ["mapped", "read_mapped"]
+__all__ = ["mapped", "names_of", "parts_of", "read_mapped"]
 
 _WANTED = "expected a number or a list of numbers for each row"
 
@@ -33,9 +33,9 @@ def read_mapped(
     DataError
         If the file can't be read, or holds what no example can have; the line names row and column.
     """
-    parts = _parts(signature, columns)
+    parts = parts_of(signature, columns)
     with open_columns(path, columns.tree) as source:
-        names = _names(parts, columns)
+        names = names_of(parts, columns)
         source.require(names)
         start = 0
         for chunk in source.chunks(names, size):
@@ -60,8 +60,8 @@ def mapped(signature: Signature, columns: Columns, arrays: Any) -> dict[str, Seq
     ConfigError, DataError
         As for `read_mapped`.
     """
-    parts = _parts(signature, columns)
-    names = _names(parts, columns)
+    parts = parts_of(signature, columns)
+    names = names_of(parts, columns)
     found = list(getattr(arrays, "fields", ())) or [str(name) for name in getattr(arrays, "keys", list)()]
     missing = [name for name in names if name not in found]
     if missing:
@@ -74,14 +74,22 @@ def mapped(signature: Signature, columns: Columns, arrays: Any) -> dict[str, Seq
     return {spec.name: elements_of(spec, part, "inputs", chunk).each() for spec, part in parts}
 
 
-def _parts(signature: Signature, columns: Columns) -> list[tuple[TensorSpec, Columns]]:
+def parts_of(signature: Signature, columns: Columns) -> list[tuple[TensorSpec, Columns]]:
+    """Return every input with the part of a map that it needs.
+
+    Raises
+    ------
+    ConfigError
+        If the map doesn't give what the model takes.
+    """
     for spec in signature.inputs:
         require_given(columns, spec, "columns")
     alone = len(signature.inputs) == 1
     return [(spec, columns if alone else columns.only(spec)) for spec in signature.inputs]
 
 
-def _names(parts: Sequence[tuple[TensorSpec, Columns]], columns: Columns) -> list[str]:
+def names_of(parts: Sequence[tuple[TensorSpec, Columns]], columns: Columns) -> list[str]:
+    """Return the names of all columns that are read, each once."""
     return list(dict.fromkeys([*(name for _, part in parts for name in part.names()), *columns.others()]))
 
 

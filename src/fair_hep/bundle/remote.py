@@ -6,15 +6,17 @@ the archive, the checksums of the bundle, and the stored answers. Only a bundle 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
 import re
 import ssl
+import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -91,15 +93,33 @@ def fetch_bundle(doi: str, check: Callable[[Path], object]) -> Path:
     folder = _folder(record.doi)
     part = folder.with_name(f"{folder.name}.{file.checksum.replace(':', '-')}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
-    log.info("fetching %s (%s) of %s", file.key, readable(file.size), record.doi)
-    reader.download(file, part)
-    _compare(part, file, reader.read_text(sums.link, sums.key) if sums else None)
-    with new_folder(folder) as temporary:
-        unpack(part, temporary)
-        check_files(temporary)
-        check(temporary)
-    part.unlink()
+    with _alone(part.with_name(f".{folder.name}.lock")):
+        if known := _kept(record.doi):
+            return known
+        log.info("fetching %s (%s) of %s", file.key, readable(file.size), record.doi)
+        reader.download(file, part)
+        _compare(part, file, reader.read_text(sums.link, sums.key) if sums else None)
+        with new_folder(folder) as temporary:
+            unpack(part, temporary)
+            check_files(temporary)
+            check(temporary)
+        part.unlink()
     return folder
+
+
+@contextlib.contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Let one process at a time fetch a model: the others wait and find it. The system lets go when a process dies."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    with lock.open("w") as handle:
+        # A file system without locks: where two fetch into one file, its checksum says so.
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def _folder(doi: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -136,6 +137,8 @@ class LoadedModel:
         if names != wanted:
             raise BundleError(f"{folder.name}/{MODEL}: inputs and outputs are {names}, but its signature says {wanted}")
         self._explained: onnxruntime.InferenceSession | None = None
+        # Threads that ask for the first explanation at a time shall open one graph, not one each.
+        self._opening = threading.Lock()
         self._threads = threads
 
     def predict(self, inputs: Any, *, batch: int = BATCH, columns: Map | None = None) -> Answers:
@@ -262,8 +265,9 @@ class LoadedModel:
             raise BundleError(f"{self.folder.name}: {UNEXPLAINED}")
         if known is None:
             raise MissingStepError(f"{self.folder.name}/{EXPLAINED}", "export")
-        if self._explained is None:
-            self._explained = session(self.folder / EXPLAINED, threads=self._threads)
+        with self._opening:
+            if self._explained is None:
+                self._explained = session(self.folder / EXPLAINED, threads=self._threads)
         names = [spec.name for spec in known.outputs]
         weigh = Weights(known.inputs[-1], known.how.target, target)
         results: dict[int, Answer] = {}

@@ -116,6 +116,16 @@ class Judge:
         ]
         return f"{self.bad} of {self.seen} {self._counted} outside of what the model knows: {'; '.join(told)}"
 
+    @property
+    def reasons(self) -> Mapping[int, list[str]]:
+        """What the examples that lie outside are outside in, by their numbers: without values, to be counted."""
+        self._flush()
+        found: dict[int, list[str]] = {}
+        for (what, why), kind in self._kinds.items():
+            for number in kind.numbers:
+                found.setdefault(number, []).append(f"{what}, {why}")
+        return found
+
     def forget(self) -> None:
         """Drop what `of` tells of single examples, and keep what `line` tells: a long file has many."""
         self._flush()

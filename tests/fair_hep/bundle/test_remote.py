@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from fair_hep.bundle.runtime import load
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
 from fair_hep.publish.archive import write_archive
+from support.kept import kept
 from support.published import copy
 from support.standin import Answer, cut, drip, instead
 from support.zenodo import StoredFile, Zenodo
@@ -65,6 +67,17 @@ def test_a_record_is_fetched_once_and_works_offline_after_that(zenodo: Zenodo, a
     seen = len(zenodo.requests)
     assert load(f"https://doi.org/{DOI}").folder == model.folder
     assert len(zenodo.requests) == seen
+    assert not list(home.glob("*.part"))
+
+
+def test_of_many_that_ask_at_once_one_fetches_it(zenodo: Zenodo, home: Path, tmp_path: Path) -> None:
+    """As the workers of a cluster do, who share a home; here threads, which the lock keeps apart just so."""
+    write_archive(kept("particlenet", tmp_path), tmp_path / NAME)
+    add(zenodo, (tmp_path / NAME).read_bytes())
+    with ThreadPoolExecutor(4) as pool:
+        folders = list(pool.map(lambda _: fetch_bundle(DOI, no_check), range(4)))
+    assert set(folders) == {home / "10.5281_zenodo.1001"}
+    assert len([request for request in zenodo.requests if NAME in request.path]) == 1
     assert not list(home.glob("*.part"))
 
 
