@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fair_hep.bundle.errors import ConfigError
-from fair_hep.data.batches import EpochSampler
+from fair_hep.data.batches import EpochSampler, passes
 
 
 def test_an_epoch_has_every_example_at_most_once() -> None:
@@ -44,3 +47,16 @@ def test_fewer_examples_than_a_batch_make_one_batch() -> None:
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
     with pytest.raises(ConfigError, match="multiple of the number of processes"):
         EpochSampler(100, 7, seed=0, world=2)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.integers(1, 200))
+def test_every_set_is_in_one_pass_that_is_not_too_large(counts: list[int], elements: int) -> None:
+    found = [rows.tolist() for rows in passes(torch.tensor(counts), elements)]
+    assert sorted(row for rows in found for row in rows) == list(range(len(counts)))
+    sizes = [counts[row] for rows in found for row in rows]
+    assert sizes == sorted(sizes), "by rising size"
+    for rows, following in zip(found, [*found[1:], []], strict=True):
+        assert len(rows) == 1 or len(rows) * max(counts[row] for row in rows) <= elements
+        if following:
+            assert (len(rows) + 1) * counts[following[0]] > elements, "no pass ends before it must"
