@@ -6,6 +6,8 @@ together if they were made from the same things: `require_parts` compares the ch
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +15,7 @@ from typing import Any, NamedTuple
 from .errors import ConfigError, MissingStepError, ProjectError
 from .files import read_json
 
-__all__ = ["FILE", "KEY", "Part", "parts_folder", "require_parts"]
+__all__ = ["FILE", "KEY", "Part", "belonging", "parts_folder", "require_parts"]
 
 #: What says how a folder was made: written last, so that a folder without it is unfinished.
 FILE = "provenance.json"
@@ -70,6 +72,17 @@ class Part(NamedTuple):
 def parts_folder(result: Path) -> Path:
     """Return where the parts of a result wait: beside it."""
     return result.with_name(f"{result.name}-parts")
+
+
+def belonging(**things: Any) -> str:
+    """Return the checksum of all that a part was made from, the same in all parts of one result; JSON values.
+
+    Examples
+    --------
+    >>> belonging(seed=1, files={"jets.h5": "ab"}) == belonging(files={"jets.h5": "ab"}, seed=1)
+    True
+    """
+    return hashlib.sha256(json.dumps(things, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def require_parts(result: Path, of: int, verb: str, root: Path) -> list[Path]:

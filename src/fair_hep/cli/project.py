@@ -274,9 +274,10 @@ def report() -> dict[str, Any]:
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write to.")
 @click.option("--explain", "explained", is_flag=True, help="Write relevances too.")
 @columns_option
-def predict(file: Path, output: Path, explained: bool, columns: str | None) -> dict[str, Any]:
+@parts_options
+def predict(file: Path, output: Path, explained: bool, columns: str | None, **parts: Any) -> dict[str, Any]:
     """Pass the options on."""
-    return {"file": file, "output": output, "explain": explained, "columns": columns}
+    return {"file": file, "output": output, "explain": explained, "columns": columns, **parts}
 
 
 @_verb("check", "Try every promise that the model makes.")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..bundle.columnar import SUFFIXES, open_columns, rows_of
+from ..bundle.columnar import SUFFIXES, Source, open_columns, rows_of
 from ..bundle.columns import OTHER_NAMES, Columns, require_given
 from ..bundle.elements import elements_of
 from ..bundle.errors import ConfigError, DataError
@@ -26,7 +26,7 @@ from .store import write_store
 if TYPE_CHECKING:
     from ..bundle import TensorSpec
 
-__all__ = ["SUFFIXES", "Reader", "convert", "read"]
+__all__ = ["SUFFIXES", "Reader", "convert", "read", "rows"]
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,18 @@ class Reader:
                 f"data.options.columns: got classes {', '.join(named)}, expected {', '.join(self.classes)}"
             )
 
-    def chunks(self, path: Path, size: int, *, labels: bool) -> Iterator[tuple[Ragged, np.ndarray, int]]:
+    def wanted(self, *, labels: bool) -> list[str]:
+        """Return the columns of a file that are read."""
+        names = [*self.columns.names(), *self.columns.others(), *(self.columns.labels() if labels else ())]
+        return list(dict.fromkeys(names))
+
+    def chunks(
+        self, path: Path, size: int, *, labels: bool, start: int = 0
+    ) -> Iterator[tuple[Ragged, np.ndarray, int]]:
         """Give elements (hardest first, without padding), labels ``[rows]``, and how many rows weren't sorted.
 
-        Without ``labels``, no column of the label needs to be there, and all labels are -1.
+        Without ``labels``, no column of the label needs to be there, and all labels are -1. Rows before ``start``
+        aren't read.
 
         Raises
         ------
@@ -75,10 +83,9 @@ class Reader:
                 "data.options.columns: `group` is for `predict`; labels belong to rows, not to their jets"
             )
         with open_columns(path, self.columns.tree) as source:
-            names = [*self.columns.names(), *self.columns.others(), *(self.columns.labels() if labels else ())]
+            names = self.wanted(labels=labels)
             source.require(names, "" if labels else OTHER_NAMES)
-            start = 0
-            for chunk in source.chunks(list(dict.fromkeys(names)), size):
+            for chunk in source.chunks(names, size, start):
                 sets = elements_of(self.spec, self.columns, source.name, chunk, start)
                 elements, resorted = Ragged.from_counts(sets.values, sets.counts), 0
                 if sets.pt is not None:
@@ -139,17 +146,33 @@ def convert(reader: Reader, files: Sequence[Path], folder: Path, *, chunk: int =
     return counts
 
 
-def read(reader: Reader, path: Path, size: int) -> Iterator[dict[str, list[np.ndarray]]]:
-    """Read the set from a file, labels or not: by its name, one array for each example.
+def read(reader: Reader, path: Path, size: int, start: int = 0) -> Iterator[dict[str, list[np.ndarray]]]:
+    """Read the set from a file, labels or not, from a row on: by its name, one array for each example.
 
     A file whose columns have the names that the network itself uses needs no map; it is in GeV.
     """
     with open_columns(path, reader.columns.tree) as source:
-        own = {name: name for name in reader.spec.columns}
-        if all(map(source.has, own)) and not any(map(source.has, reader.columns.names())):
-            reader = replace(reader, columns=Columns(elements={**own}))
-    for elements, _, _ in reader.chunks(path, size, labels=False):
+        reader = _fitting(reader, source)
+    for elements, _, _ in reader.chunks(path, size, labels=False, start=start):
         yield {reader.spec.name: [elements[number] for number in range(len(elements))]}
+
+
+def rows(reader: Reader, path: Path) -> int | None:
+    """Return how many examples `read` gives; None where a row holds several."""
+    with open_columns(path, reader.columns.tree) as source:
+        fitting = _fitting(reader, source)
+        if fitting.columns.group is not None:
+            return None
+        source.require(fitting.wanted(labels=False), OTHER_NAMES)
+        return source.rows(fitting.wanted(labels=False))
+
+
+def _fitting(reader: Reader, source: Source) -> Reader:
+    """Return the reader, or one with the network's own names of columns where a file has these."""
+    own = {name: name for name in reader.spec.columns}
+    if all(map(source.has, own)) and not any(map(source.has, reader.columns.names())):
+        return replace(reader, columns=Columns(elements={**own}))
+    return reader
 
 
 def _count(counts: dict[str, int], names: Sequence[str], elements: Ragged, label: np.ndarray, resorted: int) -> None:

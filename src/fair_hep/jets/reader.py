@@ -186,10 +186,10 @@ class JetTable:
         if self.jets == 0:
             raise DataError(f"{self.name}: got 0 jets, expected at least 1")
 
-    def chunks(self, size: int, *, labels: bool = True) -> Iterator[Chunk]:
-        """Read all jets in order, ``size`` at a time; the last chunk may be smaller. See `chunk`."""
-        for start in range(0, self.jets, size):
-            yield self.chunk(start, min(start + size, self.jets), labels=labels)
+    def chunks(self, size: int, *, labels: bool = True, start: int = 0) -> Iterator[Chunk]:
+        """Read all jets from a row on in order, ``size`` at a time; the last chunk may be smaller. See `chunk`."""
+        for first in range(start, self.jets, size):
+            yield self.chunk(first, min(first + size, self.jets), labels=labels)
 
     def chunk(self, start: int, stop: int, *, labels: bool = True) -> Chunk:
         """Read the jets from ``start`` to ``stop - 1``.

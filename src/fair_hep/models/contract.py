@@ -193,8 +193,13 @@ class Model(ABC):
         """Read the required inputs from a raw file of the published layout, ``size`` examples at a time, labels or not.
 
         Gives by name one array for each example, without padding; memory doesn't grow with the file. Options are those
-        of `convert` (``data.options`` in a configuration).
+        of `convert` (``data.options`` in a configuration). A model that can leave out what a part of a prediction
+        doesn't need takes ``start`` too, the row from which on examples are read, and says `rows`.
         """
+
+    def rows(self, file: Path, **options: Any) -> int | None:
+        """Return how many examples `read` gives, if that is known without reading them; None: it isn't."""
+        return None
 
     @abstractmethod
     def dataset(self, store: Store, **options: Any) -> Dataset[Any]:

@@ -196,11 +196,19 @@ class Classifier(Model):
         chosen = validate(self.options, options, "data.options")
         return convert(self.reader(chosen), files, folder, chunk=chosen.chunk)
 
-    def read(self, file: Path, size: int, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
+    def read(
+        self, file: Path, size: int, *, start: int = 0, **options: Any
+    ) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
         """Read the elements of examples, all of them, hardest first."""
         from ..data.column_reader import read
 
-        yield from read(self.reader(validate(self.options, options, "data.options")), file, size)
+        yield from read(self.reader(validate(self.options, options, "data.options")), file, size, start)
+
+    def rows(self, file: Path, **options: Any) -> int | None:
+        """Return how many examples a file has; None where a row holds several."""
+        from ..data.column_reader import rows
+
+        return rows(self.reader(validate(self.options, options, "data.options")), file)
 
     def dataset(self, store: Store, **options: Any) -> Dataset[Any]:
         """Return the examples of a store, cut to the hardest elements."""

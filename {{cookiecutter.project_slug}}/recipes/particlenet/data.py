@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fair_hep.data.store import Store
     from torch.utils.data import Dataset
 
-__all__ = ["SUFFIXES", "Options", "SimulationOptions", "convert", "dataset", "published", "read", "simulate"]
+__all__ = ["SUFFIXES", "Options", "SimulationOptions", "convert", "dataset", "published", "read", "rows", "simulate"]
 
 SUFFIXES = (".h5", ".hdf5")
 
@@ -46,14 +46,22 @@ def convert(files: Sequence[Path], folder: Path, *, processes: int = 0, **option
     )
 
 
-def read(file: Path, size: int, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
-    """Read the constituents of jets, all of them, hardest first."""
+def read(file: Path, size: int, *, start: int = 0, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
+    """Read the constituents of jets, all of them, hardest first, from a row on."""
     from fair_hep.jets.reader import open_table
 
     validate(Options, options, "data.options")
     with open_table(file) as table:
-        for chunk in table.chunks(size, labels=False):
+        for chunk in table.chunks(size, labels=False, start=start):
             yield {"particles": [chunk.particles[number] for number in range(len(chunk.particles))]}
+
+
+def rows(file: Path, **options: Any) -> int:
+    """Return how many jets a file has, without reading them."""
+    from fair_hep.jets.reader import open_table
+
+    with open_table(file) as table:
+        return table.jets
 
 
 def dataset(store: Store, **options: Any) -> Dataset[Any]:
