@@ -20,7 +20,7 @@ _WANTED = "expected a number or a list of numbers for each row"
 
 
 def read_mapped(
-    path: Path, signature: Signature, size: int, start: int, columns: Columns
+    path: Path, signature: Signature, size: int, columns: Columns, start: int = 0
 ) -> Iterator[dict[str, Sequence[np.ndarray]]]:
     """Read examples from a file, some rows at a time from one on: by names of the inputs, an array for each example.
 

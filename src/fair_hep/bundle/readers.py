@@ -136,8 +136,7 @@ def _reader(path: Path, own: OwnFiles | None, options: Options | None, columns: 
             suffix: reader for suffix, reader in _READERS.items() if suffix not in own.suffixes
         }
     if columns is not None:
-        mapped = _Reader(partial(read_mapped, columns=columns), partial(mapped_rows, columns=columns))
-        known = dict.fromkeys(SUFFIXES, mapped)
+        known = dict.fromkeys(SUFFIXES, _mapped(columns))
     reader = known.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path.name}: got suffix {path.suffix!r}, expected one of {', '.join(known)}")
@@ -145,6 +144,15 @@ def _reader(path: Path, own: OwnFiles | None, options: Options | None, columns: 
         raise DataError(f"{path}: no such file")
     need(f"reading {path.suffix}", reader.libraries, "files")
     return reader
+
+
+def _mapped(columns: Columns) -> _Reader:
+    """Return what reads files by a map."""
+
+    def read(path: Path, signature: Signature, size: int, start: int) -> Iterator[Examples]:
+        return read_mapped(path, signature, size, columns, start)
+
+    return _Reader(read, partial(mapped_rows, columns=columns))
 
 
 def _published(suffix: str, own: OwnFiles, options: Options) -> _Reader:

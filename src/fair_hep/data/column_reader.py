@@ -19,6 +19,8 @@ from ..bundle.columnar import SUFFIXES, Source, open_columns, rows_of
 from ..bundle.columns import OTHER_NAMES, Columns, require_given
 from ..bundle.elements import elements_of
 from ..bundle.errors import ConfigError, DataError
+from ..bundle.parts import Part
+from .joining import rows_of_part
 from .labels import labels_of
 from .ragged import Ragged, falling
 from .store import write_store
@@ -62,8 +64,21 @@ class Reader:
 
     def wanted(self, *, labels: bool) -> list[str]:
         """Return the columns of a file that are read."""
+        if labels and self.columns.group is not None:
+            raise ConfigError(
+                "data.options.columns: `group` is for `predict`; labels belong to rows, not to their jets"
+            )
         names = [*self.columns.names(), *self.columns.others(), *(self.columns.labels() if labels else ())]
         return list(dict.fromkeys(names))
+
+    def rows(self, path: Path) -> int:
+        """Return how many rows a file with labels has, at least 1; the errors of `chunks`."""
+        with open_columns(path, self.columns.tree) as source:
+            source.require(self.wanted(labels=True))
+            found = source.rows(self.wanted(labels=True))
+        if not found:
+            raise DataError(f"{path.name}: got 0 {self.spec.axes[0]}, expected at least 1")
+        return found
 
     def chunks(
         self, path: Path, size: int, *, labels: bool, start: int = 0
@@ -78,12 +93,8 @@ class Reader:
         DataError
             If anything doesn't fit; the line names file, row and column.
         """
-        if labels and self.columns.group is not None:
-            raise ConfigError(
-                "data.options.columns: `group` is for `predict`; labels belong to rows, not to their jets"
-            )
+        names = self.wanted(labels=labels)
         with open_columns(path, self.columns.tree) as source:
-            names = self.wanted(labels=labels)
             source.require(names, "" if labels else OTHER_NAMES)
             for chunk in source.chunks(names, size, start):
                 sets = elements_of(self.spec, self.columns, source.name, chunk, start)
@@ -99,7 +110,9 @@ class Reader:
                 raise DataError(f"{path.name}: got 0 {self.spec.axes[0]}, expected at least 1")
 
 
-def convert(reader: Reader, files: Sequence[Path], folder: Path, *, chunk: int = 8192) -> dict[str, Any]:
+def convert(
+    reader: Reader, files: Sequence[Path], folder: Path, *, chunk: int = 8192, part: Part | None = None
+) -> dict[str, Any]:
     """Convert the files of one split into a store: the set (ragged), hardest element first, and ``label``.
 
     Every example is kept, also one with few elements or none, and every element: loaders cut, the store doesn't.
@@ -114,6 +127,8 @@ def convert(reader: Reader, files: Sequence[Path], folder: Path, *, chunk: int =
         Folder of the store; it is replaced in one step.
     chunk
         Examples in memory at a time.
+    part
+        A share of the examples of all files; where it has none, there is no store. None: all.
 
     Returns
     -------
@@ -133,17 +148,32 @@ def convert(reader: Reader, files: Sequence[Path], folder: Path, *, chunk: int =
     source: dict[str, Any] = {"files": [], "counts": counts, "columns": reader.columns.model_dump()}
     if not files:
         raise DataError(f"{folder.name}: got no files to convert, expected at least one")
+    wanted = rows_of_part([reader.rows(path) for path in files], part)
+    source["files"] = [{"name": path.name, "examples": len(rows)} for path, rows in zip(files, wanted, strict=True)]
+    if not any(map(len, wanted)):
+        return counts
     with write_store(folder, source) as writer:
-        for path in files:
-            before = counts["examples"]
+        for path, rows in zip(files, wanted, strict=True):
             with tqdm(unit=reader.spec.axes[0], desc=f"convert {path.name}", file=sys.stderr, disable=None) as bar:
-                for elements, label, resorted in reader.chunks(path, chunk, labels=True):
+                for elements, label, resorted in _some(reader, path, rows, chunk):
                     parts: dict[str, Any] = {reader.spec.name: elements, "label": label}
                     writer.append(**parts)
                     _count(counts, names, elements, label, resorted)
                     bar.update(len(label))
-            source["files"].append({"name": path.name, "examples": counts["examples"] - before})
     return counts
+
+
+def _some(reader: Reader, path: Path, rows: range, chunk: int) -> Iterator[tuple[Ragged, np.ndarray, int]]:
+    """Give what `Reader.chunks` gives of some rows of a file."""
+    left, first = len(rows), rows.start
+    while left:
+        # The last chunk is asked for by its own length: how many of its rows weren't sorted is known of a whole only.
+        size = min(chunk, left)
+        for elements, label, resorted in reader.chunks(path, size, labels=True, start=first):
+            yield elements, label, resorted
+            left, first = left - len(label), first + len(label)
+            if left < size:
+                break
 
 
 def read(reader: Reader, path: Path, size: int, start: int = 0) -> Iterator[dict[str, list[np.ndarray]]]:

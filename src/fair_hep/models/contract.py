@@ -174,6 +174,9 @@ class Model(ABC):
     ) -> Mapping[str, Sequence[Path]]:
         """Generate ``size`` examples into raw files of the published dataset's own layout, by split.
 
+        A model that can share this takes ``part`` too (`fair_hep.bundle.parts.Part`): then it generates its share only,
+        into files of the same names, and `fair_hep.simulation.joining` can join the parts.
+
         Raises
         ------
         ConfigError
@@ -186,7 +189,11 @@ class Model(ABC):
 
     @abstractmethod
     def convert(self, files: Sequence[Path], folder: Path, *, processes: int = 0, **options: Any) -> Mapping[str, Any]:
-        """Convert raw files of one split into a memory-mapped store in ``folder``; return what was counted."""
+        """Convert raw files of one split into a memory-mapped store in ``folder``; return what was counted.
+
+        A model that can share this takes ``part`` too: then it converts its share of the examples, and writes no store
+        where there are none. `fair_hep.data.joining` joins the stores, and adds up what was counted.
+        """
 
     @abstractmethod
     def read(self, file: Path, size: int, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
