@@ -126,7 +126,7 @@ def _made_from(
         "inputs": {file.name: sha256(file), **{f"bundle/{name}": sha256(model.folder / name) for name in graphs}},
         "versions": {name: metadata.version(name) for name in _LIBRARIES},
     }
-    return {**things, KEY: belonging(**things)}
+    return {**things, KEY: belonging(things)}
 
 
 def _join(model: LoadedModel, output: Path, of: int, made: Mapping[str, Any], *, explain: bool) -> dict[str, Any]:

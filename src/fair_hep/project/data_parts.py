@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from .. import provenance
-from ..bundle.errors import ConfigError, ProjectError
+from ..bundle.errors import ConfigError
 from ..bundle.files import new_folder, read_json
-from ..bundle.parts import KEY, Part, belonging, parts_folder, require_parts
+from ..bundle.parts import Part, parts_folder
 from ..data.joining import join_stores, joined_counts
 from ..models.contract import SPLITS, Model
 from ..provenance.configuration import Config
-from ..provenance.library import installed
 from ..provenance.project import Project
+from ..provenance.sharing import record_part, whole_parts
 from ..simulation.joining import join_files
 
 __all__ = ["Files", "join_data", "join_simulated", "make_data", "make_simulated"]
@@ -36,8 +36,8 @@ def make_simulated(project: Project, config: Config, model: Model, output: Path,
     """
     folder = parts_folder(output) / part.folder
     files = _simulated(config, model, folder, size, part)
-    made = _made_from(project, config, None, size)
-    provenance.record(folder, project, config, "simulate", part=list(part), **made)
+    made = _made_from(project, config, {}, size)
+    record_part(folder, project, config, "simulate", made_from=made, files=_files(folder), inputs={})
     return files
 
 
@@ -49,8 +49,7 @@ def join_simulated(project: Project, config: Config, model: Model, output: Path,
     ProjectError
         If a part is missing, or they don't belong together, or to what is asked for.
     """
-    folders = require_parts(output, of, "simulate", project.root)
-    _check(folders[0], _made_from(project, config, None, size), project.root, "simulate")
+    folders = _whole(project, output, of, "simulate", _made_from(project, config, {}, size))
     with new_folder(output) as temporary:
         names = [path.name for path in join_files(folders, temporary)]
     return {split: [output / name for name in group] for split, group in model.published(sorted(names)).items()}
@@ -77,7 +76,7 @@ def make_data(
     ConfigError
         If the model can't share its work.
     """
-    made = _made_from(project, config, raw, config.data.size)
+    inputs = _sums(project, raw or {})
     where = parts_folder(folder) / part.folder
     with new_folder(where) as temporary:
         if raw is None:
@@ -86,7 +85,16 @@ def make_data(
         else:
             _require_shared(model, "convert")
             counts = {split: _converted(config, model, raw[split], temporary / split, part=part) for split in SPLITS}
-        provenance.record(temporary, project, config, "data", part=list(part), counts=counts, **made)
+        record_part(
+            temporary,
+            project,
+            config,
+            "data",
+            made_from=_made_from(project, config, inputs, config.data.size),
+            files=_files(temporary),
+            inputs=_flat(inputs),
+            counts=counts,
+        )
     return counts
 
 
@@ -111,12 +119,12 @@ def join_data(
     ProjectError
         If a part is missing, or they don't belong together, or to what is asked for.
     """
-    folders = require_parts(folder, of, "data", project.root)
-    known = [read_json(one / provenance.FILE) for one in folders]
-    simulated = any((one / _RAW).is_dir() for one in folders)
-    files = None if simulated else raw()
-    _check(folders[0], _made_from(project, config, files, config.data.size), project.root, "data")
-    if files is None:
+    simulated = any(parts_folder(folder).glob(f"*-of-{of}/{_RAW}"))
+    files: Files = {} if simulated else raw()
+    made_from = _made_from(project, config, _sums(project, files), config.data.size)
+    folders = _whole(project, folder, of, "data", made_from)
+    known = [read_json(one / provenance.FILE)["counts"] for one in folders]
+    if simulated:
         with new_folder(raw_folder) as temporary:
             join_files([one / _RAW for one in folders], temporary)
             provenance.record(temporary, project, config, "data", inputs={})
@@ -125,7 +133,7 @@ def join_data(
     for split in SPLITS:
         stores = [one / split for one in folders if (one / split).is_dir()]
         join_stores(stores, folder / split)
-        counts[split] = joined_counts([one["counts"][split] for one in known if split in one["counts"]])
+        counts[split] = joined_counts([one[split] for one in known if split in one])
     return counts, files
 
 
@@ -146,25 +154,26 @@ def _require_shared(model: Model, name: str) -> None:
         raise ConfigError(f"{model.title}: its `{name}` can't be shared (it takes no `part`): leave --part out")
 
 
-def _made_from(project: Project, config: Config, raw: Files | None, size: int) -> dict[str, Any]:
-    """Return what parts are made from, for their provenance: raw files, or what is simulated."""
+def _sums(project: Project, raw: Files) -> dict[str, dict[str, str]]:
+    return {split: provenance.checksums(project.root, *raw[split]) for split in SPLITS if split in raw}
+
+
+def _flat(inputs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    return {name: checksum for group in inputs.values() for name, checksum in group.items()}
+
+
+def _made_from(project: Project, config: Config, inputs: Mapping[str, Mapping[str, str]], size: int) -> list[Any]:
+    """Return what parts are made from: raw files, or what is simulated."""
     data = config.data
-    inputs = {split: provenance.checksums(project.root, *(raw or {}).get(split, ())) for split in SPLITS}
-    things = {
-        "model": project.model,
-        "options": data.options,
-        "simulated": [size, config.seed, data.simulation] if raw is None else None,
-        "library": installed()._asdict(),
-        "versions": provenance.versions(),
-    }
-    flat = {name: checksum for group in inputs.values() for name, checksum in group.items()}
-    return {"inputs": flat, KEY: belonging(**things, inputs=inputs)}
+    return [project.model, data.options, dict(inputs), None if inputs else [size, config.seed, data.simulation]]
 
 
-def _check(folder: Path, made: Mapping[str, Any], root: Path, verb: str) -> None:
-    """Refuse parts of something else than what is asked for now."""
-    if read_json(folder / provenance.FILE)[KEY] != made[KEY]:
-        raise ProjectError(
-            f"{folder.relative_to(root) if folder.is_relative_to(root) else folder}: was made from other files, "
-            f"another configuration or versions than those of now: make the parts again by `{verb} --part`"
-        )
+def _files(folder: Path) -> list[Path]:
+    """Return all files that a part has, but what says how it was made."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / provenance.FILE)
+
+
+def _whole(project: Project, result: Path, of: int, verb: str, made_from: Any) -> list[Path]:
+    """Return the folders of all parts, after each was looked at."""
+    looked = whole_parts(result, of, verb, project, made_from)
+    return [parts_folder(result) / part.folder for part, _ in looked]

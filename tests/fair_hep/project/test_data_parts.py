@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fair_hep.bundle.columns import Columns
-from fair_hep.bundle.errors import ConfigError, DataError, MissingStepError, ProjectError
+from fair_hep.bundle.errors import ConfigError, MissingStepError, ProjectError
 from fair_hep.bundle.parts import FILE, Part, parts_folder
 from fair_hep.models.contract import SPLITS
 from fair_hep.models.specs import class_logits, particle_set
@@ -134,7 +134,9 @@ def test_simulate_makes_and_joins_parts(tmp_path: Path) -> None:
     result = simulate.run(project, config, size=10, output=tmp_path / "out", join=2)
     assert contents(tmp_path / "out") == contents(tmp_path / "single")
     assert result["files"] == {split: [str(tmp_path / "out" / f"{split}.npz")] for split in SPLITS}
-    with pytest.raises(ProjectError, match=r"1-of-2: was made from other files, another configuration or versions"):
+    with pytest.raises(
+        ProjectError, match=r"1-of-2: was made from other weights, data, settings or versions than those here"
+    ):
         simulate.run(project, config, size=11, output=tmp_path / "out", join=2)
 
 
@@ -152,7 +154,9 @@ def test_what_isnt_whole_or_doesnt_belong_together_is_refused(given: tuple[Proje
         data.run(*given, join=2)
     data.run(*given, part=Part(2, 2))
     raw(tmp_path / "files", seed=2, rows={"val": 2})
-    with pytest.raises(ProjectError, match=r"1-of-2: was made from other files, another configuration or versions"):
+    with pytest.raises(
+        ProjectError, match=r"1-of-2: was made from other weights, data, settings or versions than those here"
+    ):
         data.run(*given, join=2)
     data.run(*given, part=Part(2, 2))
     with pytest.raises(ProjectError, match=r"2-of-2: was made from other files than 1-of-2"):
@@ -190,7 +194,9 @@ def test_a_changed_part_is_refused(given: tuple[Project, Config]) -> None:
         data.run(*given, part=Part(number, 2))
     file = parts_folder(data.store_folder(project, config)) / "2-of-2" / "train" / "label.npy"
     file.write_bytes(file.read_bytes()[:-1] + b"\1")
-    with pytest.raises(DataError, match=r"label\.npy: changed since it was made"):
+    with pytest.raises(
+        ProjectError, match=r"label\.npy: isn't what its part noted; make it again by `data --part 2/2`"
+    ):
         data.run(*given, join=2)
 
 
