@@ -131,6 +131,7 @@ def _difference(first: dict[str, Any], other: dict[str, Any]) -> str:
         ("configuration", "another configuration"),
         ("inputs", "other files"),
         ("versions", "other versions"),
+        ("library", "another version of this library"),
     ):
         if first.get(key) != other.get(key):
             return name

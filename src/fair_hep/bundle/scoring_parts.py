@@ -7,11 +7,13 @@ beside others than there: the joined file has the bytes of a single run's.
 from __future__ import annotations
 
 import datetime
+import logging
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from .answer import OUTSIDE
 from .columns import Columns
 from .errors import DataError, ProjectError
 from .files import new_folder, read_json, sha256, write_json
@@ -26,6 +28,7 @@ from .writers import writer
 
 __all__ = ["score"]
 
+log = logging.getLogger(__name__)
 _VERB = "predict"
 #: What numbers depend on.
 _LIBRARIES = ("fair-hep", "numpy", "onnxruntime")
@@ -124,9 +127,16 @@ def _made_from(
             "kind": output.suffix.lower(),
         },
         "inputs": {file.name: sha256(file), **{f"bundle/{name}": sha256(model.folder / name) for name in graphs}},
-        "versions": {name: metadata.version(name) for name in _LIBRARIES},
+        "versions": {name: _version(name) for name in _LIBRARIES},
     }
     return {**things, KEY: belonging(things)}
+
+
+def _version(library: str) -> str | None:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:  # a library that runs from its folder
+        return None
 
 
 def _join(model: LoadedModel, output: Path, of: int, made: Mapping[str, Any], *, explain: bool) -> dict[str, Any]:
@@ -142,5 +152,8 @@ def _join(model: LoadedModel, output: Path, of: int, made: Mapping[str, Any], *,
             raise DataError(f"{folder / output.name}: changed since it was made: make it again by `{_VERB} --part`")
     done = zip(folders, known, strict=True)
     join_tables([(folder / output.name, one["written"]) for folder, one in done if one["examples"]], output)
-    counts = {key: sum(one[key] for one in known) for key in ("examples", "outside")}
-    return told(model, output, counts["examples"], counts["outside"], explain=explain)
+    count, outside = (sum(one[key] for one in known) for key in ("examples", "outside"))
+    if outside:
+        counted = model.signature.inputs[0].axes[0]
+        log.warning("%d of %d %s outside of what the model knows: see the column %s", outside, count, counted, OUTSIDE)
+    return told(model, output, count, outside, explain=explain)
