@@ -16,10 +16,12 @@ from ..models.contract import SPLITS, Model
 from ..models.recipe import recipe
 from ..provenance.configuration import Config
 from ..provenance.project import Project
-from ..simulation.joining import DESCRIPTION
 from .data_parts import join_data, make_data
 
 __all__ = ["run", "store_folder"]
+
+#: Beside simulated files: how they were made.
+SIMULATION = "simulation.json"
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +186,7 @@ def _described(project: Project, config: Config, files: Sequence[Path]) -> dict[
         noted = read_json(files[0].parent / provenance.FILE)
         said = {key: value for key, value in noted.items() if key in ("title", "license")}
         said["simulated"] = _simulated(noted)
-    elif config.data.source == "simulate" and (told := files[0].parent / DESCRIPTION).is_file():
+    elif config.data.source == "simulate" and (told := files[0].parent / SIMULATION).is_file():
         said["simulated"] = _simulated(read_json(told))
     return {key: value for key, value in said.items() if value}
 

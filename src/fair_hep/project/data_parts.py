@@ -16,7 +16,6 @@ from ..models.contract import SPLITS, Model
 from ..provenance.configuration import Config
 from ..provenance.project import Project
 from ..provenance.sharing import record_part, whole_parts
-from ..simulation.joining import join_files
 
 __all__ = ["Files", "join_data", "join_simulated", "make_data", "make_simulated"]
 
@@ -49,6 +48,8 @@ def join_simulated(project: Project, config: Config, model: Model, output: Path,
     ProjectError
         If a part is missing, or they don't belong together, or to what is asked for.
     """
+    from ..simulation.joining import join_files
+
     folders = _whole(project, output, of, "simulate", _made_from(project, config, {}, size))
     with new_folder(output) as temporary:
         names = [path.name for path in join_files(folders, temporary)]
@@ -119,6 +120,8 @@ def join_data(
     ProjectError
         If a part is missing, or they don't belong together, or to what is asked for.
     """
+    from ..simulation.joining import join_files
+
     simulated = any(parts_folder(folder).glob(f"*-of-{of}/{_RAW}"))
     files: Files = {} if simulated else raw()
     made_from = _made_from(project, config, _sums(project, files), config.data.size)

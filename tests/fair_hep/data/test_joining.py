@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fair_hep.bundle.columns import Columns
 from fair_hep.bundle.errors import DataError
 from fair_hep.bundle.parts import Part
 from fair_hep.data import column_reader
@@ -22,7 +23,6 @@ from fair_hep.jets import reader as jets_reader
 from fair_hep.models.specs import particle_set
 from fair_hep.particleflow import reader as events_reader
 
-Columns = column_reader.Columns
 Convert = Callable[..., Mapping[str, Any]]
 NAMES = ("E", "px", "py", "pz")
 
