@@ -14,15 +14,15 @@ from .elements import elements_of
 from .errors import DataError
 from .signature import Signature, TensorSpec
 
-__all__ = ["mapped", "names_of", "parts_of", "read_mapped"]
+__all__ = ["mapped", "mapped_rows", "names_of", "parts_of", "read_mapped"]
 
 _WANTED = "expected a number or a list of numbers for each row"
 
 
 def read_mapped(
-    path: Path, signature: Signature, size: int, columns: Columns
+    path: Path, signature: Signature, size: int, columns: Columns, start: int = 0
 ) -> Iterator[dict[str, Sequence[np.ndarray]]]:
-    """Read examples from a file, some rows at a time: by the names of the inputs, one array for each example.
+    """Read examples from a file, some rows at a time from one on: by names of the inputs, an array for each example.
 
     Elements keep their order.
 
@@ -37,10 +37,19 @@ def read_mapped(
     with open_columns(path, columns.tree) as source:
         names = names_of(parts, columns)
         source.require(names)
-        start = 0
-        for chunk in source.chunks(names, size):
+        for chunk in source.chunks(names, size, start):
             yield {spec.name: elements_of(spec, part, source.name, chunk, start).each() for spec, part in parts}
             start += rows_of(next(iter(chunk.values())))
+
+
+def mapped_rows(path: Path, signature: Signature, columns: Columns) -> int | None:
+    """Return how many examples a file has, without reading them; None: rows hold any number of examples."""
+    if columns.group is not None:
+        return None
+    with open_columns(path, columns.tree) as source:
+        names = names_of(parts_of(signature, columns), columns)
+        source.require(names)
+        return source.rows(names)
 
 
 def mapped(signature: Signature, columns: Columns, arrays: Any) -> dict[str, Sequence[np.ndarray]]:

@@ -6,6 +6,8 @@ together if they were made from the same things: `require_parts` compares the ch
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +15,7 @@ from typing import Any, NamedTuple
 from .errors import ConfigError, MissingStepError, ProjectError
 from .files import read_json
 
-__all__ = ["FILE", "KEY", "Part", "parts_folder", "require_parts"]
+__all__ = ["FILE", "KEY", "Part", "belonging", "parts_folder", "require_parts", "shown"]
 
 #: What says how a folder was made: written last, so that a folder without it is unfinished.
 FILE = "provenance.json"
@@ -72,6 +74,22 @@ def parts_folder(result: Path) -> Path:
     return result.with_name(f"{result.name}-parts")
 
 
+def belonging(made_from: Any) -> str:
+    """Return the checksum of all that a part was made from, the same in all parts of one result; JSON values.
+
+    Examples
+    --------
+    >>> belonging({"seed": 1, "jets.h5": "ab"}) == belonging({"jets.h5": "ab", "seed": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def shown(path: Path, root: Path) -> str:
+    """Return how a message names a path: relative to a folder, if it lies in it."""
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
 def require_parts(result: Path, of: int, verb: str, root: Path) -> list[Path]:
     """Return the folders of all parts, in order, if they are there and belong together.
 
@@ -96,19 +114,15 @@ def require_parts(result: Path, of: int, verb: str, root: Path) -> list[Path]:
     folders = [parts_folder(result) / Part(number, of).folder for number in range(1, of + 1)]
     missing = [str(number) for number, folder in enumerate(folders, 1) if not (folder / FILE).is_file()]
     if missing:
-        raise MissingStepError(_shown(folders[int(missing[0]) - 1], root), f"{verb} --part {missing[0]}/{of}")
+        raise MissingStepError(shown(folders[int(missing[0]) - 1], root), f"{verb} --part {missing[0]}/{of}")
     made: list[dict[str, Any]] = [read_json(folder / FILE) for folder in folders]
     for folder, one in zip(folders, made, strict=True):
         if one["command"] != verb or one.get(KEY) != made[0].get(KEY) or not one.get(KEY):
             raise ProjectError(
-                f"{_shown(folder, root)}: was made from {_difference(made[0], one)} than {folders[0].name}: "
+                f"{shown(folder, root)}: was made from {_difference(made[0], one)} than {folders[0].name}: "
                 f"parts of one result have the same configuration, weights and data; make it again by `{verb} --part`"
             )
     return folders
-
-
-def _shown(path: Path, root: Path) -> Path:
-    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def _difference(first: dict[str, Any], other: dict[str, Any]) -> str:
@@ -117,6 +131,7 @@ def _difference(first: dict[str, Any], other: dict[str, Any]) -> str:
         ("configuration", "another configuration"),
         ("inputs", "other files"),
         ("versions", "other versions"),
+        ("library", "another version of this library"),
     ):
         if first.get(key) != other.get(key):
             return name

@@ -8,14 +8,16 @@ in every bundle does: padded with zeros at the end.
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from .columnar import SUFFIXES
+from .columnar import SUFFIXES, open_columns
 from .columnar.parquet import WHAT as PARQUET
 from .columnar.parquet import open_parquet
 from .columnar.root import TREES, entries, opened
@@ -25,11 +27,11 @@ from .errors import BundleError, DataError
 from .extras import need
 from .folder import read_arrays
 from .inputs import cut
-from .mapped import read_mapped
+from .mapped import mapped_rows, read_mapped
 from .reading import reading
 from .signature import Signature, TensorSpec
 
-__all__ = ["Examples", "OwnFiles", "read_examples"]
+__all__ = ["Examples", "OwnFiles", "chunk_lengths", "read_examples"]
 
 #: Axes of an input whose columns are lists: examples, elements, columns.
 _LISTED = 3
@@ -44,10 +46,18 @@ class OwnFiles(Protocol):
     suffixes: tuple[str, ...]
 
     def read(self, file: Path, size: int, **options: Any) -> Iterator[Examples]:
-        """Read the required inputs, ``size`` examples at a time."""
+        """Read the required inputs, ``size`` examples at a time; from the row ``start`` on, if it takes that."""
+
+    def rows(self, file: Path, **options: Any) -> int | None:
+        """Return how many examples a file has, if that is known without reading them."""
 
 
-Reader = Callable[[Path, Signature, int], Iterator[Examples]]
+class _Reader(NamedTuple):
+    """What reads files of one kind: examples, so many rows at a time, from one on; and how many rows there are."""
+
+    read: Callable[[Path, Signature, int, int], Iterator[Examples]]
+    rows: Callable[[Path, Signature], int | None]
+    libraries: tuple[str, ...] = ()
 
 
 def read_examples(
@@ -58,6 +68,7 @@ def read_examples(
     own: OwnFiles | None = None,
     options: Options | None = None,
     columns: Columns | None = None,
+    start: int = 0,
 ) -> Iterator[Examples]:
     """Read examples from a file, ``size`` at a time.
 
@@ -66,13 +77,16 @@ def read_examples(
     path, signature
         The file, and which columns it must have.
     size
-        Examples at a time.
+        Examples at a time; rows, where a row holds several.
     own
         Reads files of the model's published layout; None: columns of the inputs' names are all that is known.
     options
         Those of its ``read``.
     columns
         Which columns of the file are what; then nothing else is asked. None: they have the names of the inputs.
+    start
+        The first row, a multiple of ``size``: what comes from there on is what comes without it. Rows before it aren't
+        read where the kind of file allows that; there may be none after it.
 
     Raises
     ------
@@ -82,25 +96,9 @@ def read_examples(
         If the file is missing, of a kind that isn't known, can't be read, lacks columns (the line names those found),
         or holds no examples.
     """
-    known: dict[str, tuple[Reader, tuple[str, ...]]] = dict(_READERS)
-    if own is not None:
-
-        def published(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
-            return own.read(path, size, **(options or {}))
-
-        known = {suffix: (published, _LIBRARIES.get(suffix, ())) for suffix in own.suffixes} | {
-            suffix: reader for suffix, reader in _READERS.items() if suffix not in own.suffixes
-        }
-    if columns is not None:
-        known = {suffix: (partial(read_mapped, columns=columns), ()) for suffix in SUFFIXES}
-    reader, libraries = known.get(path.suffix.lower(), (None, ()))
-    if reader is None:
-        raise DataError(f"{path.name}: got suffix {path.suffix!r}, expected one of {', '.join(known)}")
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    need(f"reading {path.suffix}", libraries, "files")
-    empty = True
-    for examples in reader(path, signature, size):
+    reader = _reader(path, own, options, columns)
+    empty = start == 0
+    for examples in reader.read(path, signature, size, start):
         if len(examples[signature.inputs[0].name]):
             empty = False
             yield examples
@@ -108,19 +106,90 @@ def read_examples(
         raise DataError(f"{path.name}: got 0 {signature.inputs[0].axes[0]}, expected at least 1")
 
 
-def _parquet(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
+def chunk_lengths(
+    path: Path,
+    signature: Signature,
+    size: int,
+    *,
+    own: OwnFiles | None = None,
+    options: Options | None = None,
+    columns: Columns | None = None,
+) -> list[int]:
+    """Return how many examples each ``size`` rows of a file hold, in order.
+
+    Examples are read for that only where the file doesn't tell their number. The parameters and errors are those of
+    `read_examples`.
+    """
+    reader = _reader(path, own, options, columns)
+    rows = reader.rows(path, signature)
+    if rows is None:
+        first = signature.inputs[0].name
+        return [len(examples[first]) for examples in reader.read(path, signature, size, 0)]
+    return [min(size, rows - start) for start in range(0, rows, size)]
+
+
+def _reader(path: Path, own: OwnFiles | None, options: Options | None, columns: Columns | None) -> _Reader:
+    """Return what reads a file, if that is known, the file is there and so are the libraries that it needs."""
+    known = dict(_READERS)
+    if own is not None:
+        known = {suffix: _published(suffix, own, options or {}) for suffix in own.suffixes} | {
+            suffix: reader for suffix, reader in _READERS.items() if suffix not in own.suffixes
+        }
+    if columns is not None:
+        known = dict.fromkeys(SUFFIXES, _mapped(columns))
+    reader = known.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(f"{path.name}: got suffix {path.suffix!r}, expected one of {', '.join(known)}")
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    need(f"reading {path.suffix}", reader.libraries, "files")
+    return reader
+
+
+def _mapped(columns: Columns) -> _Reader:
+    """Return what reads files by a map."""
+
+    def read(path: Path, signature: Signature, size: int, start: int) -> Iterator[Examples]:
+        return read_mapped(path, signature, size, columns, start)
+
+    return _Reader(read, partial(mapped_rows, columns=columns))
+
+
+def _published(suffix: str, own: OwnFiles, options: Options) -> _Reader:
+    """Return what reads files of a model's published layout."""
+    skips = "start" in inspect.signature(own.read).parameters
+
+    def read(path: Path, signature: Signature, size: int, start: int) -> Iterator[Examples]:
+        if skips:
+            return own.read(path, size, start=start, **options)
+        return islice(own.read(path, size, **options), start // size, None)
+
+    def rows(path: Path, signature: Signature) -> int | None:
+        return own.rows(path, **options) if skips else None
+
+    return _Reader(read, rows, _LIBRARIES.get(suffix, ()))
+
+
+def _parquet_rows(path: Path, signature: Signature) -> int:
+    with open_parquet(path, None) as source:
+        return source.rows(source.columns)
+
+
+def _parquet(path: Path, signature: Signature, size: int, start: int) -> Iterator[Examples]:
     import awkward
 
     with open_parquet(path, None) as source:
         names = _names(path, signature, source.columns)
-        for batch in source.batches(list(names.values()), size):
+        for batch in source.batches(list(names.values()), size, start):
             with reading(path.name, PARQUET):
                 columns = {name: awkward.from_arrow(batch.column(found)) for name, found in names.items()}
                 examples = _examples(path, signature, columns)
             yield examples
 
 
-def _root(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
+@contextlib.contextmanager
+def _tree(path: Path, signature: Signature) -> Iterator[Any]:
+    """Open the tree that has most of the wanted columns."""
     with contextlib.ExitStack() as stack:
         with reading(path.name, ROOT):
             file = stack.enter_context(opened(path))
@@ -129,14 +198,31 @@ def _root(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
                 found = ", ".join(file.classnames(cycle=False)) or "nothing"
                 raise DataError(f"{path.name}: got no TTree and no RNTuple, found {found}")
             tree = file[max(trees, key=lambda name: len(_found(signature, file[name].keys())))]
+        yield tree
+
+
+def _root_rows(path: Path, signature: Signature) -> int:
+    with _tree(path, signature) as tree, reading(path.name, ROOT):
+        return int(tree.num_entries)
+
+
+def _root(path: Path, signature: Signature, size: int, start: int) -> Iterator[Examples]:
+    with _tree(path, signature) as tree:
+        with reading(path.name, ROOT):
             names = _names(path, signature, tree.keys())
-        for chunk in entries(path.name, tree, list(names.values()), size, path.stat().st_size):
+        for chunk in entries(path.name, tree, list(names.values()), size, path.stat().st_size, start):
             with reading(path.name, ROOT):
                 examples = _examples(path, signature, {name: chunk[found] for name, found in names.items()})
             yield examples
 
 
-def _npz(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
+def _npz_rows(path: Path, signature: Signature) -> int:
+    with open_columns(path) as source:
+        source.require([spec.name for spec in signature.inputs])
+        return source.rows([spec.name for spec in signature.inputs])
+
+
+def _npz(path: Path, signature: Signature, size: int, start: int) -> Iterator[Examples]:
     try:
         arrays = read_arrays(path)
     except BundleError as error:
@@ -148,9 +234,9 @@ def _npz(path: Path, signature: Signature, size: int) -> Iterator[Examples]:
     counts = {spec.name: len(arrays[spec.name]) if arrays[spec.name].ndim else 0 for spec in specs}
     if len(set(counts.values())) != 1:
         raise DataError(f"{path.name}: got different numbers of {specs[0].axes[0]}: {counts}")
-    for start in range(0, counts[specs[0].name], size):
+    for first in range(start, counts[specs[0].name], size):
         yield {
-            spec.name: [_unpadded(signature, spec, one) for one in arrays[spec.name][start : start + size]]
+            spec.name: [_unpadded(signature, spec, one) for one in arrays[spec.name][first : first + size]]
             for spec in specs
         }
 
@@ -162,10 +248,10 @@ def _unpadded(signature: Signature, spec: TensorSpec, example: np.ndarray) -> np
 #: What files of a model's own need.
 _LIBRARIES = {".h5": ("h5py", "tables"), ".hdf5": ("h5py", "tables")}
 #: Every other suffix with its reader and what that needs.
-_READERS: dict[str, tuple[Reader, tuple[str, ...]]] = {
-    ".parquet": (_parquet, ("awkward", "pyarrow")),
-    ".root": (_root, ("awkward", "uproot")),
-    ".npz": (_npz, ()),
+_READERS = {
+    ".parquet": _Reader(_parquet, _parquet_rows, ("awkward", "pyarrow")),
+    ".root": _Reader(_root, _root_rows, ("awkward", "uproot")),
+    ".npz": _Reader(_npz, _npz_rows),
 }
 
 

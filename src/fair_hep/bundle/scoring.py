@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ from .answer import OUTSIDE
 from .columns import Columns
 from .errors import DataError, ExplainError
 from .extras import need
-from .readers import OwnFiles, read_examples
+from .readers import Examples, OwnFiles, read_examples
 from .runtime import Judge, LoadedModel
 from .signature import UNEXPLAINED, TensorSpec
 from .stored import RELEVANCE
-from .writers import check_suffix, writer
+from .writers import Write, check_suffix, writer
 
-__all__ = ["score_file"]
+__all__ = ["CHUNK", "check_wanted", "score_file", "told", "write_scores"]
 
 #: Examples in memory at a time.
 CHUNK = 1024
@@ -72,6 +72,15 @@ def score_file(
     ExplainError
         If relevances are wanted of a bundle without an explained graph.
     """
+    check_wanted(model, file, output, explain=explain)
+    with writer(output) as write:
+        examples = read_examples(file, model.signature, CHUNK, own=own, options=options, columns=columns)
+        count, judge = write_scores(model, examples, write, explain=explain)
+    return told(model, output, count, judge.bad, explain=explain)
+
+
+def check_wanted(model: LoadedModel, file: Path, output: Path, *, explain: bool) -> None:
+    """Refuse what can't be done before anything is scored; the errors of `score_file`."""
     signature = model.signature
     need(f"writing {output.suffix}", check_suffix(output), "files")
     if output.exists() and file.exists() and output.samefile(file):
@@ -82,22 +91,41 @@ def score_file(
     for spec in signature.outputs:
         if len(spec.axes) > _AXES:
             raise DataError(f"{spec.name} has {len(spec.axes)} axes, a table has room for {_AXES}: use load().predict")
-    count, counted = 0, signature.inputs[0].axes[0]
-    judge = Judge(signature)
-    with writer(output) as write:
-        for examples in read_examples(file, signature, CHUNK, own=own, options=options, columns=columns):
-            write(
-                _columns(
-                    model, {name: list(values) for name, values in examples.items()}, count, judge, explain=explain
-                )
-            )
-            count += len(examples[signature.inputs[0].name])
-            log.info("%d %s scored", count, counted)
-    line = f"{count} {counted} scored with {signature.title} {signature.version}: {output}"
+
+
+def write_scores(
+    model: LoadedModel, chunks: Iterable[Examples], write: Write, *, explain: bool, first: int = 0
+) -> tuple[int, Judge]:
+    """Score examples and write a row for each; return their number, and what is outside, which the log says too.
+
+    Parameters
+    ----------
+    model, explain
+        As for `score_file`.
+    chunks
+        Examples, some at a time.
+    write
+        Takes the rows.
+    first
+        Number of the first example.
+    """
+    count, counted = first, model.signature.inputs[0].axes[0]
+    judge = Judge(model.signature)
+    for examples in chunks:
+        given: dict[str, Sequence[np.ndarray]] = {name: list(values) for name, values in examples.items()}
+        write(_columns(model, given, count, judge, explain=explain))
+        count += len(examples[model.signature.inputs[0].name])
+        log.info("%d %s scored", count - first, counted)
     if judge.line:
         log.warning("%s", judge.line)
-    told = {"examples": count, "outside": judge.bad, "output": str(output), "explained": explain}
-    return {"headline": [line], **told}
+    return count - first, judge
+
+
+def told(model: LoadedModel, output: Path, count: int, outside: int, *, explain: bool) -> dict[str, Any]:
+    """Return the result of scoring a file: how many examples it has, and how many of them lie outside."""
+    signature = model.signature
+    line = f"{count} {signature.inputs[0].axes[0]} scored with {signature.title} {signature.version}: {output}"
+    return {"headline": [line], "examples": count, "outside": outside, "output": str(output), "explained": explain}
 
 
 def _columns(

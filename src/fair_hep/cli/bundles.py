@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..bundle.errors import DataError
-from .common import output_is_log, show, start, there
+from .common import output_is_log, parts_options, show, start, there
 
 if TYPE_CHECKING:
     from ..bundle.columns import Columns
+    from ..bundle.parts import Part
     from ..bundle.runtime import Judge, LoadedModel
 
 __all__ = ["columns_option", "command", "index", "main"]
@@ -118,11 +119,14 @@ def verify(bundle: str, url: str | None, image: str | None) -> dict[str, Any]:
 @click.argument("file", type=_FILE, callback=there)
 @click.option("--output", type=_FILE, required=True, help="Table to write: .csv, .parquet or .h5.")
 @columns_option
-def predict(bundle: str, file: Path, output: Path, columns: str | None) -> dict[str, Any]:
+@parts_options
+def predict(  # noqa: PLR0917
+    bundle: str, file: Path, output: Path, columns: str | None, part: Part | None, join: int | None
+) -> dict[str, Any]:
     """Write a row for each example."""
-    from ..bundle.scoring import score_file
+    from ..bundle.scoring_parts import score
 
-    return score_file(_model(bundle), file, output, columns=_columns(columns))
+    return score(_model(bundle), file, output, part=part, join=join, columns=_columns(columns))
 
 
 @_verb("explain", "Say what answers owe to their inputs: of a file's examples, or of those stored in the bundle.")

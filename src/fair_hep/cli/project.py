@@ -132,17 +132,19 @@ def config(listed: bool) -> dict[str, Any]:
 
 
 @_verb("data", "Fetch, simulate or find the data and convert them.")
-def data() -> dict[str, Any]:
-    """Take no options."""
-    return {}
+@parts_options
+def data(**parts: Any) -> dict[str, Any]:
+    """Pass the options on."""
+    return parts
 
 
 @_verb("simulate", "Generate examples with the project's own generator.")
 @click.option("--size", "--jets", "--events", type=click.IntRange(min=10), default=10_000, show_default=True)
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write to.")
-def simulate(size: int, output: Path) -> dict[str, Any]:
+@parts_options
+def simulate(size: int, output: Path, **parts: Any) -> dict[str, Any]:
     """Pass the options on."""
-    return {"size": size, "output": output}
+    return {"size": size, "output": output, **parts}
 
 
 @_verb("train", "Train the network.")
@@ -274,9 +276,10 @@ def report() -> dict[str, Any]:
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write to.")
 @click.option("--explain", "explained", is_flag=True, help="Write relevances too.")
 @columns_option
-def predict(file: Path, output: Path, explained: bool, columns: str | None) -> dict[str, Any]:
+@parts_options
+def predict(file: Path, output: Path, explained: bool, columns: str | None, **parts: Any) -> dict[str, Any]:
     """Pass the options on."""
-    return {"file": file, "output": output, "explain": explained, "columns": columns}
+    return {"file": file, "output": output, "explain": explained, "columns": columns, **parts}
 
 
 @_verb("check", "Try every promise that the model makes.")

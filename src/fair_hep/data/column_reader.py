@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..bundle.columnar import SUFFIXES, open_columns, rows_of
+from ..bundle.columnar import SUFFIXES, Source, open_columns, rows_of
 from ..bundle.columns import OTHER_NAMES, Columns, require_given
 from ..bundle.elements import elements_of
 from ..bundle.errors import ConfigError, DataError
+from ..bundle.parts import Part
+from .joining import rows_of_part
 from .labels import labels_of
 from .ragged import Ragged, falling
 from .store import write_store
@@ -26,7 +28,7 @@ from .store import write_store
 if TYPE_CHECKING:
     from ..bundle import TensorSpec
 
-__all__ = ["SUFFIXES", "Reader", "convert", "read"]
+__all__ = ["SUFFIXES", "Reader", "convert", "read", "rows"]
 
 
 @dataclass(frozen=True)
@@ -60,25 +62,41 @@ class Reader:
                 f"data.options.columns: got classes {', '.join(named)}, expected {', '.join(self.classes)}"
             )
 
-    def chunks(self, path: Path, size: int, *, labels: bool) -> Iterator[tuple[Ragged, np.ndarray, int]]:
+    def wanted(self, *, labels: bool) -> list[str]:
+        """Return the columns of a file that are read."""
+        if labels and self.columns.group is not None:
+            raise ConfigError(
+                "data.options.columns: `group` is for `predict`; labels belong to rows, not to their jets"
+            )
+        names = [*self.columns.names(), *self.columns.others(), *(self.columns.labels() if labels else ())]
+        return list(dict.fromkeys(names))
+
+    def rows(self, path: Path) -> int:
+        """Return how many rows a file with labels has, at least 1; the errors of `chunks`."""
+        with open_columns(path, self.columns.tree) as source:
+            source.require(self.wanted(labels=True))
+            found = source.rows(self.wanted(labels=True))
+        if not found:
+            raise DataError(f"{path.name}: got 0 {self.spec.axes[0]}, expected at least 1")
+        return found
+
+    def chunks(
+        self, path: Path, size: int, *, labels: bool, start: int = 0
+    ) -> Iterator[tuple[Ragged, np.ndarray, int]]:
         """Give elements (hardest first, without padding), labels ``[rows]``, and how many rows weren't sorted.
 
-        Without ``labels``, no column of the label needs to be there, and all labels are -1.
+        Without ``labels``, no column of the label needs to be there, and all labels are -1. Rows before ``start``
+        aren't read.
 
         Raises
         ------
         DataError
             If anything doesn't fit; the line names file, row and column.
         """
-        if labels and self.columns.group is not None:
-            raise ConfigError(
-                "data.options.columns: `group` is for `predict`; labels belong to rows, not to their jets"
-            )
+        names = self.wanted(labels=labels)
         with open_columns(path, self.columns.tree) as source:
-            names = [*self.columns.names(), *self.columns.others(), *(self.columns.labels() if labels else ())]
             source.require(names, "" if labels else OTHER_NAMES)
-            start = 0
-            for chunk in source.chunks(list(dict.fromkeys(names)), size):
+            for chunk in source.chunks(names, size, start):
                 sets = elements_of(self.spec, self.columns, source.name, chunk, start)
                 elements, resorted = Ragged.from_counts(sets.values, sets.counts), 0
                 if sets.pt is not None:
@@ -92,7 +110,9 @@ class Reader:
                 raise DataError(f"{path.name}: got 0 {self.spec.axes[0]}, expected at least 1")
 
 
-def convert(reader: Reader, files: Sequence[Path], folder: Path, *, chunk: int = 8192) -> dict[str, Any]:
+def convert(
+    reader: Reader, files: Sequence[Path], folder: Path, *, chunk: int = 8192, part: Part | None = None
+) -> dict[str, Any]:
     """Convert the files of one split into a store: the set (ragged), hardest element first, and ``label``.
 
     Every example is kept, also one with few elements or none, and every element: loaders cut, the store doesn't.
@@ -107,6 +127,8 @@ def convert(reader: Reader, files: Sequence[Path], folder: Path, *, chunk: int =
         Folder of the store; it is replaced in one step.
     chunk
         Examples in memory at a time.
+    part
+        A share of the examples of all files; where it has none, there is no store. None: all.
 
     Returns
     -------
@@ -126,30 +148,61 @@ def convert(reader: Reader, files: Sequence[Path], folder: Path, *, chunk: int =
     source: dict[str, Any] = {"files": [], "counts": counts, "columns": reader.columns.model_dump()}
     if not files:
         raise DataError(f"{folder.name}: got no files to convert, expected at least one")
+    wanted = rows_of_part([reader.rows(path) for path in files], part)
+    source["files"] = [{"name": path.name, "examples": len(rows)} for path, rows in zip(files, wanted, strict=True)]
+    if not any(map(len, wanted)):
+        return counts
     with write_store(folder, source) as writer:
-        for path in files:
-            before = counts["examples"]
+        for path, rows in zip(files, wanted, strict=True):
             with tqdm(unit=reader.spec.axes[0], desc=f"convert {path.name}", file=sys.stderr, disable=None) as bar:
-                for elements, label, resorted in reader.chunks(path, chunk, labels=True):
+                for elements, label, resorted in _some(reader, path, rows, chunk):
                     parts: dict[str, Any] = {reader.spec.name: elements, "label": label}
                     writer.append(**parts)
                     _count(counts, names, elements, label, resorted)
                     bar.update(len(label))
-            source["files"].append({"name": path.name, "examples": counts["examples"] - before})
     return counts
 
 
-def read(reader: Reader, path: Path, size: int) -> Iterator[dict[str, list[np.ndarray]]]:
-    """Read the set from a file, labels or not: by its name, one array for each example.
+def _some(reader: Reader, path: Path, rows: range, chunk: int) -> Iterator[tuple[Ragged, np.ndarray, int]]:
+    """Give what `Reader.chunks` gives of some rows of a file."""
+    left, first = len(rows), rows.start
+    while left:
+        # The last chunk is asked for by its own length: how many of its rows weren't sorted is known of a whole only.
+        size = min(chunk, left)
+        for elements, label, resorted in reader.chunks(path, size, labels=True, start=first):
+            yield elements, label, resorted
+            left, first = left - len(label), first + len(label)
+            if left < size:
+                break
+
+
+def read(reader: Reader, path: Path, size: int, start: int = 0) -> Iterator[dict[str, list[np.ndarray]]]:
+    """Read the set from a file, labels or not, from a row on: by its name, one array for each example.
 
     A file whose columns have the names that the network itself uses needs no map; it is in GeV.
     """
     with open_columns(path, reader.columns.tree) as source:
-        own = {name: name for name in reader.spec.columns}
-        if all(map(source.has, own)) and not any(map(source.has, reader.columns.names())):
-            reader = replace(reader, columns=Columns(elements={**own}))
-    for elements, _, _ in reader.chunks(path, size, labels=False):
+        reader = _fitting(reader, source)
+    for elements, _, _ in reader.chunks(path, size, labels=False, start=start):
         yield {reader.spec.name: [elements[number] for number in range(len(elements))]}
+
+
+def rows(reader: Reader, path: Path) -> int | None:
+    """Return how many examples `read` gives; None where a row holds several."""
+    with open_columns(path, reader.columns.tree) as source:
+        fitting = _fitting(reader, source)
+        if fitting.columns.group is not None:
+            return None
+        source.require(fitting.wanted(labels=False), OTHER_NAMES)
+        return source.rows(fitting.wanted(labels=False))
+
+
+def _fitting(reader: Reader, source: Source) -> Reader:
+    """Return the reader, or one with the network's own names of columns where a file has these."""
+    own = {name: name for name in reader.spec.columns}
+    if all(map(source.has, own)) and not any(map(source.has, reader.columns.names())):
+        return replace(reader, columns=Columns(elements={**own}))
+    return reader
 
 
 def _count(counts: dict[str, int], names: Sequence[str], elements: Ragged, label: np.ndarray, resorted: int) -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "Block",
     "momentum_columns",
     "origin_columns",
+    "read_blocks",
     "write_table",
 ]
 
@@ -139,6 +140,26 @@ def write_table(path: Path, blocks: Iterable[Block], *, level: int = 5) -> int:
         if rows == 0:
             raise DataError(f"{path.name}: got 0 jets to write, expected at least 1")
     return rows
+
+
+def read_blocks(path: Path, size: int) -> Iterator[Block]:
+    """Give the jets of a file that `write_table` wrote, ``size`` at a time.
+
+    Raises
+    ------
+    DataError
+        If it isn't such a file.
+    """
+    from .frames import open_frame
+
+    with open_frame(path, KEY) as frame:
+        origins = "ORIGIN_0" in frame.columns
+        for start in range(0, frame.rows, size):
+            rows = frame.read(start, min(start + size, frame.rows))
+            floats, ttv = frame.matrix(rows, _FLOATS), frame.column(rows, "ttv")
+            origin = frame.matrix(rows, origin_columns()) if origins else None
+            particles = floats[:, :-4].reshape(len(rows), CONSTITUENTS, 4)
+            yield Block(particles, floats[:, -4:], frame.column(rows, LABEL), int(ttv[0]), origin)
 
 
 @contextlib.contextmanager

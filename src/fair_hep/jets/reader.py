@@ -18,7 +18,9 @@ import numpy as np
 
 from ..bundle.cores import cores
 from ..bundle.errors import DataError
+from ..bundle.parts import Part
 from ..data.frames import Frame, open_frame
+from ..data.joining import rows_of_part
 from ..data.parallel import in_processes
 from ..data.ragged import Ragged, falling
 from ..data.store import write_store
@@ -58,7 +60,13 @@ class Chunk:
 
 
 def convert(
-    files: Sequence[Path], folder: Path, *, max_constituents: int = 128, chunk: int = 8192, processes: int = 0
+    files: Sequence[Path],
+    folder: Path,
+    *,
+    max_constituents: int = 128,
+    chunk: int = 8192,
+    processes: int = 0,
+    part: Part | None = None,
 ) -> dict[str, Any]:
     """Convert the files of one split into a store: ``particles`` (ragged), ``axis`` and ``label``.
 
@@ -78,6 +86,8 @@ def convert(
         Jets that a process holds in memory at a time.
     processes
         Processes that read; 0: one for a small file, else one per core and at most 4, as more need too much memory.
+    part
+        A share of the jets of all files; where it has none, there is no store. None: all.
 
     Returns
     -------
@@ -96,23 +106,24 @@ def convert(
     source: dict[str, Any] = {"files": [], "counts": counts, "above_maximum": above}
     if not files:
         raise DataError(f"{folder.name}: got no files to convert, expected at least one")
-    origins = all(_has_origins(path) for path in files)
+    seen = [_look(path) for path in files]
+    origins = all(found for _, found in seen)
+    wanted = rows_of_part([jets for jets, _ in seen], part)
+    source["files"] = [{"name": path.name, "jets": len(rows)} for path, rows in zip(files, wanted, strict=True)]
+    if not any(map(len, wanted)):
+        return {**counts, "above_maximum": above}
     with write_store(folder, source) as writer:
-        for path in files:
-            with open_table(path) as table:
-                table.require_labels()
-                jets = table.jets
-            source["files"].append({"name": path.name, "jets": jets})
-            ranges = [_Range(path, start, min(start + chunk, jets)) for start in range(0, jets, chunk)]
+        for path, rows in zip(files, wanted, strict=True):
+            ranges = [_Range(path, start, min(start + chunk, rows.stop)) for start in rows[::chunk]]
             with (
-                _parts(ranges, processes) as parts,
-                tqdm(total=jets, unit="jet", desc=f"convert {path.name}", file=sys.stderr, disable=None) as bar,
+                _chunks(ranges, processes) as chunks,
+                tqdm(total=len(rows), unit="jet", desc=f"convert {path.name}", file=sys.stderr, disable=None) as bar,
             ):
-                for part in parts:
-                    more = {"origin": part.origin} if origins and part.origin is not None else {}
-                    writer.append(particles=part.particles, axis=part.axis, label=part.label, **more)
-                    _count(part, counts, above)
-                    bar.update(len(part.label))
+                for jets in chunks:
+                    more = {"origin": jets.origin} if origins and jets.origin is not None else {}
+                    writer.append(particles=jets.particles, axis=jets.axis, label=jets.label, **more)
+                    _count(jets, counts, above)
+                    bar.update(len(jets.label))
     return {**counts, "above_maximum": above}
 
 
@@ -124,19 +135,21 @@ class _Range:
 
 
 @contextlib.contextmanager
-def _parts(ranges: Sequence[_Range], processes: int) -> Iterator[Iterator[Chunk]]:
+def _chunks(ranges: Sequence[_Range], processes: int) -> Iterator[Iterator[Chunk]]:
     """Give the chunks of a file in order."""
     workers = min(processes or (min(cores(), 4) if len(ranges) > _FEW else 1), len(ranges))
-    if workers == 1:
+    if workers <= 1:
         yield map(_read_range, ranges)
         return
-    with in_processes(_read_range, ranges, workers) as parts:
-        yield parts
+    with in_processes(_read_range, ranges, workers) as chunks:
+        yield chunks
 
 
-def _has_origins(path: Path) -> bool:
+def _look(path: Path) -> tuple[int, bool]:
+    """Return how many jets a file has, which must have labels, and whether it says where constituents come from."""
     with open_table(path) as table:
-        return table.origins
+        table.require_labels()
+        return table.jets, table.origins
 
 
 def _read_range(part: _Range) -> Chunk:
@@ -144,15 +157,15 @@ def _read_range(part: _Range) -> Chunk:
         return table.chunk(part.start, part.stop)
 
 
-def _count(part: Chunk, counts: dict[str, int], above: dict[str, int]) -> None:
-    lengths, tops = part.particles.counts(), int(np.sum(part.label))
+def _count(jets: Chunk, counts: dict[str, int], above: dict[str, int]) -> None:
+    lengths, tops = jets.particles.counts(), int(np.sum(jets.label))
     counts["jets"] += len(lengths)
     counts["top"] += tops
     counts["qcd"] += len(lengths) - tops
     counts["constituents"] += int(lengths.sum())
     counts["longest"] = max(counts["longest"], int(lengths.max()))
     counts["without_constituents"] += int((lengths == 0).sum())
-    counts["resorted"] += part.resorted
+    counts["resorted"] += jets.resorted
     if above["maximum"]:
         extra = np.maximum(lengths - above["maximum"], 0)
         above["jets"] += int((extra > 0).sum())
@@ -186,10 +199,10 @@ class JetTable:
         if self.jets == 0:
             raise DataError(f"{self.name}: got 0 jets, expected at least 1")
 
-    def chunks(self, size: int, *, labels: bool = True) -> Iterator[Chunk]:
-        """Read all jets in order, ``size`` at a time; the last chunk may be smaller. See `chunk`."""
-        for start in range(0, self.jets, size):
-            yield self.chunk(start, min(start + size, self.jets), labels=labels)
+    def chunks(self, size: int, *, labels: bool = True, start: int = 0) -> Iterator[Chunk]:
+        """Read all jets from a row on in order, ``size`` at a time; the last chunk may be smaller. See `chunk`."""
+        for first in range(start, self.jets, size):
+            yield self.chunk(first, min(first + size, self.jets), labels=labels)
 
     def chunk(self, start: int, stop: int, *, labels: bool = True) -> Chunk:
         """Read the jets from ``start`` to ``stop - 1``.

@@ -174,6 +174,9 @@ class Model(ABC):
     ) -> Mapping[str, Sequence[Path]]:
         """Generate ``size`` examples into raw files of the published dataset's own layout, by split.
 
+        A model that can share this takes ``part`` too (`fair_hep.bundle.parts.Part`): then it generates its share only,
+        into files of the same names, and `fair_hep.simulation.joining` can join the parts.
+
         Raises
         ------
         ConfigError
@@ -186,15 +189,24 @@ class Model(ABC):
 
     @abstractmethod
     def convert(self, files: Sequence[Path], folder: Path, *, processes: int = 0, **options: Any) -> Mapping[str, Any]:
-        """Convert raw files of one split into a memory-mapped store in ``folder``; return what was counted."""
+        """Convert raw files of one split into a memory-mapped store in ``folder``; return what was counted.
+
+        A model that can share this takes ``part`` too: then it converts its share of the examples, and writes no store
+        where there are none. `fair_hep.data.joining` joins the stores, and adds up what was counted.
+        """
 
     @abstractmethod
     def read(self, file: Path, size: int, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
         """Read the required inputs from a raw file of the published layout, ``size`` examples at a time, labels or not.
 
         Gives by name one array for each example, without padding; memory doesn't grow with the file. Options are those
-        of `convert` (``data.options`` in a configuration).
+        of `convert` (``data.options`` in a configuration). A model that can leave out what a part of a prediction
+        doesn't need takes ``start`` too, the row from which on examples are read, and says `rows`.
         """
+
+    def rows(self, file: Path, **options: Any) -> int | None:
+        """Return how many examples `read` gives, if that is known without reading them; None: it isn't."""
+        return None
 
     @abstractmethod
     def dataset(self, store: Store, **options: Any) -> Dataset[Any]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from ..bundle.domain import Quantity
+    from ..bundle.parts import Part as Share
     from ..bundle.strict import Strict
     from ..data.blocks import Blocks
     from ..data.store import Store
@@ -79,11 +80,13 @@ class ParticleFlowModel(Model):
         """Refuse: there is no generator, unless a model has its own."""
         raise ConfigError(f"{self.title} has no generator: set data.source to sample, folder or doi")
 
-    def convert(self, files: Sequence[Path], folder: Path, *, processes: int = 0, **options: Any) -> Mapping[str, Any]:
+    def convert(
+        self, files: Sequence[Path], folder: Path, *, processes: int = 0, part: Share | None = None, **options: Any
+    ) -> Mapping[str, Any]:
         """Convert files in the layout of the MLPF data set."""
         from .reader import convert
 
-        return convert(files, folder, processes=processes, **options)
+        return convert(files, folder, processes=processes, part=part, **options)
 
     def read(self, file: Path, size: int, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
         """Read the elements of events."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..bundle.cores import cores
 from ..bundle.errors import DataError
+from ..bundle.parts import Part
 from ..bundle.strict import validate
 from ..data.delphes import CAND, ELEMENT_WIDTH, GEN, PARTICLE_WIDTH, SUFFIXES, TOWER, TRACK, X
 from ..data.parallel import in_processes
@@ -52,7 +53,9 @@ class File:
     cand: Ragged
 
 
-def convert(files: Sequence[Path], folder: Path, *, processes: int = 0, **options: Any) -> dict[str, Any]:
+def convert(
+    files: Sequence[Path], folder: Path, *, processes: int = 0, part: Part | None = None, **options: Any
+) -> dict[str, Any]:
     """Convert the files of one split into a store: ``elements``, ``gen`` and ``cand``, all ragged.
 
     Every event is kept whole, also an empty one.
@@ -65,6 +68,8 @@ def convert(files: Sequence[Path], folder: Path, *, processes: int = 0, **option
         Folder of the store; it is replaced in one step.
     processes
         Processes that read; 0: one for small files, else one per core and at most 4, as each holds some files.
+    part
+        A share of the files, as each is read as a whole; where it has none, there is no store. None: all.
     options
         Values of `DataOptions`: they choose among what the store holds, and are only checked here.
 
@@ -89,6 +94,9 @@ def convert(files: Sequence[Path], folder: Path, *, processes: int = 0, **option
     counts = {"events": 0, "elements": 0, "tracks": 0, "towers": 0, "longest": 0}
     kinds = np.zeros(len(_KINDS), np.int64)
     source: dict[str, Any] = {"files": [], "counts": counts}
+    files = files if part is None else [files[number] for number in part.share(len(files))]
+    if not files:
+        return {**counts, "targets": kinds.tolist()}
     with (
         write_store(folder, source) as writer,
         _contents(files, processes) as contents,

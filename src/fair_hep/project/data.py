@@ -11,10 +11,12 @@ from .. import provenance
 from ..archives.manifest import load_manifest
 from ..bundle.errors import DataError
 from ..bundle.files import read_json
+from ..bundle.parts import Part
 from ..models.contract import SPLITS, Model
 from ..models.recipe import recipe
 from ..provenance.configuration import Config
 from ..provenance.project import Project
+from .data_parts import join_data, make_data
 
 __all__ = ["run", "store_folder"]
 
@@ -33,22 +35,53 @@ def store_folder(project: Project, config: Config) -> Path:
     return project.data / "-".join([data.source, str(data.size), str(config.seed), *chosen])
 
 
-def run(project: Project, config: Config) -> dict[str, Any]:
+def run(project: Project, config: Config, *, part: Part | None = None, join: int | None = None) -> dict[str, Any]:
     """Fetch, simulate or find the raw files, and convert every split that isn't converted yet.
+
+    Parameters
+    ----------
+    project, config
+        Whose data, and which.
+    part
+        A share of this, made into a folder of its own beside the stores; where files are to be simulated, it simulates
+        its share of them too. None: all.
+    join
+        Number of parts that there are, to be joined; None: nothing is joined.
 
     Raises
     ------
     DataError
         If files can't be had, a split is empty, or a file doesn't hold what it should.
+    ConfigError
+        If there shall be parts, and the model can't share its work.
+    ProjectError
+        If a part is missing, or parts don't belong together.
     """
     model = recipe(project)
+    folder = store_folder(project, config)
+    if part is not None:
+        simulating = config.data.source == "simulate" and not _is_simulated(project, config)
+        files = None if simulating else _whole(project, config, model)
+        counts = make_data(project, config, model, folder, part=part, raw=files)
+    elif join is not None:
+        raw, there = (lambda: _whole(project, config, model)), _raw_folder(project, config)
+        counts, found = join_data(project, config, folder, join, raw=raw, raw_folder=there)
+        for split in SPLITS:
+            inputs = provenance.checksums(project.root, *found[split])
+            _note(project, config, found[split], folder / split, inputs, counts[split])
+    else:
+        found = _whole(project, config, model)
+        counts = {split: _converted(project, config, model, found[split], folder / split) for split in SPLITS}
+    return {"source": config.data.source, "folder": str(folder.relative_to(project.root)), "splits": counts}
+
+
+def _whole(project: Project, config: Config, model: Model) -> Mapping[str, Sequence[Path]]:
+    """Return the raw files of every split, which are made or fetched where they aren't there."""
     raw = _raw_files(project, config, model)
     empty = [split for split in SPLITS if not raw.get(split)]
     if empty:
         raise DataError(f"data: no files for {', '.join(empty)}; each of {', '.join(SPLITS)} needs at least one")
-    folder = store_folder(project, config)
-    counts = {split: _converted(project, config, model, raw[split], folder / split) for split in SPLITS}
-    return {"source": config.data.source, "folder": str(folder.relative_to(project.root)), "splits": counts}
+    return raw
 
 
 def _raw_files(project: Project, config: Config, model: Model) -> Mapping[str, Sequence[Path]]:
@@ -58,8 +91,8 @@ def _raw_files(project: Project, config: Config, model: Model) -> Mapping[str, S
             raise DataError(f"{project.sample} is missing: `git checkout sample`, or use another data.source")
         return _sorted(model, project.sample)
     if data.source == "simulate":
-        folder = project.data / "raw" / store_folder(project, config).name
-        if (folder / provenance.FILE).is_file():
+        folder = _raw_folder(project, config)
+        if _is_simulated(project, config):
             return _sorted(model, folder)
         files = model.simulate(folder, size=data.size, seed=config.seed, processes=data.processes, **data.simulation)
         provenance.record(folder, project, config, "data", inputs={})
@@ -69,6 +102,14 @@ def _raw_files(project: Project, config: Config, model: Model) -> Mapping[str, S
     if data.folder is None or not data.folder.is_dir():
         raise DataError(f"data.folder: got {data.folder}, expected a folder with raw files for data.source=folder")
     return _sorted(model, data.folder)
+
+
+def _raw_folder(project: Project, config: Config) -> Path:
+    return project.data / "raw" / store_folder(project, config).name
+
+
+def _is_simulated(project: Project, config: Config) -> bool:
+    return (_raw_folder(project, config) / provenance.FILE).is_file()
 
 
 def _fetched(project: Project, config: Config, model: Model) -> Mapping[str, Sequence[Path]]:
@@ -111,10 +152,22 @@ def _converted(project: Project, config: Config, model: Model, files: Sequence[P
             return counts
     counts = dict(model.convert(files, folder, processes=config.data.processes, **config.data.options))
     log.info("%s: %s", folder.relative_to(project.root), ", ".join(f"{key} {value}" for key, value in counts.items()))
+    _note(project, config, files, folder, inputs, counts)
+    return counts
+
+
+def _note(  # noqa: PLR0917
+    project: Project,
+    config: Config,
+    files: Sequence[Path],
+    folder: Path,
+    inputs: Mapping[str, str],
+    counts: Mapping[str, Any],
+) -> None:
+    """Write down what a store was made of."""
     dataset = {**_described(project, config, files), "bytes": {path.name: path.stat().st_size for path in files}}
     options = config.data.options
     provenance.record(folder, project, config, "data", inputs=inputs, options=options, counts=counts, dataset=dataset)
-    return counts
 
 
 #: What a simulation tells of itself, and is kept with the data that were made of it.

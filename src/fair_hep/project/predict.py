@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.columns import Map, find_columns
+from ..bundle.parts import Part
 from ..bundle.runtime import load
-from ..bundle.scoring import score_file
+from ..bundle.scoring_parts import score
 from ..models.recipe import recipe
 from ..provenance.configuration import Config
 from ..provenance.project import Project
@@ -23,22 +24,26 @@ def run(
     output: Path,
     explain: bool = False,
     columns: Map | None = None,
+    part: Part | None = None,
+    join: int | None = None,
 ) -> dict[str, Any]:
-    """Score the examples of a file of columns or of the model's published layout, as `score_file` does.
+    """Score the examples of a file of columns or of the model's published layout, as `score` does.
 
     Parameters
     ----------
     project, config
         Whose bundle it is; of the configuration, only ``data.options`` say how a file is read.
-    file, output, explain
-        Those of `score_file`.
+    file, output, explain, part, join
+        Those of `score`.
     columns
         Which columns of the file are what, whatever the model's own files have: see `find_columns`.
 
     Raises
     ------
     MissingStepError
-        If there is no bundle.
+        If there is no bundle, or not every part.
+    ProjectError
+        If parts don't belong together.
     DataError
         If the file can't be read, or holds what no example can have; the line says where.
     ExplainError
@@ -48,4 +53,4 @@ def run(
     own = recipe(project) if model.signature.trainable else None
     options = config.data.options if config else {}
     chosen = None if columns is None else find_columns(columns)
-    return score_file(model, file, output, explain=explain, own=own, options=options, columns=chosen)
+    return score(model, file, output, part=part, join=join, explain=explain, own=own, options=options, columns=chosen)

@@ -7,15 +7,13 @@ found when parts are joined.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..bundle.errors import ProjectError
 from ..bundle.files import read_json, sha256
-from ..bundle.parts import FILE, KEY, Part, parts_folder, require_parts
+from ..bundle.parts import FILE, KEY, Part, belonging, parts_folder, require_parts, shown
 from .configuration import Config
 from .library import installed
 from .project import Project
@@ -26,8 +24,7 @@ __all__ = ["begin_part", "belongs_to", "record_part", "whole_parts"]
 
 def belongs_to(made_from: Any) -> str:
     """Return a checksum of what parts are made from, JSON values, and of the versions that make them."""
-    values = [made_from, installed()._asdict(), versions()]
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return belonging([made_from, installed()._asdict(), versions()])
 
 
 def begin_part(result: Path, part: Part) -> Path:
@@ -47,12 +44,13 @@ def record_part(
     made_from: Any,
     files: Iterable[Path],
     inputs: Mapping[str, str],
+    **more: Any,
 ) -> dict[str, Any]:
     """Finish a part: write its provenance; return what a verb tells of it."""
     sums = {str(path.relative_to(folder)): sha256(path) for path in files}
-    record(folder, project, config, verb, inputs=inputs, files=sums, **{KEY: belongs_to(made_from)})
-    shown = str(folder.relative_to(project.root))
-    return {"headline": [f"{shown}: {len(sums)} files"], "folder": shown, "files": list(sums)}
+    record(folder, project, config, verb, inputs=inputs, files=sums, **{KEY: belongs_to(made_from)}, **more)
+    place = shown(folder, project.root)
+    return {"headline": [f"{place}: {len(sums)} files"], "folder": place, "files": list(sums)}
 
 
 def whole_parts(
@@ -70,13 +68,13 @@ def whole_parts(
     folders, wanted = require_parts(result, of, verb, project.root), belongs_to(made_from)
     for number, folder in enumerate(folders, 1):
         made, again = read_json(folder / FILE), f"make it again by `{verb} --part {number}/{of}`"
-        shown = folder.relative_to(project.root)
         if made[KEY] != wanted:
             raise ProjectError(
-                f"{shown}: was made from other weights, data, settings or versions than those here; {again}"
+                f"{shown(folder, project.root)}: was made from other weights, data, settings or versions than those "
+                f"here; {again}"
             )
         files = [folder / name for name in made["files"]]
         for path in files:
             if not path.is_file() or sha256(path) != made["files"][str(path.relative_to(folder))]:
-                raise ProjectError(f"{path.relative_to(project.root)}: isn't what its part noted; {again}")
+                raise ProjectError(f"{shown(path, project.root)}: isn't what its part noted; {again}")
         yield Part(number, of), files

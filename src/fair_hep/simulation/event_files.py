@@ -21,6 +21,7 @@ from ..bundle.cores import cores
 from ..bundle.errors import DataError
 from ..bundle.extras import source
 from ..bundle.files import new_folder, sha256, write_json
+from ..bundle.parts import Part
 from ..data.delphes import EVENTS_PER_FILE, NONE, Event, write_events
 from ..data.parallel import in_processes, print_to_standard_error
 from .detector import detect
@@ -68,6 +69,7 @@ def simulate(
     pileup: float = 200.0,
     process: Mapping[str, str] = PROCESS,
     shares: Mapping[str, float] = SHARES,
+    part: Part | None = None,
 ) -> dict[str, list[Path]]:
     """Simulate events into files of 100; by default 64 % ttbar to train, 16 % ttbar to validate, 20 % QCD to test.
 
@@ -87,6 +89,8 @@ def simulate(
         Process of every split, one of `PROCESSES`.
     shares
         Share of the events that trains and validates; the rest tests.
+    part
+        A share of the files, with the names that they have among all. None: all of them.
 
     Returns
     -------
@@ -104,7 +108,7 @@ def simulate(
     counts["test"] = size - sum(counts.values())
     with new_folder(folder) as temporary:
         names, details = simulate_splits(
-            temporary, counts, seed=seed, processes=processes, pileup=pileup, process=process
+            temporary, counts, seed=seed, processes=processes, pileup=pileup, process=process, part=part
         )
         write_json(temporary / "simulation.json", details)
     return {split: [folder / name for name in group] for split, group in names.items()}
@@ -119,6 +123,7 @@ def simulate_splits(
     processes: int = 0,
     process: Mapping[str, str] = PROCESS,
     change: Callable[[Event], Event] | None = None,
+    part: Part | None = None,
 ) -> tuple[dict[str, list[str]], dict[str, Any]]:
     """Simulate a number of events for each split; return the names of the files, and how they were made.
 
@@ -128,7 +133,7 @@ def simulate_splits(
         Existing folder.
     counts
         Events by split.
-    seed, processes, pileup, process
+    seed, processes, pileup, process, part
         As in `simulate`.
     change
         Applied to every event before it is written.
@@ -136,24 +141,32 @@ def simulate_splits(
     from tqdm import tqdm
 
     _require()
-    units = [unit for split in counts for unit in _units(split, process[split], counts[split], seed, pileup)]
+    files = [(split, number) for split, count in counts.items() for number in range(-(-count // EVENTS_PER_FILE))]
+    if part is not None:
+        files = [files[number] for number in part.share(len(files))]
+    wanted = set(files)
+    every = (unit for split, count in counts.items() for unit in _units(split, process[split], count, seed, pileup))
+    units = [unit for unit in every if (unit.split, unit.number * _UNIT // EVENTS_PER_FILE) in wanted]
+    made = dict.fromkeys(counts, 0)
     names: dict[str, list[str]] = {split: [] for split in counts}
     found = dict.fromkeys(counts, 0)
     # Events are always made in other processes: there, what Pythia prints can be kept off standard output.
     with (
-        in_processes(_make, units, min(processes or cores(), len(units)), print_to_standard_error) as results,
-        tqdm(total=sum(counts.values()), unit="event", desc="simulate", file=sys.stderr, disable=None) as progress,
+        in_processes(_make, units, max(1, min(processes or cores(), len(units))), print_to_standard_error) as results,
+        tqdm(
+            total=sum(unit.events for unit in units), unit="event", desc="simulate", file=sys.stderr, disable=None
+        ) as progress,
     ):
-        for split, count in counts.items():
-            for number, start in enumerate(range(0, count, EVENTS_PER_FILE)):
-                wanted = min(EVENTS_PER_FILE, count - start)
-                events = [event for made in islice(results, -(-wanted // _UNIT)) for event in made]
-                progress.update(len(events))
-                found[split] += sum(len(event.elements) for event in events)
-                name = f"{split}_{number}.pkl.bz2"
-                write_events(folder / name, [change(event) for event in events] if change else events)
-                names[split].append(name)
-    return names, _details(counts, found, seed, pileup, process)
+        for split, number in files:
+            size = min(EVENTS_PER_FILE, counts[split] - number * EVENTS_PER_FILE)
+            events = [event for some in islice(results, -(-size // _UNIT)) for event in some]
+            progress.update(len(events))
+            made[split] += len(events)
+            found[split] += sum(len(event.elements) for event in events)
+            name = f"{split}_{number}.pkl.bz2"
+            write_events(folder / name, [change(event) for event in events] if change else events)
+            names[split].append(name)
+    return names, _details(made, found, seed, pileup, process)
 
 
 def rounded(event: Event) -> Event:

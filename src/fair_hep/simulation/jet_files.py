@@ -20,6 +20,7 @@ from ..bundle.cores import cores
 from ..bundle.errors import DataError
 from ..bundle.extras import source
 from ..bundle.files import new_folder, sha256, write_json
+from ..bundle.parts import Part
 from ..data.parallel import in_processes, print_to_standard_error
 from ..data.toptag import ORIGINS, TTV, Block, write_table
 from .ancestry import RULES
@@ -27,14 +28,25 @@ from .jet_generator import SELECTION, generate, settings
 from .jet_options import JetOptions
 from .rounding import to_mantissa_bits
 
-__all__ = ["FRACTIONS", "SAMPLE", "make_sample", "rounded", "simulate", "simulate_splits"]
+__all__ = [
+    "FRACTIONS",
+    "SAMPLE",
+    "UNIT",
+    "add_energy",
+    "make_sample",
+    "origin_shares",
+    "rounded",
+    "simulate",
+    "simulate_splits",
+]
 
 #: Shares of the splits, as in the reference set.
 FRACTIONS = {"train": 0.6, "val": 0.2, "test": 0.2}
 #: Jets of the sample that ships with the model: as many as fit into 4 MiB, with a test set that can measure.
 SAMPLE = {"train": 4500, "val": 900, "test": 3200}
 SAMPLE_SEED = 20190222
-_UNIT = 500
+#: Jets that are made at a time.
+UNIT = 500
 # Bits of mantissa that the sample keeps. Energies are computed anew from the rounded momenta and get more bits,
 # because the mass of a light jet is a small difference of large numbers.
 _MOMENTUM_BITS, _ENERGY_BITS = 7, 15
@@ -50,7 +62,13 @@ class _Unit:
 
 
 def simulate(
-    folder: Path, *, size: int, seed: int, processes: int = 0, options: JetOptions | None = None
+    folder: Path,
+    *,
+    size: int,
+    seed: int,
+    processes: int = 0,
+    options: JetOptions | None = None,
+    part: Part | None = None,
 ) -> dict[str, list[Path]]:
     """Simulate top and QCD jets into ``train.h5``, ``val.h5`` and ``test.h5``, 60, 20 and 20 % of them.
 
@@ -66,6 +84,8 @@ def simulate(
         Number of processes; 0: one per core.
     options
         Level, detector and shower.
+    part
+        A share of the units that jets are made in: there are no files of splits without any. None: all of them.
 
     Returns
     -------
@@ -82,9 +102,9 @@ def simulate(
     counts = {"train": round(size * FRACTIONS["train"]), "val": round(size * FRACTIONS["val"])}
     counts["test"] = size - sum(counts.values())
     with new_folder(folder) as temporary:
-        details = simulate_splits(temporary, counts, seed=seed, processes=processes, options=options)
+        details = simulate_splits(temporary, counts, seed=seed, processes=processes, options=options, part=part)
         write_json(temporary / "simulation.json", details)
-    return {split: [folder / f"{split}.h5"] for split in counts}
+    return {split: [folder / f"{split}.h5"] * bool(details["jets"][split]) for split in counts}
 
 
 def simulate_splits(
@@ -96,6 +116,7 @@ def simulate_splits(
     options: JetOptions | None = None,
     level: int = 5,
     change: Callable[[Block], Block] | None = None,
+    part: Part | None = None,
 ) -> dict[str, Any]:
     """Simulate a number of jets for each split into ``<folder>/<split>.h5``; return how they were made.
 
@@ -105,7 +126,7 @@ def simulate_splits(
         Existing folder.
     counts
         Jets by split.
-    seed, processes, options
+    seed, processes, options, part
         As in `simulate`.
     level
         Strength of the compression, 1 to 9.
@@ -116,28 +137,30 @@ def simulate_splits(
 
     _require()
     options = options or JetOptions()
-    units = {split: _units(split, count, seed, options) for split, count in counts.items()}
-    every = [unit for some in units.values() for unit in some]
+    every = [unit for split, count in counts.items() for unit in _units(split, count, seed, options)]
+    if part is not None:
+        every = [every[number] for number in part.share(len(every))]
+    counts = {split: sum(unit.jets for unit in every if unit.split == split) for split in counts}
     events = {"top": 0, "qcd": 0}
     energy = np.zeros((2, len(ORIGINS)))
     # Jets are always made in other processes: there, what Pythia and FastJet print can be kept off standard output.
     with (
-        in_processes(_make, every, min(processes or cores(), len(every)), print_to_standard_error) as results,
+        in_processes(_make, every, max(1, min(processes or cores(), len(every))), print_to_standard_error) as results,
         tqdm(total=sum(counts.values()), unit="jet", desc="simulate", file=sys.stderr, disable=None) as progress,
     ):
 
         def blocks(split: str) -> Iterator[Block]:
-            for _ in units[split]:
+            for _ in (unit for unit in every if unit.split == split):
                 block, made = next(results)
                 for kind, number in made.items():
                     events[kind] += number
-                _add_energy(energy, block)
+                add_energy(energy, block)
                 progress.update(len(block.label))
                 yield change(block) if change else block
 
-        for split in counts:
+        for split in filter(counts.get, counts):
             write_table(folder / f"{split}.h5", blocks(split), level=level)
-    return {**_details(counts, seed, events, options), "origin": _origin(energy)}
+    return {**_details(counts, seed, events, options), "origin": origin_shares(energy)}
 
 
 def rounded(block: Block) -> Block:
@@ -208,8 +231,8 @@ def _require() -> None:
 
 
 def _units(split: str, count: int, seed: int, options: JetOptions) -> list[_Unit]:
-    starts = range(0, count, _UNIT)
-    return [_Unit(split, number, min(_UNIT, count - start), seed, options) for number, start in enumerate(starts)]
+    starts = range(0, count, UNIT)
+    return [_Unit(split, number, min(UNIT, count - start), seed, options) for number, start in enumerate(starts)]
 
 
 def _make(unit: _Unit) -> tuple[Block, dict[str, int]]:
@@ -228,7 +251,7 @@ def _make(unit: _Unit) -> tuple[Block, dict[str, int]]:
     return block, {"top": top.events, "qcd": qcd.events}
 
 
-def _add_energy(energy: np.ndarray, block: Block) -> None:
+def add_energy(energy: np.ndarray, block: Block) -> None:
     """Add up the energy of constituents by label and origin, in place."""
     if block.origin is not None:
         kinds = len(ORIGINS)
@@ -236,7 +259,7 @@ def _add_energy(energy: np.ndarray, block: Block) -> None:
         energy += np.bincount(place.ravel(), block.particles[..., 0].ravel(), 2 * kinds).reshape(2, kinds)
 
 
-def _origin(energy: np.ndarray) -> dict[str, Any]:
+def origin_shares(energy: np.ndarray) -> dict[str, Any]:
     """Say by which rule origins were found, and which share of the energy of top and of QCD jets has which."""
     share = energy / np.maximum(energy.sum(1, keepdims=True), 1e-9)
     shares = {

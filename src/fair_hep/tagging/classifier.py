@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from ..bundle.domain import Quantity
+    from ..bundle.parts import Part as Share
     from ..data.blocks import Blocks
     from ..data.store import Store
     from ..models.contract import Arrays, Baseline, Batch
@@ -189,18 +190,28 @@ class Classifier(Model):
         given = {**self.columns.model_dump(), **options.columns}
         return Reader(self.inputs[0], validate(Columns, given, "data.options.columns"), self.classes)
 
-    def convert(self, files: Sequence[Path], folder: Path, *, processes: int = 0, **options: Any) -> Mapping[str, Any]:
+    def convert(
+        self, files: Sequence[Path], folder: Path, *, processes: int = 0, part: Share | None = None, **options: Any
+    ) -> Mapping[str, Any]:
         """Convert ROOT, Parquet, HDF5 or .npz files by the map of columns; one process reads."""
         from ..data.column_reader import convert
 
         chosen = validate(self.options, options, "data.options")
-        return convert(self.reader(chosen), files, folder, chunk=chosen.chunk)
+        return convert(self.reader(chosen), files, folder, chunk=chosen.chunk, part=part)
 
-    def read(self, file: Path, size: int, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
+    def read(
+        self, file: Path, size: int, *, start: int = 0, **options: Any
+    ) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
         """Read the elements of examples, all of them, hardest first."""
         from ..data.column_reader import read
 
-        yield from read(self.reader(validate(self.options, options, "data.options")), file, size)
+        yield from read(self.reader(validate(self.options, options, "data.options")), file, size, start)
+
+    def rows(self, file: Path, **options: Any) -> int | None:
+        """Return how many examples a file has; None where a row holds several."""
+        from ..data.column_reader import rows
+
+        return rows(self.reader(validate(self.options, options, "data.options")), file)
 
     def dataset(self, store: Store, **options: Any) -> Dataset[Any]:
         """Return the examples of a store, cut to the hardest elements."""

@@ -59,6 +59,7 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
         ({KEY: "xyz", "inputs": {"weights": "2"}}, "other files"),
         ({KEY: "xyz", "configuration": {"seed": 2}}, "another configuration"),
         ({KEY: "xyz", "versions": {"torch": "1"}}, "other versions"),
+        ({KEY: "xyz", "library": {"commit": "1"}}, "another version of this library"),
         ({KEY: "xyz"}, "other things"),
         ({"command": "evaluate"}, "other things"),
         ({KEY: ""}, "other things"),

@@ -61,6 +61,8 @@ def test_outputs_do_not_depend_on_the_batch(project: Project) -> None:
     model, network = model_named("particlenet"), train.load_network(project, config).double()
 
     class Double(torch.nn.Module):
+        body = network.body
+
         def forward(self, particles: torch.Tensor, axis: torch.Tensor) -> Any:
             return network(particles.double(), axis.double())
 

@@ -49,13 +49,13 @@ class MLPF(ParticleFlowModel):
         return sort_into_splits(names)
 
     def simulate(
-        self, folder: Path, *, size: int, seed: int, processes: int, **options: Any
+        self, folder: Path, *, size: int, seed: int, processes: int, part: Any = None, **options: Any
     ) -> Mapping[str, Sequence[Path]]:
         """Generate ttbar and QCD events with pile-up in a parametrised detector."""
         from .data import SimulationOptions, simulate
 
         chosen = validate(SimulationOptions, options, "data.simulation")
-        return simulate(folder, chosen, size=size, seed=seed, processes=processes)
+        return simulate(folder, chosen, size=size, seed=seed, processes=processes, part=part)
 
     def loss(self, outputs: Sequence[Tensor], batch: Batch, **options: Any) -> Tensor:
         """Return the loss of classes and momenta."""

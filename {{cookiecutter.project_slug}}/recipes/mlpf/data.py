@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from fair_hep import Strict
 from fair_hep.simulation import event_files
@@ -71,10 +72,6 @@ class SimulationOptions(Strict):
     pileup: float = Field(200.0, ge=0, le=1000, description="mean number of pile-up interactions")
 
 
-def simulate(
-    folder: Path, options: SimulationOptions, *, size: int, seed: int, processes: int
-) -> Mapping[str, Sequence[Path]]:
+def simulate(folder: Path, options: SimulationOptions, **asked: Any) -> Mapping[str, Sequence[Path]]:
     """Generate events with pile-up in a parametrised detector, in files of the data set's layout."""
-    return event_files.simulate(
-        folder, size=size, seed=seed, processes=processes, pileup=options.pileup, process=PROCESS, shares=SHARES
-    )
+    return event_files.simulate(folder, pileup=options.pileup, process=PROCESS, shares=SHARES, **asked)

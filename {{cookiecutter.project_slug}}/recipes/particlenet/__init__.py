@@ -39,7 +39,7 @@ class ParticleNetModel(Classifier):
 
     published = staticmethod(data.published)
     convert = staticmethod(data.convert)
-    read = staticmethod(data.read)
+    read, rows = staticmethod(data.read), staticmethod(data.rows)
     dataset = staticmethod(data.dataset)
     simulate = staticmethod(data.simulate)
     loss = staticmethod(train.loss)

@@ -16,10 +16,11 @@ from pydantic import Field
 
 if TYPE_CHECKING:
     import numpy as np
+    from fair_hep.bundle.parts import Part
     from fair_hep.data.store import Store
     from torch.utils.data import Dataset
 
-__all__ = ["SUFFIXES", "Options", "SimulationOptions", "convert", "dataset", "published", "read", "simulate"]
+__all__ = ["SUFFIXES", "Options", "SimulationOptions", "convert", "dataset", "published", "read", "rows", "simulate"]
 
 SUFFIXES = (".h5", ".hdf5")
 
@@ -36,24 +37,34 @@ def published(names: Sequence[str]) -> Mapping[str, Sequence[str]]:
     return {split: [name for name in names if name == f"{split}.h5"] for split in SPLITS}
 
 
-def convert(files: Sequence[Path], folder: Path, *, processes: int = 0, **options: Any) -> Mapping[str, Any]:
+def convert(
+    files: Sequence[Path], folder: Path, *, processes: int = 0, part: Part | None = None, **options: Any
+) -> Mapping[str, Any]:
     """Convert files of one split into a store: constituents, axis and label."""
     from fair_hep.jets import reader
 
     chosen = validate(Options, options, "data.options")
     return reader.convert(
-        files, folder, max_constituents=chosen.max_constituents, chunk=chosen.chunk, processes=processes
+        files, folder, max_constituents=chosen.max_constituents, chunk=chosen.chunk, processes=processes, part=part
     )
 
 
-def read(file: Path, size: int, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
-    """Read the constituents of jets, all of them, hardest first."""
+def read(file: Path, size: int, *, start: int = 0, **options: Any) -> Iterator[Mapping[str, Sequence[np.ndarray]]]:
+    """Read the constituents of jets, all of them, hardest first, from a row on."""
     from fair_hep.jets.reader import open_table
 
     validate(Options, options, "data.options")
     with open_table(file) as table:
-        for chunk in table.chunks(size, labels=False):
+        for chunk in table.chunks(size, labels=False, start=start):
             yield {"particles": [chunk.particles[number] for number in range(len(chunk.particles))]}
+
+
+def rows(file: Path, **options: Any) -> int:
+    """Return how many jets a file has, without reading them."""
+    from fair_hep.jets.reader import open_table
+
+    with open_table(file) as table:
+        return table.jets
 
 
 def dataset(store: Store, **options: Any) -> Dataset[Any]:
@@ -63,9 +74,11 @@ def dataset(store: Store, **options: Any) -> Dataset[Any]:
     return JetDataset(store, max_constituents=validate(Options, options, "data.options").max_constituents)
 
 
-def simulate(folder: Path, *, size: int, seed: int, processes: int, **options: Any) -> Mapping[str, Sequence[Path]]:
+def simulate(
+    folder: Path, *, size: int, seed: int, processes: int, part: Part | None = None, **options: Any
+) -> Mapping[str, Sequence[Path]]:
     """Generate top and QCD jets with Pythia 8, a detector and FastJet."""
     from fair_hep.simulation import jet_files
 
     chosen = validate(SimulationOptions, options, "data.simulation")
-    return jet_files.simulate(folder, size=size, seed=seed, processes=processes, options=chosen)
+    return jet_files.simulate(folder, size=size, seed=seed, processes=processes, options=chosen, part=part)

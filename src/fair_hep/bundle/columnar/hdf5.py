@@ -36,22 +36,29 @@ class _Hdf5(Source):
     def columns(self) -> list[str]:
         return list(self.places)
 
-    def chunks(self, names: Sequence[str], size: int) -> Iterator[dict[str, Column]]:
-        found = {name: place for name in names if (place := self.base(name))}
-        rows = {name: len(self.places[base][0]) for name, (base, _) in found.items()}
+    def rows(self, names: Sequence[str]) -> int:
+        rows = {name: len(self.places[place[0]][0]) for name in names if (place := self.base(name))}
         same_length(self.name, rows)
+        return next(iter(rows.values()))
+
+    def chunks(self, names: Sequence[str], size: int, start: int = 0) -> Iterator[dict[str, Column]]:
+        found = {name: place for name in names if (place := self.base(name))}
+        count = self.rows(names)
         size = self._piece({name: self.places[base][0] for name, (base, _) in found.items()}, size)
         self.taken.clear()
-        for start in range(0, next(iter(rows.values())), size):
+        for first in range(start, count, size):
             with reading(self.name, _WHAT):
                 part = {
-                    name: self._read(name, base, slice(start, start + size), entry)
+                    name: self._read(name, base, slice(first, first + size), entry)
                     for name, (base, entry) in found.items()
                 }
             yield part
 
     def _piece(self, sets: Mapping[str, Any], size: int) -> int:
-        """Return how many rows are read at a time, after holding what the sets claim against the file."""
+        """Return how many rows are read at a time, after holding what the sets claim against the file.
+
+        They divide ``size``: whoever begins at a multiple of that meets the same pieces as who begins at the first row.
+        """
         import h5py
 
         for name, data in sets.items():
@@ -61,12 +68,12 @@ class _Hdf5(Source):
                 )
             # What was never written takes no space in a file, but would in memory.
             check_growth(f"{self.name}: column {name}", len(data) * max(1, _width(data)), self.size)
-        wide = max(map(_width, sets.values()))
+        wide, asked = max(map(_width, sets.values())), size
         # Lists lie beside their rows, and a hostile file lets every row have the same long one.
         if any(h5py.check_vlen_dtype(data.dtype) is not None for data in sets.values()):
             check_heaps(self.path)
             size = min(size, max(_ROWS, 4 * _PIECE // max(1, self.size)))
-        return max(1, min(size, _PIECE // max(1, wide)))
+        return next(rows for rows in range(max(1, min(size, _PIECE // max(1, wide))), 0, -1) if asked % rows == 0)
 
     def _read(self, name: str, base: str, rows: slice, entry: int | None) -> Column:
         import h5py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,13 +28,22 @@ class _Npz(Source):
     def columns(self) -> list[str]:
         return self._columns
 
-    def chunks(self, names: Sequence[str], size: int) -> Iterator[dict[str, Column]]:
+    def rows(self, names: Sequence[str]) -> int:
+        with contextlib.ExitStack() as stack:
+            found = {name: place[0] for name in names if (place := self.base(name))}
+            rows = {name: _NpyStream(self, base, stack).shape[0] for name, base in found.items()}
+        same_length(self.name, rows)
+        return next(iter(rows.values()))
+
+    def chunks(self, names: Sequence[str], size: int, start: int = 0) -> Iterator[dict[str, Column]]:
         found = {name: place for name in names if (place := self.base(name))}
         with contextlib.ExitStack() as stack:
             streams = {base: _NpyStream(self, base, stack) for base, _ in found.values()}
             same_length(self.name, {name: stream.shape[0] for name, stream in streams.items()})
-            for start in range(0, next(iter(streams.values())).shape[0], size):
-                rows = {base: stream.read(start, size) for base, stream in streams.items()}
+            for stream in streams.values():
+                stream.skip(start)
+            for first in range(start, next(iter(streams.values())).shape[0], size):
+                rows = {base: stream.read(first, size) for base, stream in streams.items()}
                 yield {name: self.array(name, rows[base], entry) for name, (base, entry) in found.items()}
 
 
@@ -53,9 +63,18 @@ class _NpyStream:
                 f"{source.name}: array {name}: expected rows in C order: save numpy.ascontiguousarray of it"
             )
 
+    @property
+    def width(self) -> int:
+        """Bytes of a row."""
+        return int(np.prod(self.shape[1:], dtype=object)) * self.dtype.itemsize
+
+    def skip(self, rows: int) -> None:
+        """Go past so many rows; what is compressed is unpacked on the way, and dropped."""
+        with reading(self.source.name, "an archive of arrays"):
+            self.stream.seek(min(rows, self.shape[0]) * self.width, io.SEEK_CUR)
+
     def read(self, start: int, size: int) -> np.ndarray:
-        rows = min(size, self.shape[0] - start)
-        width = int(np.prod(self.shape[1:], dtype=object)) * self.dtype.itemsize
+        rows, width = min(size, self.shape[0] - start), self.width
         with reading(self.source.name, "an archive of arrays"):
             data = self.stream.read(rows * width)
         if len(data) != rows * width:

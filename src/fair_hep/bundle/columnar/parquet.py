@@ -27,17 +27,24 @@ class _Parquet(Source):
     def columns(self) -> list[str]:
         return list(self.file.schema_arrow.names)
 
-    def chunks(self, names: Sequence[str], size: int) -> Iterator[dict[str, Column]]:
-        for batch in self.batches(names, size):
+    def rows(self, names: Sequence[str]) -> int:
+        with reading(self.name, WHAT):
+            return int(self.file.metadata.num_rows)
+
+    def chunks(self, names: Sequence[str], size: int, start: int = 0) -> Iterator[dict[str, Column]]:
+        for batch in self.batches(names, size, start):
             with reading(self.name, WHAT):
                 part = {name: self._column(name, batch.column(name)) for name in names}
             yield part
 
-    def batches(self, names: Sequence[str], size: int) -> Iterator[Any]:
-        """Give some columns as Arrow has them, at most ``size`` rows at a time; the errors of `chunks`."""
+    def batches(self, names: Sequence[str], size: int, start: int = 0) -> Iterator[Any]:
+        """Give some columns as Arrow has them, ``size`` rows at a time, from a row on; the errors of `chunks`."""
         with reading(self.name, WHAT):
             _check_claims(self.name, self.file, names, self.size)
-            batches = self.file.iter_batches(batch_size=size, columns=list(names))
+            groups, before = self._groups(start)
+            batches = self.file.iter_batches(batch_size=size, row_groups=groups, columns=list(names))
+            if start > before:
+                batches = _aligned(batches, size, start - before)
         while True:
             with reading(self.name, WHAT):
                 batch = next(batches, None)
@@ -46,6 +53,13 @@ class _Parquet(Source):
                 # Offsets of lists are taken from the file as they are.
                 batch.validate(full=True)
             yield batch
+
+    def _groups(self, start: int) -> tuple[list[int], int]:
+        """Return the groups of rows from that on which holds a row, and the number of rows before them."""
+        sizes = [self.file.metadata.row_group(number).num_rows for number in range(self.file.metadata.num_row_groups)]
+        ends = np.cumsum([0, *sizes])
+        first = int(np.searchsorted(ends[1:], start, side="right"))
+        return list(range(first, len(sizes))), int(ends[first])
 
     def _column(self, name: str, values: Any) -> Column:
         import pyarrow
@@ -78,6 +92,22 @@ def open_parquet(path: Path, _: str | None) -> Iterator[_Parquet]:
         file = parquet.ParquetFile(path)
     with file:
         yield _Parquet(path, file)
+
+
+def _aligned(batches: Iterator[Any], size: int, skip: int) -> Iterator[Any]:
+    """Drop the first rows, and cut what follows into batches of one size, as if it had begun there."""
+    import pyarrow
+
+    waiting: list[Any] = []
+    for batch in batches:
+        waiting.append(batch.slice(skip))
+        skip = max(0, skip - len(batch))
+        if sum(map(len, waiting)) >= size:
+            whole = pyarrow.Table.from_batches(waiting).combine_chunks()
+            yield from whole.slice(0, size).to_batches()
+            waiting = whole.slice(size).to_batches()
+    if sum(map(len, waiting)):
+        yield from pyarrow.Table.from_batches(waiting).combine_chunks().to_batches()
 
 
 def _check_claims(name: str, file: Any, columns: Sequence[str], size: int) -> None:

@@ -30,10 +30,14 @@ class _Root(Source):
     def columns(self) -> list[str]:
         return self._columns
 
-    def chunks(self, names: Sequence[str], size: int) -> Iterator[dict[str, Column]]:
+    def rows(self, names: Sequence[str]) -> int:
+        with reading(self.name, WHAT):
+            return int(self.tree.num_entries)
+
+    def chunks(self, names: Sequence[str], size: int, start: int = 0) -> Iterator[dict[str, Column]]:
         found = {name: self.base(name) for name in names}
         wanted = list(dict.fromkeys(place[0] for place in found.values() if place))
-        for chunk in entries(self.name, self.tree, wanted, size, self.size):
+        for chunk in entries(self.name, self.tree, wanted, size, self.size, start):
             with reading(self.name, WHAT):
                 part = {name: self._column(name, chunk[place[0]], place[1]) for name, place in found.items() if place}
             yield part
@@ -84,7 +88,9 @@ def open_root(path: Path, name: str | None) -> Iterator[Source]:
         yield source
 
 
-def entries(name: str, tree: Any, branches: Sequence[str], step: int, size: int) -> Iterator[Any]:
+def entries(  # noqa: PLR0917
+    name: str, tree: Any, branches: Sequence[str], step: int, size: int, start: int = 0
+) -> Iterator[Any]:
     """Give some branches of a tree as Awkward records, a number of entries at a time.
 
     Parameters
@@ -99,6 +105,8 @@ def entries(name: str, tree: Any, branches: Sequence[str], step: int, size: int)
         Entries at a time.
     size
         Bytes of the file, against which its claims are held.
+    start
+        The first entry.
 
     Raises
     ------
@@ -109,7 +117,7 @@ def entries(name: str, tree: Any, branches: Sequence[str], step: int, size: int)
         check_growth(name, int(tree.num_entries), size)
         for branch in branches:
             check_growth(f"{name}: branch {branch}", int(getattr(tree[branch], "uncompressed_bytes", 0)), size)
-        chunks = iter(tree.iterate(list(branches), step_size=step, library="ak"))
+        chunks = iter(tree.iterate(list(branches), step_size=step, entry_start=start, library="ak"))
     while True:
         with reading(name, WHAT):
             chunk = next(chunks, None)

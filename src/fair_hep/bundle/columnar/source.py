@@ -52,8 +52,12 @@ class Source(ABC):
         """Names of the columns."""
 
     @abstractmethod
-    def chunks(self, names: Sequence[str], size: int) -> Iterator[dict[str, Column]]:
-        """Give some columns, at most ``size`` rows at a time.
+    def rows(self, names: Sequence[str]) -> int:
+        """Return how many rows some columns have, without reading them; the errors of `chunks`."""
+
+    @abstractmethod
+    def chunks(self, names: Sequence[str], size: int, start: int = 0) -> Iterator[dict[str, Column]]:
+        """Give some columns, at most ``size`` rows at a time, from a row on: those before aren't made.
 
         Raises
         ------
