@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ..bundle.errors import StoppedError
+from .stops import Stop
 
 __all__ = ["Bar", "stoppable"]
 
@@ -66,7 +67,7 @@ class Bar(Callback):
 
 
 @contextlib.contextmanager
-def stoppable(checkpoint: Path, steps: int, epochs: int) -> Iterator[None]:
+def stoppable(checkpoint: Path, steps: int, epochs: int, *, leader: bool = True) -> Iterator[None]:
     """Let a training be stopped: say what is kept, and how far it had come.
 
     Parameters
@@ -77,18 +78,24 @@ def stoppable(checkpoint: Path, steps: int, epochs: int) -> Iterator[None]:
         Steps of an epoch.
     epochs
         Epochs that were asked for.
+    leader
+        Whether this is the process that speaks for all.
 
     Raises
     ------
     StoppedError
-        If Ctrl-C or SIGTERM stopped it. Lightning ends the program without a word then, with 0 or 1, and lets no
+        If Ctrl-C or a signal stopped it. Lightning ends the program without a word then, with 0 or 1, and lets no
         further Ctrl-C through.
     """
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SIGTERMException as error:
-        raise _stopped("SIGTERM", signal.SIGTERM, checkpoint, steps, epochs) from error
+        number = error.number if isinstance(error, Stop) else signal.SIGTERM
+        if not leader:
+            sys.exit(128 + number)
+        queued = error.queued if isinstance(error, Stop) else None
+        raise _stopped(number.name, number, checkpoint, steps, epochs, queued) from error
     except SystemExit as error:
         if not isinstance(error.__context__, KeyboardInterrupt):
             raise
@@ -97,7 +104,9 @@ def stoppable(checkpoint: Path, steps: int, epochs: int) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _stopped(what: str, number: signal.Signals, checkpoint: Path, steps: int, epochs: int) -> StoppedError:
+def _stopped(  # noqa: PLR0917
+    what: str, number: signal.Signals, checkpoint: Path, steps: int, epochs: int, queued: str | None = None
+) -> StoppedError:
     import torch
 
     code = 128 + number
@@ -107,4 +116,6 @@ def _stopped(what: str, number: signal.Signals, checkpoint: Path, steps: int, ep
     done = int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
     shown = Path(*checkpoint.parts[-5:])  # runs/CONFIGURATION/train/checkpoints/last.ckpt
     text = f"{done / steps:.3g} of {epochs} epochs are kept (step {done}, {shown})"
-    return StoppedError(f"train: stopped by {what}; {text}", code=code, resumable=True)
+    if queued:
+        text = f"{text}; job {queued} is queued again and goes on from there"
+    return StoppedError(f"train: stopped by {what}; {text}", code=code, resumable=None if queued else True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -26,8 +27,10 @@ from ..models.recipe import recipe
 from ..provenance.configuration import Config, TrainConfig
 from ..provenance.project import Project
 from ..publish.tracking import artifact_location, tracking_uri
+from .layout import Layout
 from .progress import Bar, stoppable
 from .seeds import training_seed
+from .stops import Heard, LastCheckpoint
 
 __all__ = ["Fitted", "fit", "learning_rate"]
 
@@ -49,8 +52,17 @@ class Fitted:
         return self.rank == 0
 
 
-def fit(project: Project, config: Config, folder: Path, stores: Path, *, parent: str | None = None) -> Fitted:
-    """Train, from the last checkpoint in ``folder`` if there is one; return the network of the best epoch.
+def fit(
+    project: Project,
+    config: Config,
+    folder: Path,
+    stores: Path,
+    *,
+    layout: Layout,
+    resume: bool = False,
+    parent: str | None = None,
+) -> Fitted:
+    """Train, from the last checkpoint in ``folder`` for ``resume``; return the network of the best epoch.
 
     In MLflow it is a child of the run ``parent``, else of the one that is active, if any.
     """
@@ -64,7 +76,9 @@ def fit(project: Project, config: Config, folder: Path, stores: Path, *, parent:
     module = _Module(model, model.build(**config.model), settings, seed, data.steps_per_epoch)
     history = _History()
     best = ModelCheckpoint(folder / "checkpoints", filename="best", monitor="val_loss", enable_version_counter=False)
-    last = ModelCheckpoint(
+    heard = Heard()
+    last = LastCheckpoint(
+        heard,
         folder / "checkpoints",
         filename="last",
         every_n_train_steps=settings.checkpoint_steps or None,
@@ -83,10 +97,10 @@ def fit(project: Project, config: Config, folder: Path, stores: Path, *, parent:
         # Several loader processes pay for large data sets only; Lightning can't know the size of ours.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
-        trainer = _trainer(settings, callbacks, logger, folder)
-        used, resumed = torch.get_num_threads(), checkpoint.is_file()
-        with stoppable(checkpoint, data.steps_per_epoch, settings.epochs):
-            ckpt = checkpoint if resumed else None
+        trainer = _trainer(settings, callbacks, logger, folder, layout)
+        used = torch.get_num_threads()
+        with heard.listening(), stoppable(checkpoint, data.steps_per_epoch, settings.epochs, leader=layout.leader):
+            ckpt = checkpoint if resume else None
             trainer.fit(module, datamodule=data, ckpt_path=ckpt, weights_only=True)
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     module.load_state_dict(state["state_dict"])
@@ -101,12 +115,12 @@ def fit(project: Project, config: Config, folder: Path, stores: Path, *, parent:
         "processes": trainer.world_size,
         "threads": used,
         "device": trainer.strategy.root_device.type,
-        "resumed": resumed,
+        "resumed": resume,
     }
     return Fitted(module.network.cpu().eval(), history.rows, summary, trainer.global_rank)
 
 
-def _trainer(settings: TrainConfig, callbacks: list[Callback], logger: Any, folder: Path) -> pl.Trainer:
+def _trainer(settings: TrainConfig, callbacks: list[Callback], logger: Any, folder: Path, layout: Layout) -> pl.Trainer:
     """Return the trainer; what this machine hasn't got is one line.
 
     Raises
@@ -121,6 +135,7 @@ def _trainer(settings: TrainConfig, callbacks: list[Callback], logger: Any, fold
             devices=settings.devices,
             num_nodes=settings.nodes,
             strategy="ddp" if settings.devices * settings.nodes > 1 else "auto",
+            plugins=_started_by(layout),
             precision=settings.precision,
             callbacks=callbacks,
             logger=logger,
@@ -136,6 +151,19 @@ def _trainer(settings: TrainConfig, callbacks: list[Callback], logger: Any, fold
         chosen = {name: getattr(settings, name) for name in ("accelerator", "devices", "nodes", "precision")}
         asked = ", ".join(f"train.{name}={value}" for name, value in chosen.items())
         raise ConfigError(f"{asked}: {' '.join(str(error).split())}") from error
+
+
+def _started_by(layout: Layout) -> list[Any]:
+    """Say to Lightning who starts the processes; it takes any allocation for one that `srun` was used in."""
+    from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
+
+    if layout.launcher == "torchrun":
+        return []  # which it recognises by itself
+    if layout.launcher == "lightning":
+        return [LightningEnvironment()]
+    # It asks for this number, which `srun --ntasks=4` doesn't give.
+    os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(layout.devices))
+    return [SLURMEnvironment(auto_requeue=False)]
 
 
 def learning_rate(step: int, steps: int, settings: TrainConfig) -> float:
