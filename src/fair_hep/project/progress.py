@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,9 +15,12 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ..bundle.errors import StoppedError
-from .stops import Stop
+from .layout import job
+from .stops import Stop, queue_again
 
 __all__ = ["Bar", "stoppable"]
+
+log = logging.getLogger(__name__)
 
 
 class Bar(Callback):
@@ -91,11 +95,18 @@ def stoppable(checkpoint: Path, steps: int, epochs: int, *, leader: bool = True)
     try:
         yield
     except SIGTERMException as error:
-        number = error.number if isinstance(error, Stop) else signal.SIGTERM
         if not leader:
-            sys.exit(128 + number)
-        queued = error.queued if isinstance(error, Stop) else None
-        raise _stopped(number.name, number, checkpoint, steps, epochs, queued) from error
+            sys.exit(0)  # a launcher may end all processes when one fails, and the leader isn't done
+        number = error.number if isinstance(error, Stop) else signal.SIGTERM
+        stopped = _stopped(number.name, number, checkpoint, steps, epochs)
+        if number == signal.SIGTERM or (queued := job()) is None:
+            raise stopped from error
+        # Before it is queued: nothing that is said behind that need be heard.
+        log.info("%s; job %s is queued again", stopped, queued)
+        if not queue_again(queued):
+            raise stopped from error
+        text = f"{stopped}; job {queued} is queued again and goes on from there"
+        raise StoppedError(text, code=stopped.code, resumable=None) from error
     except SystemExit as error:
         if not isinstance(error.__context__, KeyboardInterrupt):
             raise
@@ -104,9 +115,7 @@ def stoppable(checkpoint: Path, steps: int, epochs: int, *, leader: bool = True)
         signal.signal(signal.SIGINT, before)
 
 
-def _stopped(  # noqa: PLR0917
-    what: str, number: signal.Signals, checkpoint: Path, steps: int, epochs: int, queued: str | None = None
-) -> StoppedError:
+def _stopped(what: str, number: signal.Signals, checkpoint: Path, steps: int, epochs: int) -> StoppedError:
     import torch
 
     code = 128 + number
@@ -116,6 +125,4 @@ def _stopped(  # noqa: PLR0917
     done = int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
     shown = Path(*checkpoint.parts[-5:])  # runs/CONFIGURATION/train/checkpoints/last.ckpt
     text = f"{done / steps:.3g} of {epochs} epochs are kept (step {done}, {shown})"
-    if queued:
-        text = f"{text}; job {queued} is queued again and goes on from there"
-    return StoppedError(f"train: stopped by {what}; {text}", code=code, resumable=None if queued else True)
+    return StoppedError(f"train: stopped by {what}; {text}", code=code, resumable=True)

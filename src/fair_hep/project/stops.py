@@ -13,18 +13,18 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ..bundle.errors import ProjectError
-from .layout import job
 
-__all__ = ["Heard", "LastCheckpoint", "Stop"]
+__all__ = ["Heard", "LastCheckpoint", "Stop", "queue_again"]
 
 #: The end is near, and the job may be queued again: SIGUSR1 (``sbatch --signal=USR1@SECONDS``); stop: SIGTERM.
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGUSR1", "SIGTERM") if hasattr(signal, name))
@@ -39,13 +39,11 @@ class Stop(SIGTERMException):
     ----------
     number
         The signal.
-    queued
-        The job that Slurm will start again, if there is one.
     """
 
-    def __init__(self, number: int, queued: str | None) -> None:
+    def __init__(self, number: int) -> None:
         super().__init__()
-        self.number, self.queued = signal.Signals(number), queued
+        self.number = signal.Signals(number)
 
 
 class Heard:
@@ -76,20 +74,24 @@ class Heard:
             signal.signal(signal.SIGUSR1, before)
 
 
-class LastCheckpoint(ModelCheckpoint):
+class LastCheckpoint(Checkpoint):
     """The last checkpoint; a training that was told to stop writes it at the end of the step, and stops.
+
+    None is written between the last step of an epoch and the end of its validation: a training that goes on from there
+    would leave that validation out, and with it perhaps the best weights.
 
     Parameters
     ----------
+    path
+        Its file.
+    steps
+        Steps between two of them; 0: one at the end of every epoch, which there always is.
     heard
         What this process was told.
-    options
-        Those of Lightning's `ModelCheckpoint`.
     """
 
-    def __init__(self, heard: Heard, *options: Any, **named: Any) -> None:
-        super().__init__(*options, **named)
-        self._heard = heard
+    def __init__(self, path: Path, steps: int, heard: Heard) -> None:
+        self._path, self._steps, self._heard = path, steps, heard
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen in place of Lightning, and see that all processes begin with the same step.
@@ -99,36 +101,29 @@ class LastCheckpoint(ModelCheckpoint):
         ProjectError
             If they don't: a node doesn't see the files of the others, or not yet.
         """
-        super().on_train_start(trainer, pl_module)
         self._heard.listen()
         if -_most(trainer, -trainer.global_step) != _most(trainer, trainer.global_step):
             raise ProjectError(
-                f"{self.dirpath}: the processes began with different checkpoints (step {trainer.global_step} here); "
+                f"{self._path}: the processes began with different checkpoints (step {trainer.global_step} here); "
                 "nodes must share a file system"
             )
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *rest: Any, **named: Any) -> None:
-        """Stop, if asked for; behind the last step of an epoch comes its validation first."""
-        super().on_train_batch_end(trainer, *rest, **named)
-        if not trainer.is_last_batch:
-            self._stop(trainer)
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Write it, if it's time, and stop, if that was asked for."""
+        if trainer.is_last_batch:
+            return
+        number = _most(trainer, self._heard.number)
+        if number or (self._steps and trainer.global_step % self._steps == 0):
+            trainer.save_checkpoint(self._path)
+        if number:
+            raise Stop(number)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop, if asked for; behind the last epoch a training ends by itself."""
-        super().on_train_epoch_end(trainer, pl_module)
-        if not trainer.should_stop and trainer.current_epoch + 1 != trainer.max_epochs:
-            self._stop(trainer)
-
-    def _stop(self, trainer: pl.Trainer) -> None:
+        """Write it, and stop, if that was asked for; behind the last epoch a training ends by itself."""
+        trainer.save_checkpoint(self._path)
         number = _most(trainer, self._heard.number)
-        if not number:
-            return
-        path = self.format_checkpoint_name({})
-        trainer.save_checkpoint(path)
-        queued = _queue_again() if number != signal.SIGTERM and trainer.is_global_zero else None
-        # A process that ends may take the others with it: none does before the job is queued.
-        trainer.strategy.barrier("stop")
-        raise Stop(number, queued)
+        if number and not trainer.should_stop and trainer.current_epoch + 1 != trainer.max_epochs:
+            raise Stop(number)
 
 
 def _most(trainer: pl.Trainer, value: int) -> int:
@@ -140,17 +135,20 @@ def _most(trainer: pl.Trainer, value: int) -> int:
     return int(tensor)
 
 
-def _queue_again() -> str | None:
-    """Let Slurm queue the job of this process again; return its number, None if there is none or Slurm refuses."""
-    number = job()
-    if number is None:
-        return None
+def queue_again(number: str) -> bool:
+    """Let Slurm queue a job again, that of this process; say whether it did.
+
+    Slurm ends the job then, what it prints included; this process ends by itself.
+    """
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         done = subprocess.run(["scontrol", "requeue", number], capture_output=True, text=True, check=False)
     except OSError as error:
-        log.warning("job %s can't be queued again: %s", number, error)
-        return None
-    if done.returncode:
-        log.warning("job %s can't be queued again: %s", number, " ".join((done.stderr or done.stdout).split()))
-        return None
-    return number
+        said = str(error)
+    else:
+        if done.returncode == 0:
+            return True
+        said = " ".join((done.stderr or done.stdout).split())
+    signal.signal(signal.SIGTERM, before)
+    log.warning("job %s isn't queued again: %s", number, said)
+    return False

@@ -77,20 +77,12 @@ def fit(
     history = _History()
     best = ModelCheckpoint(folder / "checkpoints", filename="best", monitor="val_loss", enable_version_counter=False)
     heard = Heard()
-    last = LastCheckpoint(
-        heard,
-        folder / "checkpoints",
-        filename="last",
-        every_n_train_steps=settings.checkpoint_steps or None,
-        every_n_epochs=None if settings.checkpoint_steps else 1,
-        save_on_train_epoch_end=None if settings.checkpoint_steps else True,
-        enable_version_counter=False,
-    )
+    checkpoint = folder / "checkpoints" / "last.ckpt"
+    last = LastCheckpoint(checkpoint, settings.checkpoint_steps, heard)
     # The bar first: it makes room for the lines of the log.
     callbacks: list[Callback] = [Bar(), history, best, last]
     if settings.patience:
         callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
-    checkpoint = folder / "checkpoints" / "last.ckpt"
     logger = _mlflow_logger(project, config, parent)
     started = time.monotonic()
     with threads(settings.threads), warnings.catch_warnings():
@@ -155,10 +147,10 @@ def _trainer(settings: TrainConfig, callbacks: list[Callback], logger: Any, fold
 
 def _started_by(layout: Layout) -> list[Any]:
     """Say to Lightning who starts the processes; it takes any allocation for one that `srun` was used in."""
-    from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
+    from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
 
     if layout.launcher == "torchrun":
-        return []  # which it recognises by itself
+        return [TorchElasticEnvironment()]
     if layout.launcher == "lightning":
         return [LightningEnvironment()]
     # It asks for this number, which `srun --ntasks=4` doesn't give.
@@ -219,6 +211,8 @@ class _Module(pl.LightningModule):
         super().__init__()
         self.model, self.network, self.settings, self.seed = model, network, settings, seed
         self.steps = steps_per_epoch * settings.epochs
+        #: Sum of the losses of this process in this epoch, and the number of its examples.
+        self.seen = torch.zeros(2)
 
     def _loss(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, int]:
         inputs = {spec.name: batch[spec.name] for spec in self.model.inputs if spec.name in batch}
@@ -231,8 +225,22 @@ class _Module(pl.LightningModule):
         # The random numbers of a step (dropout) follow from seed, step and process: a resumed training draws the same.
         torch.manual_seed(hash((self.seed, self.global_step, self.global_rank)) % 2**63)
         loss, size = self._loss(batch)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=size, sync_dist=True)
+        mean = loss.detach().float()
+        self.seen = self.seen.to(mean.device) + torch.stack([mean * size, torch.full_like(mean, size)])
         return loss
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what each process has seen of an epoch; Lightning would forget its losses up to here."""
+        checkpoint["seen"] = torch.atleast_2d(self.all_gather(self.seen)).cpu()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.seen = checkpoint["seen"][self.global_rank]
+
+    def mean_loss(self) -> float:
+        """Return the mean loss of the examples that all processes have seen in this epoch, and begin again."""
+        total, number = torch.atleast_2d(self.all_gather(self.seen)).sum(0).tolist()
+        self.seen = torch.zeros(2)
+        return float(total / number)
 
     def validation_step(self, batch: Mapping[str, Tensor], number: int) -> None:
         loss, size = self._loss(batch)
@@ -253,12 +261,14 @@ class _History(Callback):
         self.rows: list[Mapping[str, float]] = []
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        values = trainer.callback_metrics
-        row = {"epoch": trainer.current_epoch, **{key: float(values[key]) for key in ("train_loss", "val_loss")}}
+        assert isinstance(pl_module, _Module)
+        losses = {"train_loss": pl_module.mean_loss(), "val_loss": float(trainer.callback_metrics["val_loss"])}
+        pl_module.log("train_loss", losses["train_loss"], sync_dist=True)
+        row = {"epoch": trainer.current_epoch, **losses}
         self.rows = [*self.rows, row]
-        log.info(
-            "epoch %d: training loss %.4f, validation loss %.4f", row["epoch"] + 1, row["train_loss"], row["val_loss"]
-        )
+        if trainer.is_global_zero:
+            text = "epoch %d: training loss %.4f, validation loss %.4f"
+            log.info(text, row["epoch"] + 1, row["train_loss"], row["val_loss"])
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows}
