@@ -15,6 +15,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
@@ -126,7 +127,9 @@ def _trainer(settings: TrainConfig, callbacks: list[Callback], logger: Any, fold
             accelerator=settings.accelerator,
             devices=settings.devices,
             num_nodes=settings.nodes,
-            strategy="ddp" if settings.devices * settings.nodes > 1 else "auto",
+            # Without a search for unused parameters, DDP sorts its buckets anew behind the first step of every start, and
+            # the rounding of a sum over more than two processes depends on the place in a bucket.
+            strategy=DDPStrategy(find_unused_parameters=True) if settings.devices * settings.nodes > 1 else "auto",
             plugins=_started_by(layout),
             precision=settings.precision,
             callbacks=callbacks,

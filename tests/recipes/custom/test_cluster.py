@@ -16,11 +16,11 @@ from safetensors.numpy import load_file
 
 from fair_hep.bundle.errors import ProjectError
 from fair_hep.bundle.files import read_json
-from fair_hep.project import data, train
+from fair_hep.project import train
 from fair_hep.provenance.project import Project
 from support.documents import DOCS, blocks, follow, statements
 from support.slurm import NODES, Slurm, slurm, until
-from support.small import OVERRIDES, PACKAGE, environment, make_config, make_project
+from support.small import OVERRIDES, PACKAGE, environment, make_config
 from support.together import train_together
 
 PAGE = (DOCS / "how-tos" / "train-on-a-cluster.md").read_text(encoding="utf-8")
@@ -32,13 +32,6 @@ LONG = ("train.epochs=24", "train.checkpoint_steps=3", "train.threads=1")
 def cluster() -> Iterator[Slurm]:
     with slurm() as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def converted(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    made = make_project(tmp_path_factory.mktemp("cluster"))
-    data.run(made, make_config(made))
-    return made
 
 
 @pytest.fixture
