@@ -7,6 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from unittest import mock
 
 from support.containers import free_port
 
@@ -46,8 +47,9 @@ def train_together(
         for rank in range(world)
     ]
     started = [context.Process(target=_command, args=(folder, words, {**shared, **place})) for place in places]
-    for process in started:
-        process.start()
+    with mock.patch.dict(os.environ, environment):  # the server that starts now sees the same library
+        for process in started:
+            process.start()
     for process in started:
         process.join()
     assert [process.exitcode for process in started] == [0] * world

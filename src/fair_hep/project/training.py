@@ -127,8 +127,8 @@ def _trainer(settings: TrainConfig, callbacks: list[Callback], logger: Any, fold
             accelerator=settings.accelerator,
             devices=settings.devices,
             num_nodes=settings.nodes,
-            # Without a search for unused parameters, DDP sorts its buckets anew behind the first step of every start, and
-            # the rounding of a sum over more than two processes depends on the place in a bucket.
+            # Without a search for unused parameters, DDP sorts its buckets anew behind the first step of every start,
+            # and the rounding of a sum over more than two processes depends on the place in a bucket.
             strategy=DDPStrategy(find_unused_parameters=True) if settings.devices * settings.nodes > 1 else "auto",
             plugins=_started_by(layout),
             precision=settings.precision,
