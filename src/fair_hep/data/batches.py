@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,6 +71,7 @@ def epoch_loader(dataset: Dataset[Any], sampler: EpochSampler, *, workers: int =
         collate_fn=_whole,
         num_workers=workers,
         persistent_workers=workers > 0,
+        worker_init_fn=_deaf,
         multiprocessing_context="spawn" if workers else None,
     )
 
@@ -91,6 +93,12 @@ def first(dataset: Dataset[Any], limit: int) -> Dataset[Any]:
 def between(dataset: Dataset[Any], examples: range) -> Dataset[Any]:
     """Return some examples of a dataset that follow each other."""
     return Subset(dataset, examples)
+
+
+def _deaf(worker: int) -> None:
+    """Let a worker not hear that the time is up: Slurm tells every process of a job, and who isn't prepared dies."""
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def _whole(batch: Any) -> Any:

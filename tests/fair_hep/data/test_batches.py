@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
+import torch
+from torch.utils.data import TensorDataset
 
 from fair_hep.bundle.errors import ConfigError
-from fair_hep.data.batches import EpochSampler
+from fair_hep.data.batches import EpochSampler, epoch_loader
 
 
 def test_an_epoch_has_every_example_at_most_once() -> None:
@@ -44,3 +48,13 @@ def test_fewer_examples_than_a_batch_make_one_batch() -> None:
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
     with pytest.raises(ConfigError, match="multiple of the number of processes"):
         EpochSampler(100, 7, seed=0, world=2)
+
+
+def test_a_worker_does_not_die_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slurm sends its warning to every process of a job, and the default is to end."""
+    heard: dict[int, object] = {}
+    loader = epoch_loader(TensorDataset(torch.zeros(4)), EpochSampler(4, 2, 1), workers=1)
+    monkeypatch.setattr(signal, "signal", heard.__setitem__)
+    assert loader.worker_init_fn is not None
+    loader.worker_init_fn(0)
+    assert heard == {signal.SIGUSR1: signal.SIG_IGN}
