@@ -25,7 +25,7 @@ from support.together import train_together
 
 PAGE = (DOCS / "how-tos" / "train-on-a-cluster.md").read_text(encoding="utf-8")
 #: Long enough to be stopped in the middle of an epoch of eight steps.
-LONG = ("train.epochs=24", "train.checkpoint_steps=3", "train.threads=1")
+LONG = ("train.epochs=16", "train.checkpoint_steps=3", "train.threads=1")
 
 
 @pytest.fixture(scope="module")
