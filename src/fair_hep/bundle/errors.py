@@ -120,10 +120,10 @@ class StoppedError(ProjectError):
     code
         Exit code: 128 and the number of the signal.
     resumable
-        Whether the command can go on from there.
+        Whether the command can go on from there; None if it will, by itself.
     """
 
-    def __init__(self, text: str, *, code: int, resumable: bool) -> None:
+    def __init__(self, text: str, *, code: int, resumable: bool | None) -> None:
         super().__init__(text)
         self.code, self.resumable = code, resumable
 

@@ -118,6 +118,8 @@ def _with_bundle(project: Project, place: str) -> Project:
 
 def _with_command(error: StoppedError, config: Path | None, overrides: Sequence[str]) -> StoppedError:
     """Add the command that goes on with a training, in the words of the one that began it."""
+    if error.resumable is None:
+        return error
     chosen = ["--config", str(config)] if config else []
     words = [Path(sys.argv[0]).name, "train", *["--resume"] * error.resumable, *chosen, *overrides]
     how = "go on with" if error.resumable else "begin again with"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,6 +72,7 @@ def epoch_loader(dataset: Dataset[Any], sampler: EpochSampler, *, workers: int =
         collate_fn=_whole,
         num_workers=workers,
         persistent_workers=workers > 0,
+        worker_init_fn=_deaf,
         multiprocessing_context="spawn" if workers else None,
     )
 
@@ -121,6 +123,12 @@ def passes(counts: Tensor, elements: int) -> Iterator[Tensor]:
         if stop == len(order) or (stop + 1 - start) * int(counts[order[stop]]) > elements:
             yield order[start:stop]
             start = stop
+
+
+def _deaf(worker: int) -> None:
+    """Let a worker not hear that the time is up: Slurm tells every process of a job, and who isn't prepared dies."""
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def _whole(batch: Any) -> Any:

@@ -16,6 +16,7 @@ from ..models.weights.state import read_state
 from ..provenance.about import VERB, load_about
 from ..provenance.configuration import Config
 from ..provenance.project import Project
+from .held import held
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,7 +64,7 @@ def run(
     _try(model, network.eval(), weights.name)
     result = {"parameters": sum(p.numel() for p in network.parameters()), "tensors": len(found)}
     folder = project.run(config.name, "train")
-    with new_folder(folder) as temporary:
+    with held(folder.parent, "an import"), new_folder(folder) as temporary:
         write_weights(network, temporary / WEIGHTS)
         provenance.record(
             temporary,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,8 +15,12 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ..bundle.errors import StoppedError
+from .layout import job
+from .stops import Stop, queue_again
 
 __all__ = ["Bar", "stoppable"]
+
+log = logging.getLogger(__name__)
 
 
 class Bar(Callback):
@@ -66,7 +71,7 @@ class Bar(Callback):
 
 
 @contextlib.contextmanager
-def stoppable(checkpoint: Path, steps: int, epochs: int) -> Iterator[None]:
+def stoppable(checkpoint: Path, steps: int, epochs: int, *, leader: bool = True) -> Iterator[None]:
     """Let a training be stopped: say what is kept, and how far it had come.
 
     Parameters
@@ -77,18 +82,31 @@ def stoppable(checkpoint: Path, steps: int, epochs: int) -> Iterator[None]:
         Steps of an epoch.
     epochs
         Epochs that were asked for.
+    leader
+        Whether this is the process that speaks for all.
 
     Raises
     ------
     StoppedError
-        If Ctrl-C or SIGTERM stopped it. Lightning ends the program without a word then, with 0 or 1, and lets no
+        If Ctrl-C or a signal stopped it. Lightning ends the program without a word then, with 0 or 1, and lets no
         further Ctrl-C through.
     """
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SIGTERMException as error:
-        raise _stopped("SIGTERM", signal.SIGTERM, checkpoint, steps, epochs) from error
+        if not leader:
+            sys.exit(0)  # a launcher may end all processes when one fails, and the leader isn't done
+        number = error.number if isinstance(error, Stop) else signal.SIGTERM
+        stopped = _stopped(number.name, number, checkpoint, steps, epochs)
+        if number == signal.SIGTERM or (queued := job()) is None:
+            raise stopped from error
+        # Before it is queued: nothing that is said behind that need be heard.
+        log.info("%s; job %s is queued again", stopped, queued)
+        if not queue_again(queued):
+            raise stopped from error
+        text = f"{stopped}; job {queued} is queued again and goes on from there"
+        raise StoppedError(text, code=stopped.code, resumable=None) from error
     except SystemExit as error:
         if not isinstance(error.__context__, KeyboardInterrupt):
             raise

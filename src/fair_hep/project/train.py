@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import provenance
 from ..bundle.errors import ConfigError, MissingStepError, ProjectError
-from ..bundle.files import new_file, read_json, write_json
+from ..bundle.files import new_file, read_json, write_json, write_text
 from ..models.known import require_known
 from ..models.recipe import recipe
 from ..provenance.about import VERB as IMPORTED
@@ -19,6 +19,8 @@ from ..provenance.configuration import Config
 from ..provenance.project import Project
 from ..publish.tracking import parent_run
 from .data import store_folder
+from .held import held
+from .layout import Layout, find_layout, job, restarts, shared_out
 from .seeds import members, training_seed
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["WEIGHTS", "load_network", "run", "write_weights"]
 
 WEIGHTS = "weights.safetensors"
+#: The job of Slurm that began the training: started again, it goes on.
+JOB = "job"
 
 log = logging.getLogger(__name__)
 
@@ -40,18 +44,25 @@ def run(project: Project, config: Config, *, resume: bool = False) -> dict[str, 
     the first goes there, the others to ``runs/<configuration>-seed2/`` and so on (`fair_hep.project.seeds`); resumed,
     those that are finished are left alone.
 
+    Under `srun` and `torchrun` it has as many processes as these started. A job that Slurm starts again resumes what it
+    had begun.
+
     Raises
     ------
     MissingStepError
         If there are no converted data, or nothing to resume.
     ConfigError
-        If the configuration changed since the checkpoint was written, or the folder holds imported weights.
+        If the configuration changed since the checkpoint was written, or the folder holds imported weights, or the
+        configuration asks for other processes than were started.
+    ProjectError
+        If another training runs there.
     """
-    first, *others = members(config)
+    layout = find_layout()
+    first, *others = members(shared_out(config, layout))
     if not others:
-        return _train(project, first, resume=resume)
-    with parent_run(project, config) as parent:
-        found = [_taken_up(project, one, parent, resume=resume) for one in (first, *others)]
+        return _train(project, first, layout, resume=resume)
+    with held(project.run(config.name, "train").parent, "a training"), parent_run(project, config) as parent:
+        found = [_taken_up(project, one, layout, parent, resume=resume) for one in (first, *others)]
     path = project.run(config.name, "train") / provenance.FILE
     made = read_json(path)
     # What the model cost includes the trainings that only tell its spread.
@@ -64,30 +75,40 @@ def run(project: Project, config: Config, *, resume: bool = False) -> dict[str, 
     return {"headline": lines, **made["result"], "seeds": found}
 
 
-def _taken_up(project: Project, config: Config, parent: str, *, resume: bool) -> dict[str, Any]:
+def _taken_up(project: Project, config: Config, layout: Layout, parent: str, *, resume: bool) -> dict[str, Any]:
     """Train one of several: what is finished stays, what was begun goes on, if that is asked for."""
     folder = project.run(config.name, "train")
     log.info("== seed %d: runs/%s", training_seed(config), config.name)
-    if resume and (folder / provenance.FILE).is_file():
+    if (resume or _restarted(folder)) and (folder / provenance.FILE).is_file():
         _prepare(folder, config, resume=True, begin=False)
         known: dict[str, Any] = read_json(folder / provenance.FILE)["result"]
         return known
     begun = (folder / "checkpoints" / "last.ckpt").is_file()
-    return _train(project, config, resume=resume and begun, parent=parent)
+    return _train(project, config, layout, resume=resume and begun, parent=parent)
 
 
-def _train(project: Project, config: Config, *, resume: bool, parent: str | None = None) -> dict[str, Any]:
-    from .training import fit
-
+def _train(
+    project: Project, config: Config, layout: Layout, *, resume: bool, parent: str | None = None
+) -> dict[str, Any]:
     require_known(recipe(project), config)
     folder = project.run(config.name, "train")
+    with held(folder.parent, "a training") if layout.leader else contextlib.nullcontext():
+        return _trained(project, config, layout, folder, resume=resume, parent=parent)
+
+
+def _trained(
+    project: Project, config: Config, layout: Layout, folder: Path, *, resume: bool, parent: str | None
+) -> dict[str, Any]:
+    from .training import fit
+
     stores = store_folder(project, config)
     for split in ("train", "val"):
         provenance.require(stores / split, "data", project.root)
-    leader = os.environ.get("LOCAL_RANK", "0") == os.environ.get("RANK", "0") == "0"
-    if leader:
+    # All processes must come to the same; before there is a checkpoint, a job that is started again begins again.
+    resume = resume or (_restarted(folder) and (folder / "checkpoints" / "last.ckpt").is_file())
+    if layout.leader:
         _prepare(folder, config, resume=resume)
-    done = fit(project, config, folder, stores, parent=parent)
+    done = fit(project, config, folder, stores, layout=layout, resume=resume, parent=parent)
     if not done.leader:
         return {"rank": done.rank}
     write_weights(done.network, folder / WEIGHTS)
@@ -132,6 +153,8 @@ def _prepare(folder: Path, config: Config, *, resume: bool, begin: bool = True) 
         _keep_imported(folder)
         shutil.rmtree(folder, ignore_errors=True)
         write_json(configuration, wanted)
+        if number := job():
+            write_text(folder / JOB, f"{number}\n")
         return
     if not (folder / "checkpoints" / "last.ckpt").is_file():
         raise MissingStepError(folder / "checkpoints" / "last.ckpt", "train")
@@ -145,6 +168,12 @@ def _prepare(folder: Path, config: Config, *, resume: bool, begin: bool = True) 
         )
     if begin:
         (folder / provenance.FILE).unlink(missing_ok=True)
+
+
+def _restarted(folder: Path) -> bool:
+    """Say whether this job began the training, and was started again."""
+    begun = folder / JOB
+    return restarts() > 0 and begun.is_file() and begun.read_text(encoding="utf-8").strip() == job()
 
 
 def _changes(key: str, known: Any, wanted: Any) -> Iterator[str]:

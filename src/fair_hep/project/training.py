@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
@@ -26,8 +28,10 @@ from ..models.recipe import recipe
 from ..provenance.configuration import Config, TrainConfig
 from ..provenance.project import Project
 from ..publish.tracking import artifact_location, tracking_uri
+from .layout import Layout
 from .progress import Bar, stoppable
 from .seeds import training_seed
+from .stops import Heard, LastCheckpoint
 
 __all__ = ["Fitted", "fit", "learning_rate"]
 
@@ -49,8 +53,17 @@ class Fitted:
         return self.rank == 0
 
 
-def fit(project: Project, config: Config, folder: Path, stores: Path, *, parent: str | None = None) -> Fitted:
-    """Train, from the last checkpoint in ``folder`` if there is one; return the network of the best epoch.
+def fit(
+    project: Project,
+    config: Config,
+    folder: Path,
+    stores: Path,
+    *,
+    layout: Layout,
+    resume: bool = False,
+    parent: str | None = None,
+) -> Fitted:
+    """Train, from the last checkpoint in ``folder`` for ``resume``; return the network of the best epoch.
 
     In MLflow it is a child of the run ``parent``, else of the one that is active, if any.
     """
@@ -64,29 +77,23 @@ def fit(project: Project, config: Config, folder: Path, stores: Path, *, parent:
     module = _Module(model, model.build(**config.model), settings, seed, data.steps_per_epoch)
     history = _History()
     best = ModelCheckpoint(folder / "checkpoints", filename="best", monitor="val_loss", enable_version_counter=False)
-    last = ModelCheckpoint(
-        folder / "checkpoints",
-        filename="last",
-        every_n_train_steps=settings.checkpoint_steps or None,
-        every_n_epochs=None if settings.checkpoint_steps else 1,
-        save_on_train_epoch_end=None if settings.checkpoint_steps else True,
-        enable_version_counter=False,
-    )
+    heard = Heard()
+    checkpoint = folder / "checkpoints" / "last.ckpt"
+    last = LastCheckpoint(checkpoint, settings.checkpoint_steps, heard)
     # The bar first: it makes room for the lines of the log.
     callbacks: list[Callback] = [Bar(), history, best, last]
     if settings.patience:
         callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
-    checkpoint = folder / "checkpoints" / "last.ckpt"
     logger = _mlflow_logger(project, config, parent)
     started = time.monotonic()
     with threads(settings.threads), warnings.catch_warnings():
         # Several loader processes pay for large data sets only; Lightning can't know the size of ours.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
-        trainer = _trainer(settings, callbacks, logger, folder)
-        used, resumed = torch.get_num_threads(), checkpoint.is_file()
-        with stoppable(checkpoint, data.steps_per_epoch, settings.epochs):
-            ckpt = checkpoint if resumed else None
+        trainer = _trainer(settings, callbacks, logger, folder, layout)
+        used = torch.get_num_threads()
+        with heard.listening(), stoppable(checkpoint, data.steps_per_epoch, settings.epochs, leader=layout.leader):
+            ckpt = checkpoint if resume else None
             trainer.fit(module, datamodule=data, ckpt_path=ckpt, weights_only=True)
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     module.load_state_dict(state["state_dict"])
@@ -101,12 +108,12 @@ def fit(project: Project, config: Config, folder: Path, stores: Path, *, parent:
         "processes": trainer.world_size,
         "threads": used,
         "device": trainer.strategy.root_device.type,
-        "resumed": resumed,
+        "resumed": resume,
     }
     return Fitted(module.network.cpu().eval(), history.rows, summary, trainer.global_rank)
 
 
-def _trainer(settings: TrainConfig, callbacks: list[Callback], logger: Any, folder: Path) -> pl.Trainer:
+def _trainer(settings: TrainConfig, callbacks: list[Callback], logger: Any, folder: Path, layout: Layout) -> pl.Trainer:
     """Return the trainer; what this machine hasn't got is one line.
 
     Raises
@@ -120,7 +127,10 @@ def _trainer(settings: TrainConfig, callbacks: list[Callback], logger: Any, fold
             accelerator=settings.accelerator,
             devices=settings.devices,
             num_nodes=settings.nodes,
-            strategy="ddp" if settings.devices * settings.nodes > 1 else "auto",
+            # Without a search for unused parameters, DDP sorts its buckets anew behind the first step of every start,
+            # and the rounding of a sum over more than two processes depends on the place in a bucket.
+            strategy=DDPStrategy(find_unused_parameters=True) if settings.devices * settings.nodes > 1 else "auto",
+            plugins=_started_by(layout),
             precision=settings.precision,
             callbacks=callbacks,
             logger=logger,
@@ -136,6 +146,19 @@ def _trainer(settings: TrainConfig, callbacks: list[Callback], logger: Any, fold
         chosen = {name: getattr(settings, name) for name in ("accelerator", "devices", "nodes", "precision")}
         asked = ", ".join(f"train.{name}={value}" for name, value in chosen.items())
         raise ConfigError(f"{asked}: {' '.join(str(error).split())}") from error
+
+
+def _started_by(layout: Layout) -> list[Any]:
+    """Say to Lightning who starts the processes; it takes any allocation for one that `srun` was used in."""
+    from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
+
+    if layout.launcher == "torchrun":
+        return [TorchElasticEnvironment()]
+    if layout.launcher == "lightning":
+        return [LightningEnvironment()]
+    # It asks for this number, which `srun --ntasks=4` doesn't give.
+    os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(layout.devices))
+    return [SLURMEnvironment(auto_requeue=False)]
 
 
 def learning_rate(step: int, steps: int, settings: TrainConfig) -> float:
@@ -191,6 +214,8 @@ class _Module(pl.LightningModule):
         super().__init__()
         self.model, self.network, self.settings, self.seed = model, network, settings, seed
         self.steps = steps_per_epoch * settings.epochs
+        #: Sum of the losses of this process in this epoch, and the number of its examples.
+        self.seen = torch.zeros(2)
 
     def _loss(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, int]:
         inputs = {spec.name: batch[spec.name] for spec in self.model.inputs if spec.name in batch}
@@ -203,8 +228,22 @@ class _Module(pl.LightningModule):
         # The random numbers of a step (dropout) follow from seed, step and process: a resumed training draws the same.
         torch.manual_seed(hash((self.seed, self.global_step, self.global_rank)) % 2**63)
         loss, size = self._loss(batch)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=size, sync_dist=True)
+        mean = loss.detach().float()
+        self.seen = self.seen.to(mean.device) + torch.stack([mean * size, torch.full_like(mean, size)])
         return loss
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what each process has seen of an epoch; Lightning would forget its losses up to here."""
+        checkpoint["seen"] = torch.atleast_2d(self.all_gather(self.seen)).cpu()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.seen = checkpoint["seen"][self.global_rank]
+
+    def mean_loss(self) -> float:
+        """Return the mean loss of the examples that all processes have seen in this epoch, and begin again."""
+        total, number = torch.atleast_2d(self.all_gather(self.seen)).sum(0).tolist()
+        self.seen = torch.zeros(2)
+        return float(total / number)
 
     def validation_step(self, batch: Mapping[str, Tensor], number: int) -> None:
         loss, size = self._loss(batch)
@@ -225,12 +264,14 @@ class _History(Callback):
         self.rows: list[Mapping[str, float]] = []
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        values = trainer.callback_metrics
-        row = {"epoch": trainer.current_epoch, **{key: float(values[key]) for key in ("train_loss", "val_loss")}}
+        assert isinstance(pl_module, _Module)
+        losses = {"train_loss": pl_module.mean_loss(), "val_loss": float(trainer.callback_metrics["val_loss"])}
+        pl_module.log("train_loss", losses["train_loss"], sync_dist=True)
+        row = {"epoch": trainer.current_epoch, **losses}
         self.rows = [*self.rows, row]
-        log.info(
-            "epoch %d: training loss %.4f, validation loss %.4f", row["epoch"] + 1, row["train_loss"], row["val_loss"]
-        )
+        if trainer.is_global_zero:
+            text = "epoch %d: training loss %.4f, validation loss %.4f"
+            log.info(text, row["epoch"] + 1, row["train_loss"], row["val_loss"])
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows}

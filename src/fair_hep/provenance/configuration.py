@@ -61,8 +61,10 @@ class TrainConfig(Strict):
     limit: int = Field(0, ge=0, description="examples of the training split to use; 0: all")
     workers: int = Field(0, ge=0, description="processes that load batches")
     accelerator: str = Field("auto", description="auto, cpu, cuda, mps or tpu, as Lightning names them")
-    devices: int = Field(1, ge=1, description="processes or accelerators on each node")
-    nodes: int = Field(1, ge=1, description="machines")
+    devices: int = Field(
+        1, ge=1, description="processes or accelerators on each node; srun and torchrun say it themselves"
+    )
+    nodes: int = Field(1, ge=1, description="machines; srun and torchrun say it themselves")
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = Field(
         "32-true", description="of the network while it trains; the loss is in single precision always"
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.data import TensorDataset
 
 from fair_hep.bundle.errors import ConfigError
-from fair_hep.data.batches import EpochSampler, passes
+from fair_hep.data.batches import EpochSampler, epoch_loader, passes
 
 
 def test_an_epoch_has_every_example_at_most_once() -> None:
@@ -60,3 +63,13 @@ def test_every_set_is_in_one_pass_that_is_not_too_large(counts: list[int], eleme
         assert len(rows) == 1 or len(rows) * max(counts[row] for row in rows) <= elements
         if following:
             assert (len(rows) + 1) * counts[following[0]] > elements, "no pass ends before it must"
+
+
+def test_a_worker_does_not_die_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slurm sends its warning to every process of a job, and the default is to end."""
+    heard: dict[int, object] = {}
+    loader = epoch_loader(TensorDataset(torch.zeros(4)), EpochSampler(4, 2, 1), workers=1)
+    monkeypatch.setattr(signal, "signal", heard.__setitem__)
+    assert loader.worker_init_fn is not None
+    loader.worker_init_fn(0)
+    assert heard == {signal.SIGUSR1: signal.SIG_IGN}

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from fair_hep.bundle.errors import ConfigError, StoppedError
+from fair_hep.project.layout import find_layout
 from fair_hep.project.progress import Bar, stoppable
 from fair_hep.provenance.configuration import TrainConfig
 
@@ -29,7 +30,7 @@ def test_what_this_machine_does_not_have_is_one_line(tmp_path: Path, settings: d
     from fair_hep.project.training import _trainer
 
     with pytest.raises(ConfigError, match=words) as error:
-        _trainer(TrainConfig.model_validate(settings), [], False, tmp_path)
+        _trainer(TrainConfig.model_validate(settings), [], False, tmp_path, find_layout({}))
     assert "\n" not in str(error.value)
 
 

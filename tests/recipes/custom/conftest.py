@@ -10,6 +10,14 @@ from support.small import make_config, make_project
 
 
 @pytest.fixture(scope="session")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Give a project that has its data and nothing else."""
+    made = make_project(tmp_path_factory.mktemp("converted"))
+    data.run(made, make_config(made))
+    return made
+
+
+@pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = make_project(tmp_path_factory.mktemp("custom"))
     config = make_config(made)
