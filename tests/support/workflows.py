@@ -1,4 +1,4 @@
-"""Snakemake, as a user starts it in a project: the newest, and the one that REANA pins; each in an environment of its own."""
+"""Snakemake, as a user starts it in a project: a new one, and that of REANA; each in an environment of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.apart import environment
 
-__all__ = ["JOBS", "pinned", "snakemake", "stand_in"]
+__all__ = ["JOBS", "REANA", "SNAKEMAKE", "snakemake", "stand_in", "start"]
 
 #: Snakemake pins packaging below 26, and with it SQLAlchemy below 2.1; reana-client pins Snakemake 7.32.4.
 SNAKEMAKE = ("snakemake==9.27.1", "snakemake-executor-plugin-slurm==2.8.0")
@@ -29,20 +29,36 @@ echo '{}'
 
 def snakemake(folder: Path, *options: str | Path) -> subprocess.Popen[str]:
     """Start Snakemake in a project; its outputs come together."""
-    return _start(environment("snakemake", SNAKEMAKE), "snakemake", folder, *options)
+    return start(folder, "snakemake", *options)
 
 
-def pinned(folder: Path, program: str, *options: str | Path) -> subprocess.Popen[str]:
-    """Start a program of REANA's environment in a project: ``reana-client``, or the Snakemake that it pins."""
-    return _start(environment("reana", REANA), program, folder, *options)
+def start(folder: Path, *command: str | Path, packages: tuple[str, ...] = SNAKEMAKE) -> subprocess.Popen[str]:
+    """Start a command in a project as somebody who has Snakemake; their home is a folder of the project.
 
-
-def _start(python: Path, program: str, folder: Path, *options: str | Path) -> subprocess.Popen[str]:
-    variables = {"PATH": f"{python.parent}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(folder / ".cache")}
+    Parameters
+    ----------
+    folder
+        The project.
+    command
+        A program and its options.
+    packages
+        What is installed: `SNAKEMAKE` or `REANA`.
+    """
+    programs = environment("snakemake" if packages is SNAKEMAKE else "reana", packages).parent
+    home = folder / "home"
+    variables = {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+    }
     return subprocess.Popen(
-        [python.parent / program, *options], cwd=folder, env={**os.environ, **variables}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        command,
+        cwd=folder,
+        env={**os.environ, **variables},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def stand_in(folder: Path, slug: str) -> None:

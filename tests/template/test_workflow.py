@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from cookiecutter.main import cookiecutter
 
-from fair_hep.project.run import CHAIN
+from fair_hep.bundle.files import sha256
+from fair_hep.project.run import CHAIN, run
 from fair_hep.project.seeds import members, training_seed
 from fair_hep.provenance.configuration import load_config
+from fair_hep.provenance.project import load_project
+from support.documents import DOCS, blocks, script
 from support.template import ROOT
-from support.workflows import JOBS, pinned, snakemake, stand_in
+from support.workflows import JOBS, REANA, snakemake, stand_in, start
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +47,7 @@ def folder(generated: Path, tmp_path: Path) -> Path:
 def finished(folder: Path, *options: str) -> str:
     """Run the workflow to its end; return what Snakemake said."""
     process = snakemake(folder, "--cores", "2", *options)
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=1200)
     assert process.returncode == 0, said
     return said
 
@@ -116,7 +121,7 @@ def test_trainings_with_several_seeds_are_jobs_of_their_own(folder: Path) -> Non
 def test_a_failed_verb_ends_it_and_the_next_start_goes_on(folder: Path) -> None:
     (folder / "fail-train").touch()
     process = snakemake(folder, "--cores", "1")
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=1200)
     assert process.returncode == 1
     assert "Error in rule train" in said
     assert (folder / JOBS / "train.log").read_text() == "error: the train is to fail\n"
@@ -131,13 +136,13 @@ def test_one_workflow_at_a_time_and_one_that_was_killed_goes_on(folder: Path) ->
     first = snakemake(folder, "--cores", "1")
     wait_for(folder / "runs" / "quick" / "train" / "checkpoints" / "last.ckpt")
     second = snakemake(folder, "--cores", "1")
-    said, _ = second.communicate(timeout=300)
+    said, _ = second.communicate(timeout=1200)
     assert second.returncode == 1
     assert LOCKED in said
     first.kill()
     waiting.unlink()
-    first.communicate(timeout=300)  # the training that it had started ends
-    said, _ = snakemake(folder, "--cores", "1").communicate(timeout=300)
+    first.communicate(timeout=1200)  # the training that it had started ends
+    said, _ = snakemake(folder, "--cores", "1").communicate(timeout=1200)
     assert LOCKED in said  # its lock is still there
     (folder / "runs" / "quick" / "train" / "provenance.json").unlink()  # as if it had died with it
     finished(folder, "--unlock")
@@ -156,12 +161,24 @@ def test_resources_for_every_verb(folder: Path) -> None:
             assert resource in rule, (verb, resource)
 
 
-def test_report_and_graph_by_snakemake(folder: Path) -> None:
-    said = finished(folder, "--dag")
-    assert all(f'label = "{verb}"' in said for verb in CHAIN)
-    finished(folder)
-    finished(folder, "--report", "report.html")
+def test_every_command_of_the_how_to(folder: Path) -> None:
+    """But for those that need a cluster: they wait for one, and their profiles are read."""
+    (folder / "runs").mkdir()
+    text = (DOCS / "how-tos" / "run-on-a-cluster.md").read_text()
+    process = start(folder, "bash", "-euo", "pipefail", "-c", script(blocks(text)))
+    said, _ = process.communicate(timeout=1200)
+    assert process.returncode == 0, said
+    found = calls(folder)
+    assert found[: len(CHAIN)] == list(CHAIN)
+    assert "evaluate --join 4" in found
+    for width in (32, 128):
+        assert f"evaluate --config configs/width-{width}.yaml --json" in found
+        assert load_config(folder / "configs" / f"width-{width}.yaml").model == {"width": width}
     assert (folder / "report.html").stat().st_size > 10_000
+    assert all(f"[{verb}" in (folder / "jobs.mmd").read_text() for verb in CHAIN)
+    profiles = folder / "home" / ".config" / "snakemake"
+    for name in ("slurm", "htcondor", "kubernetes"):
+        assert yaml.safe_load((profiles / name / "config.yaml").read_text())["executor"] == name
 
 
 def test_the_workflow_of_reana(folder: Path) -> None:
@@ -169,13 +186,13 @@ def test_the_workflow_of_reana(folder: Path) -> None:
     path = folder / "workflow" / "config.yaml"
     image = "docker.io/ada/my_tagger-chain:0.1.0"
     path.write_text(path.read_text().replace('image: ""', f"image: docker://{image}"))
-    process = pinned(folder, "reana-client", "validate")
-    said, _ = process.communicate(timeout=300)
+    process = start(folder, "reana-client", "validate", packages=REANA)
+    said, _ = process.communicate(timeout=1200)
     assert process.returncode == 0, said
     assert "Valid REANA specification file" in said
     assert "Workflow operations appear valid" in said
-    old = pinned(folder, "snakemake", "--cores", "1", "--config", "parts=2")
-    said, _ = old.communicate(timeout=300)
+    old = start(folder, "snakemake", "--cores", "1", "--config", "parts=2", packages=REANA)
+    said, _ = old.communicate(timeout=1200)
     assert old.returncode == 0, said
     assert len(calls(folder)) == len(CHAIN) + 6
     (folder / "parts.yaml").write_text("parts: 2")
@@ -183,9 +200,50 @@ def test_the_workflow_of_reana(folder: Path) -> None:
         "import json; from reana_commons.snakemake import snakemake_load; "
         "print(json.dumps(snakemake_load('workflow/Snakefile', input='parts.yaml', workdir='.')['steps']))"
     )
-    said, _ = pinned(folder, "python", "-c", program).communicate(timeout=300)
+    said, _ = start(folder, "python", "-c", program, packages=REANA).communicate(timeout=1200)
     steps = json.loads(said.splitlines()[-1])
     divided = {f"{verb}_part" for verb in ("data", "evaluate", "explain")}
     assert {step["name"] for step in steps} == {*CHAIN, *divided}
     assert {step["environment"] for step in steps} == {image}
     assert next(step for step in steps if step["name"] == "train")["kubernetes_memory_limit"] == "8000Mi"
+
+
+#: Files of a bundle that say when it was made, and how many seconds that took.
+TELL_TIME = ("README.md", "SHA256SUMS", "metrics.json", "provenance", "ro-crate-metadata.json")
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """Return checksums of the files of a bundle that say nothing of the time."""
+    listed = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: sha256(path) for name, path in listed.items() if not name.startswith(TELL_TIME)}
+
+
+def without_seconds(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_seconds(inner) for key, inner in value.items() if "seconds" not in key}
+    return value
+
+
+def test_run_and_the_workflow_in_parts_lead_to_the_same_bundle(generated: Path, tmp_path: Path) -> None:
+    """Of the network of a project of one's own, the quickest there is."""
+    by_run, by_workflow = (shutil.copytree(generated, tmp_path / name / SLUG) for name in ("run", "workflow"))
+    for made in (by_run, by_workflow):
+        change(made, "model", width=8)
+        change(made, "train", epochs=1, limit=128)
+        change(made, "evaluate", limit=100)
+        change(made, "explain", size=8, figures=0, options={"trust": 2})
+        change(made, "export", examples=4)
+    project = load_project(by_run)
+    run(project, load_config(by_run / "configs" / "quick.yaml"))
+    command = by_workflow / ".venv" / "bin" / SLUG
+    command.parent.mkdir(parents=True)
+    path = f"{ROOT / 'src'}:{by_workflow / 'src'}"
+    command.write_text(f'#!/bin/sh\nPYTHONPATH={path} exec {sys.executable} -P -m fair_hep.cli "$@"\n')
+    command.chmod(0o755)
+    finished(by_workflow, "--cores", "1", "--config", "parts=2", "divided=[evaluate,explain]")
+    told = json.loads((by_workflow / JOBS / "verify.json").read_text())
+    assert all(check["passed"] for check in told["checks"])
+    assert sums(by_workflow / "bundle") == sums(by_run / "bundle")
+    assert {"weights.safetensors", "model.onnx"} <= sums(by_run / "bundle").keys()
+    first, second = (json.loads((made / "bundle" / "metrics.json").read_text()) for made in (by_run, by_workflow))
+    assert without_seconds(first) == without_seconds(second)
