@@ -19,6 +19,7 @@ _STAND_IN = """\
 #!/bin/sh
 # What came in is kept; a file `fail-VERB` or `wait-VERB` makes the verb fail, or wait for its end.
 echo "$@" >> calls.txt
+echo "${SLURM_JOB_ID:-none}" >> jobs.txt
 if [ "$1" = train ]; then mkdir -p runs/quick/train/checkpoints && touch runs/quick/train/checkpoints/last.ckpt; fi
 while [ -e "wait-$1" ]; do sleep 0.1; done
 if [ -e "fail-$1" ]; then echo "error: the $1 is to fail" >&2; exit 1; fi
