@@ -267,8 +267,9 @@ def test_the_workflow_takes_what_publish_made(bundled: Bundled, bake: Bake, tmp_
     assert bundle.check_files(tmp_path / "bundle") == bundle.check_files(bundled[0].bundle)
 
 
-def test_the_dockerfile_is_clean(project: Path) -> None:
-    text = (project / "Dockerfile").read_text()
+@pytest.mark.parametrize("name", ["Dockerfile", "workflow/Dockerfile"])
+def test_the_dockerfile_is_clean(project: Path, name: str) -> None:
+    text = (project / name).read_text()
     hadolint = Path(sys.executable).parent / "hadolint"
     require(hadolint.is_file(), "hadolint is not installed")
     done = subprocess.run([str(hadolint), "-"], input=text, capture_output=True, text=True, check=False)
