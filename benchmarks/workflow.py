@@ -35,19 +35,24 @@ CORES = (10, 100, 1000)
 
 
 class Case(NamedTuple):
-    """A model, how it is configured, how many examples its published data have, and how many are tried here."""
+    """A model, how it is configured, how many examples its published data have, and how few and many are tried here."""
 
     model: str
     settings: tuple[str, ...]
     examples: int
-    few: int
-    many: int
+    evaluate: tuple[int, int]
+    explain: tuple[int, int]
 
 
+#: Relevances of every example (all elements of an event), without what a study makes of some of them.
+JETS = "explain.options={controls: 0, trust: 0, processes: 1}"
+EVENTS = "explain.options={elements: 100000, trust: 0, removal: 0, interactive: false}"
 CASES = {
-    "ParticleNet, full": Case("particlenet", ("model.preset=full", "train.batch_size=8"), 1_200_000, 8, 40),
-    "ParticleNet-Lite": Case("particlenet", ("model.preset=lite",), 1_200_000, 20, 100),
-    "MLPF, compact": Case("mlpf", ("model.preset=compact", "train.batch_size=2"), 50_000, 2, 8),
+    "ParticleNet, full": Case(
+        "particlenet", ("model.preset=full", "train.batch_size=8", JETS), 1_200_000, (80, 560), (8, 100)
+    ),
+    "ParticleNet-Lite": Case("particlenet", ("model.preset=lite", JETS), 1_200_000, (200, 3000), (20, 400)),
+    "MLPF, compact": Case("mlpf", ("model.preset=compact", "train.batch_size=2", EVENTS), 50_000, (10, 280), (1, 9)),
 }
 
 
@@ -119,15 +124,15 @@ def cost(case: Case, place: Path) -> dict[str, Any]:
     def verb(*words: str) -> Spent:
         return spent(folder, sys.executable, "-P", "-m", "fair_hep.cli", *words, *case.settings, **variables)
 
-    few = max(2, case.few)
-    prepared = [verb("data"), verb("train", "train.epochs=1", f"train.limit={few}")]
-    found: dict[str, Any] = {"data": prepared[0].cpu}
+    found: dict[str, Any] = {"data, CPU seconds": verb("data").cpu}
+    verb("train", "train.epochs=1", "train.limit=8")
     for name, key in (("evaluate", "evaluate.limit"), ("explain", "explain.size")):
-        small, large = (verb(name, "--part", "1/1", f"{key}={count}") for count in (case.few, case.many))
-        each = (large.cpu - small.cpu) / (case.many - case.few)
+        few, many = getattr(case, name)
+        small, large = (verb(name, "--part", "1/1", f"{key}={count}") for count in (few, many))
+        each = (large.cpu - small.cpu) / (many - few)
         found[name] = {
             "an example, CPU seconds": round(each, 4),
-            "a job, CPU seconds": round(max(0.0, small.cpu - each * case.few), 2),
+            "a job, CPU seconds": round(max(0.0, small.cpu - each * few), 2),
             "memory, MB": large.memory,
         }
     return found
