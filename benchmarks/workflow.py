@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from cookiecutter.main import cookiecutter
 
-from support.apart import environment
+from support.environments import environment
 from support.template import ROOT, SLUGS
 from support.workflows import SNAKEMAKE, stand_in
 

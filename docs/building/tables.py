@@ -52,13 +52,13 @@ class Layout(SphinxDirective):
 def layout(name: str) -> Mapping[str, Column]:
     """Return the layout of a model's file of relevances, by the name of the model."""
     from fair_hep.particleflow import relevances
-    from fair_hep.study import sets
+    from fair_hep.study import work
     from fair_hep.tagging.classifier import Classifier
     from support.recipes import model
 
     known: Any = model(name)
     if isinstance(known, Classifier):
-        return {**sets.layout(known), **known.explanation().layout}
+        return {**work.layout(known), **known.explanation().layout}
     return relevances.layout(known.features.columns)
 
 
