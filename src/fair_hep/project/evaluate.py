@@ -13,9 +13,10 @@ from ..provenance.configuration import Config
 from ..provenance.project import Project
 from ..provenance.sharing import begin_part, record_part, whole_parts
 from ..tagging.applied import apply, derived, joined
+from .answering import answering
 from .data import store_folder
 from .seeds import members, spread
-from .train import WEIGHTS, load_network
+from .train import WEIGHTS
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -69,7 +70,7 @@ def _evaluated(
     if join:
         outputs, targets = _answers(project, config, model, join)
     else:
-        outputs, targets = apply(model, load_network(project, config), dataset, size)
+        outputs, targets = apply(model, answering(project, config, model, dataset), dataset, size)
     baselines = model.baselines(datasets, size)
     folder = project.run(config.name, "evaluate")
     with new_folder(folder) as temporary:
@@ -102,7 +103,8 @@ def _part(project: Project, config: Config, part: Part) -> dict[str, Any]:
     folder = begin_part(project.run(config.name, "evaluate"), part)
     files = []
     if examples:
-        outputs, targets = apply(model, load_network(project, config), between(dataset, examples), size)
+        network = answering(project, config, model, dataset)
+        outputs, targets = apply(model, network, between(dataset, examples), size)
         files.append(_written(folder, outputs, targets))
     return record_part(folder, project, config, "evaluate", made_from=made_from, files=files, inputs=inputs)
 
@@ -134,7 +136,7 @@ def _made_from(project: Project, config: Config) -> tuple[Any, dict[str, str]]:
     store = store_folder(project, config) / "test"
     made = provenance.require(store, "data", project.root)
     inputs = provenance.checksums(project.root, project.run(config.name, "train") / WEIGHTS, store / "store.json")
-    asked = [config.model, config.data.options, config.evaluate.batch_size, config.evaluate.limit]
+    asked = [config.model, config.data.options, config.evaluate.model_dump(mode="json")]
     return [inputs, made["inputs"], asked], inputs
 
 

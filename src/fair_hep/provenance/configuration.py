@@ -81,8 +81,13 @@ class TrainConfig(Strict):
 class EvaluateConfig(Strict):
     """How the network is evaluated."""
 
-    batch_size: int = Field(256, ge=1, description="examples in one pass")
+    batch_size: int = Field(256, ge=1, description="examples that are read together")
     limit: int = Field(0, ge=0, description="examples of the test split to use; 0: all")
+    runtime: Literal["auto", "torch", "onnx"] = Field(
+        "auto",
+        description="what computes the body: torch; onnx: a graph in ONNX Runtime, which is faster and takes some "
+        "seconds to be made; auto: the graph from 20,000 examples on, where it can be had and agrees",
+    )
 
 
 class ExplainConfig(Strict):

@@ -7,8 +7,6 @@ made, so that it pays for many examples. It is made once for a run, and kept bes
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..bundle.errors import BundleError, ExplainError, ModelError
-from ..bundle.files import new_file
-from ..provenance.library import installed
-from ..provenance.steps import versions
 from .fingerprint import weights_sha256
 
 if TYPE_CHECKING:
@@ -37,7 +32,6 @@ PAYS = 10_000
 ELEMENTS = 400
 #: Largest difference from the engine, as a fraction of an example's largest relevance: that of published graphs.
 TOLERANCE = 1e-3
-OPSET = 20
 
 log = logging.getLogger(__name__)
 
@@ -219,17 +213,13 @@ def prepared(
 
 
 def _made(model: Model, network: Any, settings: ExplainRules, folder: Path) -> Path:
-    """Return the file of the graph; of several machines that make it at once one stays, and all are the same."""
     from ..tracing.explained_body import export_explained_body
+    from ..tracing.kept import OPSET, kept_graph
 
-    rules = [settings.composite, settings.bias, settings.epsilon, OPSET]
-    known = json.dumps([weights_sha256(network), rules, versions(), installed()._asdict()], sort_keys=True)
-    path = folder / f"explained-{hashlib.sha256(known.encode()).hexdigest()[:16]}.onnx"
-    if not path.is_file():
-        log.info("recording the explanation as a graph, once for this run")
-        with new_file(path) as name:
-            export_explained_body(model, network, name, settings, opset=OPSET)
-    return path
+    made_from = [weights_sha256(network), settings.composite, settings.bias, settings.epsilon]
+    return kept_graph(
+        folder, "explained", made_from, lambda path: export_explained_body(model, network, path, settings, opset=OPSET)
+    )
 
 
 def _difference(model: Model, network: Any, settings: ExplainRules, graph: Graph, values: Sequence[Tensor]) -> float:

@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..bundle import TensorSpec
 from ..lrp.composites import bounds
 from ..lrp.edges import edge_sums, graphs_found
 from ..models.contract import Model
 from ..provenance.configuration import ExplainRules
-from .explained import ELEMENTS, EXAMPLES, LEDGER, RELEVANCE, TARGET, batch_to_record, record
-from .graph import frozen, graph_inputs, write_graph
+from .body import spec_of, values_to_record
+from .explained import LEDGER, RELEVANCE, TARGET, batch_to_record, record
+from .graph import frozen, write_graph
 
 __all__ = ["OUTPUTS", "ExplainedBody", "edge_names", "export_explained_body"]
 
@@ -92,30 +92,12 @@ def export_explained_body(model: Model, network: nn.Module, path: Path, settings
     ModelError
         If the explanation can't be written as a graph; the line says why.
     """
-    *given, target = batch_to_record(model)
-    names = [spec.name for spec in graph_inputs(model)]
-    with torch.no_grad():
-        values: Any = network.get_submodule("features")(**dict(zip(names, given, strict=True)))
-    values = values if isinstance(values, tuple) else (values,)
+    values, target = values_to_record(model, network), batch_to_record(model)[-1]
     arguments = (*values, target)
-    inputs = (*(_spec(f"value{number}", value) for number, value in enumerate(values)), _spec(TARGET, target))
+    inputs = (*(spec_of(f"value{number}", value) for number, value in enumerate(values)), spec_of(TARGET, target))
     with ExplainedBody(model, network, settings) as explained:
         found, graph = record(explained, explained.recorded, arguments, inputs, path.name)
     edges = [name for number in range(len(explained.edges)) for name in edge_names(number)]
-    outputs = [_spec(name, value) for name, value in zip((OUTPUTS, RELEVANCE, LEDGER, *edges), found, strict=True)]
+    outputs = [spec_of(name, value) for name, value in zip((OUTPUTS, RELEVANCE, LEDGER, *edges), found, strict=True)]
     with frozen(network):
         write_graph(graph, arguments, (inputs, outputs), path, opset=opset, metadata={})
-
-
-def _spec(name: str, value: Tensor) -> TensorSpec:
-    """Describe a tensor, whose axes are told by their sizes."""
-    free = {EXAMPLES: "examples", ELEMENTS: "elements"}
-    axes = [free.get(size, f"axis{number}") for number, size in enumerate(value.shape)]
-    return TensorSpec(
-        name=name,
-        axes=tuple(axes),
-        dynamic=tuple(axis for axis in axes if axis in free.values()),
-        sizes={axis: size for axis, size in zip(axes, value.shape, strict=True) if axis not in free.values()},
-        dtype=str(value.dtype).removeprefix("torch."),
-        meaning="",
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import logging
 import re
@@ -25,7 +26,17 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx
 
-__all__ = ["Published", "export_graph", "frozen", "graph_inputs", "graph_outputs", "quiet", "why", "write_graph"]
+__all__ = [
+    "Published",
+    "export_graph",
+    "folded_for_a_while",
+    "frozen",
+    "graph_inputs",
+    "graph_outputs",
+    "quiet",
+    "why",
+    "write_graph",
+]
 
 LOGITS = "logits"
 PROBABILITIES = "probabilities"
@@ -126,7 +137,10 @@ def export_graph(
     published = Published(model, network, temperature).eval()
     inputs = graph_inputs(model)
     arguments = tuple(batch[spec.name] for spec in inputs)
-    with frozen(network), _folded(network, dict(zip((spec.name for spec in inputs), arguments, strict=True))):
+    with (
+        frozen(network),
+        folded_for_a_while(network, dict(zip((spec.name for spec in inputs), arguments, strict=True))),
+    ):
         write_graph(published, arguments, (inputs, graph_outputs(model)), path, opset=opset, metadata=metadata)
 
 
@@ -208,7 +222,8 @@ def _free_axes(module: nn.Module, inputs: Sequence[TensorSpec]) -> Any:
         for spec in inputs
     )
     # A module that takes any number of arguments has one parameter for all of them.
-    return (free,) if isinstance(module, Published) else free
+    kinds = [parameter.kind for parameter in inspect.signature(module.forward).parameters.values()]
+    return (free,) if inspect.Parameter.VAR_POSITIONAL in kinds else free
 
 
 def _tidy(proto: onnx.ModelProto, outputs: Sequence[TensorSpec], metadata: Mapping[str, str]) -> None:
@@ -239,7 +254,7 @@ def frozen(network: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _folded(network: nn.Module, arguments: Mapping[str, Tensor]) -> Iterator[None]:
+def folded_for_a_while(network: nn.Module, arguments: Mapping[str, Tensor]) -> Iterator[None]:
     """Fold batch norms for a while; a network that the engine doesn't know is written as it is."""
     parts = dict(network.named_children())
     with contextlib.ExitStack() as stack:
