@@ -11,7 +11,7 @@ from support.environments import environment
 __all__ = ["JOBS", "REANA", "SNAKEMAKE", "snakemake", "stand_in", "start"]
 
 #: Snakemake pins packaging below 26, and with it SQLAlchemy below 2.1; reana-client pins Snakemake 7.32.4.
-SNAKEMAKE = ("snakemake==9.27.1", "snakemake-executor-plugin-slurm==2.8.0")
+SNAKEMAKE = ("snakemake[reports]==9.27.1", "snakemake-executor-plugin-slurm==2.8.0")
 REANA = ("reana-client==0.9.6",)
 #: Where what a job said waits, and its log.
 JOBS = Path("runs", "quick", "workflow")

@@ -45,6 +45,7 @@ TOP = {
     "workflow/Dockerfile",
     "workflow/Snakefile",
     "workflow/config.yaml",
+    "workflow/profiles/default/config.yaml",
 }
 #: What every recipe has: a file for each verb that reads one.
 RECIPE = {"__init__.py", "inputs.py", "network.py", "data.py", "train.py", "evaluate.py", "explain.py"}

@@ -139,10 +139,9 @@ def test_one_workflow_at_a_time_and_one_that_was_killed_goes_on(folder: Path) ->
     first.communicate(timeout=1200)  # the training that it had started ends
     said, _ = snakemake(folder, "--cores", "1").communicate(timeout=1200)
     assert LOCKED in said  # its lock is still there
-    (folder / "runs" / "quick" / "train" / "provenance.json").unlink()  # as if it had died with it
     finished(folder, "--unlock")
     finished(folder)
-    assert calls(folder) == ["data", "train", "train --resume", *CHAIN[2:]]
+    assert calls(folder) == list(CHAIN)  # what ended well after its Snakemake counts
 
 
 def test_resources_for_every_verb(folder: Path) -> None:
