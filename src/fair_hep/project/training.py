@@ -83,7 +83,8 @@ def fit(
     callbacks: list[Callback] = [Bar(), _Warm(), history, best, last]
     if settings.patience:
         callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
-    logger = _mlflow_logger(project, config, parent)
+    # One process tells MLflow, and no other opens its file.
+    logger = _mlflow_logger(project, config, parent) if layout.leader else False
     started = time.monotonic()
     with threads(settings.threads), warnings.catch_warnings():
         # Several loader processes pay for large data sets only; Lightning can't know the size of ours.
