@@ -15,7 +15,6 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
@@ -81,10 +80,11 @@ def fit(
     checkpoint = folder / "checkpoints" / "last.ckpt"
     last = LastCheckpoint(checkpoint, settings.checkpoint_steps, heard)
     # The bar first: it makes room for the lines of the log.
-    callbacks: list[Callback] = [Bar(), history, best, last]
+    callbacks: list[Callback] = [Bar(), _Warm(), history, best, last]
     if settings.patience:
         callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
-    logger = _mlflow_logger(project, config, parent)
+    # One process tells MLflow, and no other opens its file.
+    logger = _mlflow_logger(project, config, parent) if layout.leader else False
     started = time.monotonic()
     with threads(settings.threads), warnings.catch_warnings():
         # Several loader processes pay for large data sets only; Lightning can't know the size of ours.
@@ -127,9 +127,7 @@ def _trainer(settings: TrainConfig, callbacks: list[Callback], logger: Any, fold
             accelerator=settings.accelerator,
             devices=settings.devices,
             num_nodes=settings.nodes,
-            # Without a search for unused parameters, DDP sorts its buckets anew behind the first step of every start,
-            # and the rounding of a sum over more than two processes depends on the place in a bucket.
-            strategy=DDPStrategy(find_unused_parameters=True) if settings.devices * settings.nodes > 1 else "auto",
+            strategy="ddp" if settings.devices * settings.nodes > 1 else "auto",
             plugins=_started_by(layout),
             precision=settings.precision,
             callbacks=callbacks,
@@ -255,6 +253,28 @@ class _Module(pl.LightningModule):
             optimizer, lambda step: learning_rate(step, self.steps, self.settings)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class _Warm(Callback):
+    """A step for nothing before the first one of several processes.
+
+    DDP puts gradients into other buckets behind the first step of every start, and the rounding of a sum over more than
+    two processes depends on the place in a bucket: what went on from a checkpoint would differ in the last digit.
+    """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.world_size == 1:
+            return
+        assert isinstance(pl_module, _Module)
+        seen, buffers = pl_module.seen, [value.clone() for value in pl_module.buffers()]
+        batch = trainer.strategy.batch_to_device(pl_module.model.example(2, 0))
+        loss: Any = trainer.strategy.training_step(batch, 0)
+        loss.backward()
+        pl_module.zero_grad()
+        pl_module.seen = seen
+        with torch.no_grad():
+            for value, before in zip(pl_module.buffers(), buffers, strict=True):
+                value.copy_(before)
 
 
 class _History(Callback):
