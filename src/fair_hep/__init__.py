@@ -7,7 +7,7 @@ These names keep their meaning between minor versions; everything else in the ro
 - A recipe: a `Model`, most easily a `Classifier` or a `GraphClassifier`; `check_model` tries its promises.
 - What goes in and out: `TensorSpec`, made by `particle_set`, `element_features`, `class_logits` and `class_label`.
 - Its options: `DataOptions` with `Columns`, `LossOptions`; others are a `Strict` read by `validate`.
-- Its evaluation: an `Evaluation` with `Table` and interactive `Part`; `figure`, `COLOURS` and `new_file` draw it.
+- Its evaluation: an `Evaluation` with `Table` and interactive `Widget`; `figure`, `COLOURS` and `new_file` draw it.
 - Its explanation: `explain` or an `Explainer` gives an `Explanation` by a `Composite` of `COMPOSITES`; `register` and
   `register_linear` add rules for modules of one's own; `read_relevances` reads what a study wrote.
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .models.specs import class_label, class_logits, element_features, particle_set
     from .pages.document import Table
     from .pages.figures import COLOURS, figure
-    from .pages.interactive import Part
+    from .pages.interactive import Widget
     from .study.relevances import read_relevances
     from .tagging.classifier import Classifier, DataOptions, LossOptions
     from .tagging.graph_classifier import GraphClassifier
@@ -72,12 +72,12 @@ __all__ = [
     "LossOptions",
     "Model",
     "ModelError",
-    "Part",
     "ProjectError",
     "Signature",
     "Strict",
     "Table",
     "TensorSpec",
+    "Widget",
     "__version__",
     "check_model",
     "class_label",
@@ -115,7 +115,7 @@ _HOMES = {
     "models.specs": ("class_label", "class_logits", "element_features", "particle_set"),
     "pages.document": ("Table",),
     "pages.figures": ("COLOURS", "figure"),
-    "pages.interactive": ("Part",),
+    "pages.interactive": ("Widget",),
     "study.relevances": ("read_relevances",),
     "tagging.classifier": ("Classifier", "DataOptions", "LossOptions"),
     "tagging.graph_classifier": ("GraphClassifier",),

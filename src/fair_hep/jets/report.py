@@ -10,12 +10,12 @@ import numpy as np
 
 from ..bundle.account import account
 from ..bundle.symbols import plain
-from ..pages.interactive import Part
+from ..pages.interactive import Widget
 from ..study.relevances import ELEMENTS, FILE, Relevances, read_relevances
-from ..tagging.roc_part import rounded
+from ..tagging.roc_widget import rounded
 from .momenta import four_momenta
 
-__all__ = ["jets_part"]
+__all__ = ["jets_widget"]
 
 #: Jets of each class.
 JETS = 6
@@ -23,14 +23,14 @@ JETS = 6
 EDGES = 150
 
 
-def jets_part(
+def jets_widget(
     explanation: Path,
     classes: Sequence[str],
     columns: Sequence[str],
     features: Sequence[str],
     *,
     place: str = "EdgeConv block",
-) -> Iterator[Part]:
+) -> Iterator[Widget]:
     """Give the first jets of all classes, if they were explained by a `JetStudy`.
 
     Parameters
@@ -43,7 +43,7 @@ def jets_part(
         What a place with edges is called.
     """
     if (explanation / FILE).is_file():
-        yield Part(
+        yield Widget(
             "Jets, and why they were tagged",
             "A disc is a constituent, larger for higher pT. Lines are the edges that carry most of the relevance. The "
             "bars show which features carry it: of the whole jet, or of one constituent, clicked on or typed in.",

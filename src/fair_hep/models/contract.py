@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..data.blocks import Blocks
     from ..data.store import Store
     from ..pages.document import Table
-    from ..pages.interactive import Part
+    from ..pages.interactive import Widget
     from ..provenance.configuration import Config
 
     Batch: TypeAlias = Mapping[str, Tensor]
@@ -286,7 +286,7 @@ class Model(ABC):
         return ()
 
     # -- the report ----------------------------------------------------------------------------------------------------
-    def parts(self, evaluation: Path, explanation: Path | None) -> Sequence[Part]:
+    def widgets(self, evaluation: Path, explanation: Path | None) -> Sequence[Widget]:
         """Return interactive parts of the report, from what `evaluate` and `study` left in their folders.
 
         The explanation is None where the network at hand wasn't explained.

@@ -16,11 +16,11 @@ from typing import Any
 from ..bundle.errors import ProjectError
 from .page import inline, json_block, page, slug
 
-__all__ = ["Part", "drawing_library", "part_page", "parts_html", "parts_scripts"]
+__all__ = ["Widget", "drawing_library", "widget_page", "widgets_html", "widgets_scripts"]
 
 
 @dataclass(frozen=True)
-class Part:
+class Widget:
     """An interactive part of the report.
 
     Parameters
@@ -38,9 +38,9 @@ class Part:
 
     Examples
     --------
-    >>> from fair_hep import Part
+    >>> from fair_hep import Widget
     >>> script = "(place, data) => { place.textContent = `${data.cuts.length} cuts`; }"
-    >>> part = Part("Cuts", "How many there are.", {"cuts": [1.0, 3.0]}, script, logits=("cuts",))
+    >>> part = Widget("Cuts", "How many there are.", {"cuts": [1.0, 3.0]}, script, logits=("cuts",))
     >>> part.divided(2.0).data["cuts"]
     [0.5, 1.5]
     """
@@ -51,7 +51,7 @@ class Part:
     script: str
     logits: tuple[str, ...] | None = None
 
-    def divided(self, temperature: float) -> Part:
+    def divided(self, temperature: float) -> Widget:
         """Return the part as it is behind a temperature, by which the published graphs divide all logits."""
         if self.logits is None or temperature == 1:
             return self
@@ -79,7 +79,7 @@ def drawing_library() -> str:
     return library
 
 
-def parts_html(parts: Sequence[Part], library: str) -> str:
+def widgets_html(parts: Sequence[Widget], library: str) -> str:
     """Return the places where parts will draw, with their data and the compressed library behind them."""
     if not parts:
         return ""
@@ -95,7 +95,7 @@ def parts_html(parts: Sequence[Part], library: str) -> str:
     return "\n".join([hint, *places, f'<script type="text/plain" id="library">{packed}</script>'])
 
 
-def parts_scripts(parts: Sequence[Part]) -> list[str]:
+def widgets_scripts(parts: Sequence[Widget]) -> list[str]:
     """Return the scripts that draw parts."""
     if not parts:
         return []
@@ -103,7 +103,7 @@ def parts_scripts(parts: Sequence[Part]) -> list[str]:
     return [shared, *(f"report.parts.push({part.script.rstrip()});" for part in parts), "report.start();"]
 
 
-def part_page(title: str, parts: Sequence[Part]) -> str:
+def widget_page(title: str, parts: Sequence[Widget]) -> str:
     """Return a page of its own for parts."""
     library = drawing_library()
     return page(
@@ -111,8 +111,8 @@ def part_page(title: str, parts: Sequence[Part]) -> str:
         description=parts[0].text,
         header=f"<h1>{html.escape(title)}</h1>",
         contents=(),
-        body=f"<h2>Look into it</h2>{parts_html(parts, library)}",
+        body=f"<h2>Look into it</h2>{widgets_html(parts, library)}",
         footer="<p>This page is whole in one file and asks nothing of any server.</p>",
-        scripts=parts_scripts(parts),
+        scripts=widgets_scripts(parts),
         trusted=[library],
     )

@@ -17,7 +17,7 @@ from ..bundle.errors import ExplainError
 from ..bundle.files import new_file, write_text
 from ..data.delphes import TRACK
 from ..pages.figures import COLOURS, figure
-from ..pages.interactive import Part, part_page
+from ..pages.interactive import Widget, widget_page
 from .choices import load_event
 from .columns import CLASSES
 from .labels import CLASS_LABELS
@@ -26,7 +26,7 @@ from .rmap_averages import r_map
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
-__all__ = ["LOWEST", "EventMaps", "draw_display", "event_part", "explain_event", "packed_event", "write_page"]
+__all__ = ["LOWEST", "EventMaps", "draw_display", "event_widget", "explain_event", "packed_event", "write_page"]
 
 #: Rows of an R-map on the page below the element itself.
 OTHERS = 8
@@ -162,7 +162,7 @@ def draw_display(event: EventMaps, chosen: int, path: Path) -> None:
 
 
 def packed_event(event: EventMaps, features: Sequence[str]) -> dict[str, Any]:
-    """Return an event with its maps as JSON values that `event_part` draws, its features by their plain names."""
+    """Return an event with its maps as JSON values that `event_widget` draws, its features by their plain names."""
     rows, maps = _top(event)
     return {
         "index": event.index,
@@ -187,9 +187,9 @@ def packed_event(event: EventMaps, features: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def event_part(events: Sequence[Mapping[str, Any]]) -> Part:
+def event_widget(events: Sequence[Mapping[str, Any]]) -> Widget:
     """Return the interactive part of a page that shows packed events."""
-    return Part(
+    return Widget(
         "What every element owes to the others",
         "Every dot is a track (disc) or a calorimeter tower (square). Click on one, or type its number: the others "
         "are coloured by their share of the absolute relevance |R| for the logit of its predicted class, and its R-map "
@@ -207,7 +207,7 @@ def write_page(event: EventMaps, features: Sequence[str], path: Path) -> None:
     ProjectError
         If plotly isn't installed.
     """
-    write_text(path, part_page(f"Event {event.index}", [event_part([packed_event(event, features)])]))
+    write_text(path, widget_page(f"Event {event.index}", [event_widget([packed_event(event, features)])]))
 
 
 def _top(event: EventMaps) -> tuple[np.ndarray, np.ndarray]:

@@ -9,25 +9,25 @@ from typing import Any
 import numpy as np
 
 from ..bundle.files import read_json
-from ..pages.interactive import Part
+from ..pages.interactive import Widget
 from .comparison import RULES, Comparison, compare
-from .display import LOWEST, event_part
+from .display import LOWEST, event_widget
 from .labels import CLASS_LABELS, output_labels, row_labels
 
-__all__ = ["interactive_parts"]
+__all__ = ["interactive_widgets"]
 
 #: Points of a curve, at most.
 POINTS = 200
 
 
-def interactive_parts(evaluation: Path, explanation: Path | None, features: Sequence[str]) -> Iterator[Part]:
+def interactive_widgets(evaluation: Path, explanation: Path | None, features: Sequence[str]) -> Iterator[Widget]:
     """Give efficiencies and fake rates; then the displayed events and the mean R-maps, if there are any.
 
     ``features`` are their plain names.
     """
     with np.load(evaluation / "outputs.npz") as archive:
         arrays = {name: archive[name] for name in ("logits", "momenta", "gen", "cand", "offsets")}
-    yield Part(
+    yield Widget(
         "Efficiency and fake rate",
         "An element gets the class with the largest logit. If a class is given only with some lead over the others, "
         "fewer elements get it, and fewer of them wrongly: move the slider, with the arrow keys too.",
@@ -38,10 +38,10 @@ def interactive_parts(evaluation: Path, explanation: Path | None, features: Sequ
         return
     events = sorted(explanation.glob("event_*.json"))
     if events:
-        yield event_part([read_json(path) for path in events])
+        yield event_widget([read_json(path) for path in events])
     study = explanation / "study.json"
     if study.is_file():
-        yield Part(
+        yield Widget(
             "R-maps by class",
             "How the absolute relevance of an output is shared out, on average over elements: the first row is the "
             "element itself, the others are the elements that matter most to it.",

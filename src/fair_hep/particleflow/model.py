@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..bundle.errors import ConfigError
 from ..bundle.strict import validate
 from ..models.contract import Evaluation, Model
-from ..pages.interactive import Part
+from ..pages.interactive import Widget
 from .captions import CAPTIONS, HEADLINE, MEASURES
 from .labels import FeatureNames
 from .options import DataOptions, EventStudyOptions
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from ..bundle.domain import Quantity
-    from ..bundle.parts import Part as Share
+    from ..bundle.parts import Part
     from ..bundle.strict import Strict
     from ..data.blocks import Blocks
     from ..data.store import Store
@@ -81,7 +81,7 @@ class ParticleFlowModel(Model):
         raise ConfigError(f"{self.title} has no generator: set data.source to sample, folder or doi")
 
     def convert(
-        self, files: Sequence[Path], folder: Path, *, processes: int = 0, part: Share | None = None, **options: Any
+        self, files: Sequence[Path], folder: Path, *, processes: int = 0, part: Part | None = None, **options: Any
     ) -> Mapping[str, Any]:
         """Convert files in the layout of the MLPF data set."""
         from .reader import convert
@@ -157,8 +157,8 @@ class ParticleFlowModel(Model):
         return config.model_copy(update={"explain": rules_of(self, config.explain)}), options
 
     # -- the report ----------------------------------------------------------------------------------------------------
-    def parts(self, evaluation: Path, explanation: Path | None) -> Sequence[Part]:
+    def widgets(self, evaluation: Path, explanation: Path | None) -> Sequence[Widget]:
         """Return the interactive parts of the report."""
-        from .interactive import interactive_parts
+        from .interactive import interactive_widgets
 
-        return tuple(interactive_parts(evaluation, explanation, self.feature_names.plain))
+        return tuple(interactive_widgets(evaluation, explanation, self.feature_names.plain))

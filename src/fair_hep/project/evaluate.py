@@ -48,6 +48,8 @@ def run(project: Project, config: Config, *, part: Part | None = None, join: int
         If parts don't belong together, or to these weights and data.
     """
     first, *others = members(config)
+    for one in (first, *others):
+        provenance.require(project.run(one.name, "train"), "train", project.root)
     if part:
         done = [_part(project, one, part) for one in (first, *others)]
         return {**done[0], "headline": [line for one in done for line in one["headline"]]}

@@ -14,7 +14,7 @@ from ..describe.facts import Facts, gather
 from ..describe.index import REPORT, report_mark
 from ..describe.people import authors
 from ..describe.sample import sample_sentence
-from ..pages.interactive import drawing_library, parts_html, parts_scripts
+from ..pages.interactive import drawing_library, widgets_html, widgets_scripts
 from ..pages.page import facts_html, inline, page, section_html, slug
 from ..pages.pictures import embedded
 from ..provenance.configuration import Config
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..models.contract import Model
-    from ..pages.interactive import Part
+    from ..pages.interactive import Widget
 
 __all__ = ["FILE", "run"]
 
@@ -61,7 +61,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     return {"headline": [line], "file": FILE, "bytes": size, "parts": [part.title for part in parts]}
 
 
-def _parts(project: Project, config: Config, model: Model) -> Sequence[Part]:
+def _parts(project: Project, config: Config, model: Model) -> Sequence[Widget]:
     """Return the model's parts, if the runs that they are drawn from are of the bundle's weights."""
     evaluation, explanation = project.run(config.name, "evaluate"), project.run(config.name, "explain")
     if not (evaluation / provenance.FILE).is_file():
@@ -74,8 +74,8 @@ def _parts(project: Project, config: Config, model: Model) -> Sequence[Part]:
         )
     if not _of_bundle(project, explanation):
         log.warning("runs/%s/explain isn't of the bundle's weights: run `explain` to see them explained", config.name)
-        return tuple(model.parts(evaluation, None))
-    return tuple(model.parts(evaluation, explanation))
+        return tuple(model.widgets(evaluation, None))
+    return tuple(model.widgets(evaluation, explanation))
 
 
 def _of_bundle(project: Project, folder: Path) -> bool:
@@ -99,7 +99,7 @@ def _items(lines: Sequence[str]) -> str:
     return "<ul>" + "".join(f"<li>{inline(line)}</li>" for line in lines) + "</ul>"
 
 
-def _page(facts: Facts, parts: Sequence[Part]) -> str:
+def _page(facts: Facts, parts: Sequence[Widget]) -> str:
     project, sections = facts.project, card_sections(facts)
     library = drawing_library() if parts else ""
     short = {
@@ -110,7 +110,7 @@ def _page(facts: Facts, parts: Sequence[Part]) -> str:
         "Licence of the weights": project.licenses.weights,
     }
     first = _first(facts)
-    inside = f'<section><h2 id="look-inside">{_INSIDE}</h2>{parts_html(parts, library)}</section>' if parts else ""
+    inside = f'<section><h2 id="look-inside">{_INSIDE}</h2>{widgets_html(parts, library)}</section>' if parts else ""
     above = "".join(f'<section><h2 id="{slug(title)}">{title}</h2>{text}</section>' for title, text in first.items())
     body = section_html(sections, lambda picture: embedded(facts.folder / picture.path))
     title, lead = html.escape(project.title), inline(project.description)
@@ -121,7 +121,7 @@ def _page(facts: Facts, parts: Sequence[Part]) -> str:
         contents=[*first, *([_INSIDE] if parts else []), *(one.title for one in sections)],
         body="\n".join([above, inside, body]),
         footer="<p>This page is whole in one file and asks nothing of any server. Its text is the bundle's card.</p>",
-        scripts=parts_scripts(parts),
+        scripts=widgets_scripts(parts),
         trusted=[library] if parts else [],
         head=report_mark(facts.folder),
     )

@@ -21,7 +21,7 @@ from ..bundle.errors import ConfigError, DataError
 from ..bundle.strict import Strict, validate
 from ..data.column_reader import SUFFIXES, Reader
 from ..models.contract import SPLITS, Evaluation, Model
-from ..pages.interactive import Part
+from ..pages.interactive import Widget
 from . import many_classes, two_classes
 from .baselines import choose_cuts, observed
 from .beside import BASELINE_MEASURES
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from ..bundle.domain import Quantity
-    from ..bundle.parts import Part as Share
+    from ..bundle.parts import Part
     from ..data.blocks import Blocks
     from ..data.store import Store
     from ..models.contract import Arrays, Baseline, Batch
@@ -191,7 +191,7 @@ class Classifier(Model):
         return Reader(self.inputs[0], validate(Columns, given, "data.options.columns"), self.classes)
 
     def convert(
-        self, files: Sequence[Path], folder: Path, *, processes: int = 0, part: Share | None = None, **options: Any
+        self, files: Sequence[Path], folder: Path, *, processes: int = 0, part: Part | None = None, **options: Any
     ) -> Mapping[str, Any]:
         """Convert ROOT, Parquet, HDF5 or .npz files by the map of columns; one process reads."""
         from ..data.column_reader import convert
@@ -333,11 +333,11 @@ class Classifier(Model):
         return explanations(self, network, datasets, config, folder, self.explanation())
 
     # -- the report ----------------------------------------------------------------------------------------------------
-    def parts(self, evaluation: Path, explanation: Path | None) -> Sequence[Part]:
+    def widgets(self, evaluation: Path, explanation: Path | None) -> Sequence[Widget]:
         """Return the ROC curve of two classes, with a cut to move."""
-        from .roc_part import roc_part
+        from .roc_widget import roc_widget
 
         if len(self.classes) != 2:
             return ()
         background, signal = self.classes
-        return (roc_part(evaluation, (background, signal), self.efficiencies),)
+        return (roc_widget(evaluation, (background, signal), self.efficiencies),)

@@ -16,7 +16,7 @@ from fair_hep.bundle.files import read_json, write_json
 from fair_hep.bundle.folder import write_sums
 from fair_hep.models.recipe import recipe
 from fair_hep.pages.document import Items, Paragraph, Picture, Section, Table
-from fair_hep.pages.interactive import Part
+from fair_hep.pages.interactive import Widget
 from fair_hep.pages.page import Shown, inline, json_block, page, section_html
 from fair_hep.project.report import FILE, run
 from fair_hep.provenance.configuration import Config
@@ -166,7 +166,7 @@ def test_an_explanation_of_other_weights_is_left_out(
     folder = project.run(config.name, "explain")
     folder.mkdir(exist_ok=True)
     write_json(folder / "provenance.json", {"inputs": {"weights.safetensors": "0" * 64}})
-    alone = recipe(project).parts(project.run(config.name, "evaluate"), None)
+    alone = recipe(project).widgets(project.run(config.name, "evaluate"), None)
     assert run(project, config)["parts"] == [part.title for part in alone]
     assert "explain isn't of the bundle's weights" in caplog.text
 
@@ -205,9 +205,9 @@ def test_a_request_would_be_seen(tmp_path: Path) -> None:
 
 def test_parts_are_what_the_contract_says(bundled: Bundled) -> None:
     project, config = bundled
-    parts = recipe(project).parts(project.run(config.name, "evaluate"), None)
+    parts = recipe(project).widgets(project.run(config.name, "evaluate"), None)
     assert parts
-    assert all(isinstance(part, Part) for part in parts)
+    assert all(isinstance(part, Widget) for part in parts)
     assert all(
         json.dumps(part.data, allow_nan=False) and part.script.startswith("(root, data, tools) =>") for part in parts
     )

@@ -55,9 +55,7 @@ def test_a_graph_that_disagrees_is_not_used(
         if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) == 2:
             tensor.raw_data = (np.frombuffer(tensor.raw_data, np.float32) * np.float32(1.01)).tobytes()
     onnx.save_model(proto, path)
-    with pytest.raises(
-        ConfigError, match=r"runtime=onnx: its outputs differ from the network's by .*, expected"
-    ):
+    with pytest.raises(ConfigError, match=r"runtime=onnx: its outputs differ from the network's by .*, expected"):
         logits(here, "evaluate.runtime=onnx")
     monkeypatch.setattr(answering, "PAYS", 300)
     with caplog.at_level(logging.WARNING):

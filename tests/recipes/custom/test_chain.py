@@ -182,7 +182,7 @@ def test_a_fitted_temperature_goes_through_the_whole_chain(project: Project, tmp
     # What was stored before the export is as trained, and the report says cuts as the graphs give them.
     with np.load(own.run("quick", "evaluate") / "outputs.npz") as stored:
         trained = stored["logits"]
-    (part,) = MODEL.parts(own.run("quick", "evaluate"), None)
+    (part,) = MODEL.widgets(own.run("quick", "evaluate"), None)
     cut = np.array(part.divided(record["value"]).data["threshold"]) * record["value"]
     # The curve begins where background passes, and each of its points is the score of a jet.
     assert np.abs(cut[:, None] - (trained[:, 1] - trained[:, 0])).min(1).max() < 1e-3

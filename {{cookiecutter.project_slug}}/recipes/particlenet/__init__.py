@@ -17,7 +17,7 @@ from . import data, evaluate, explain, train
 from . import inputs as says
 
 if TYPE_CHECKING:
-    from fair_hep import Part
+    from fair_hep import Widget
     from torch import Tensor, nn
 
 __all__ = ["MODEL", "ParticleNetModel"]
@@ -59,12 +59,12 @@ class ParticleNetModel(Classifier):
 
         return jets(size, seed)
 
-    def parts(self, evaluation: Path, explanation: Path | None) -> Sequence[Part]:
+    def widgets(self, evaluation: Path, explanation: Path | None) -> Sequence[Widget]:
         """Return the ROC curve with a cut to move, and jets with their edges."""
-        from fair_hep.jets.report import jets_part
+        from fair_hep.jets.report import jets_widget
 
         shown = (self.classes, self.inputs[0].columns, self.features.columns)
-        return (*super().parts(evaluation, explanation), *(jets_part(explanation, *shown) if explanation else ()))
+        return (*super().widgets(evaluation, explanation), *(jets_widget(explanation, *shown) if explanation else ()))
 
 
 MODEL = ParticleNetModel()

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ..pages.interactive import Part
+from ..pages.interactive import Widget
 from .measures import working_points
 from .two_classes import score_of
 
-__all__ = ["roc_part", "rounded"]
+__all__ = ["roc_widget", "rounded"]
 
 #: Points of the curve, at most.
 POINTS = 400
 
 
-def roc_part(evaluation: Path, classes: tuple[str, str], efficiencies: Sequence[float]) -> Part:
+def roc_widget(evaluation: Path, classes: tuple[str, str], efficiencies: Sequence[float]) -> Widget:
     """Return the curve.
 
     Parameters
@@ -32,7 +32,7 @@ def roc_part(evaluation: Path, classes: tuple[str, str], efficiencies: Sequence[
     """
     with np.load(evaluation / "outputs.npz") as archive:
         score, labels = score_of({"logits": archive["logits"]}), archive["label"]
-    return Part(
+    return Widget(
         "Where to cut",
         "The background rejection that each signal efficiency costs, on the test split. Move the cut with the slider "
         "or the arrow keys; the sentence under the curve says what passes it.",
