@@ -28,7 +28,7 @@ from fair_hep.lrp import Explainer
 from fair_hep.lrp.edges import edge_sums
 from fair_hep.provenance.configuration import ExplainRules
 from fair_hep.study.relevances import read_relevances
-from fair_hep.study.sets import write_sets
+from fair_hep.study.sets import with_graph, write_sets
 from fair_hep.study.work import Work
 from support.recipes import model as get
 from support.recipes import sample
@@ -177,8 +177,12 @@ def to_disk(
     asked = model.explanation()  # type: ignore[attr-defined]
     indices = [number % len(data) for number in range(jets)]
     work = Work(model, network, data, indices, TARGET, settings, asked.layout, asked.columns)
+    graphs = folder / "graph"
     start = time.perf_counter()
-    path = write_sets(folder, work, {}, processes=processes)
+    with_graph(work, graphs)
+    prepared = time.perf_counter() - start
+    start = time.perf_counter()
+    path = write_sets(folder, with_graph(work, graphs), {}, processes=processes)
     seconds = time.perf_counter() - start
     own, child = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     parts = [(part["ledger/error"], part["example/elements"]) for part in read_relevances(path)]
@@ -186,6 +190,8 @@ def to_disk(
         "jets": jets,
         "constituents_per_jet": float(sum(counts.sum() for _, counts in parts) / jets),
         "seconds": seconds,
+        "runtime": settings.runtime,
+        "seconds_to_make_the_graph": prepared,
         "jets_per_second": jets / seconds,
         "processes": processes,
         "peak_bytes": 1024 * (own + (processes * child if processes > 1 else 0)),
@@ -204,6 +210,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--jets", type=int, default=0, help="explain this many jets to a file, and nothing else")
     parser.add_argument("--composite", default="epsilon")
+    parser.add_argument(
+        "--runtime", choices=("torch", "onnx"), default="torch", help="what computes relevances to a file"
+    )
     parser.add_argument("--precision", choices=("float32", "float64"), default="float32")
     parser.add_argument("--processes", type=int, default=0, help="processes that explain to a file; 0: one per core")
     parser.add_argument("--batch-size", type=int, default=0)
@@ -211,6 +220,7 @@ def main() -> None:
     network = build(arguments.preset, arguments.weights)
     settings = ExplainRules(
         composite=arguments.composite,
+        runtime=arguments.runtime,
         target=list(TARGET),
         precision=arguments.precision,
         batch_size=arguments.batch_size,

@@ -4,7 +4,8 @@
 
 Every command is a process of its own, in a copy of the project; parts run one after the other, as on machines of their
 own: the slowest of them and the join are what a cluster would wait for. A line of JSON for each verb and number of
-parts. ``data`` and ``predict`` read what ``simulate`` made, or the project's sample if that isn't measured.
+parts. ``data`` and ``predict`` read what ``simulate`` made, or the project's sample if that isn't measured;
+``evaluate`` and ``explain`` want a project whose quick chain has run.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ def cases(sample: str, raw: str | None, size: int) -> dict[str, Case]:
     return {
         "simulate": Case(("simulate", "--size", str(size), "--output", "raw"), "raw"),
         "data": Case(("data", "data.source=folder", f"data.folder={read}"), "data/folder"),
+        "evaluate": Case(("evaluate",), "runs/quick/evaluate"),
+        "explain": Case(("explain",), "runs/quick/explain"),
         "predict": Case(("predict", f"{read}/{sample}", "--output", "scores.csv"), "scores.csv"),
         "predict-parquet": Case(("predict", f"{read}/{sample}", "--output", "scores.parquet"), "scores.parquet"),
     }
@@ -131,7 +134,8 @@ def main() -> None:
     known = cases(arguments.file, raw, arguments.size)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "project"
-        shutil.copytree(arguments.project, root, ignore=shutil.ignore_patterns("runs", "data", ".git"))
+        left_out = [".git"] if {"evaluate", "explain"} & set(arguments.verbs) else [".git", "runs", "data"]
+        shutil.copytree(arguments.project, root, ignore=shutil.ignore_patterns(*left_out))
         for verb in sorted(arguments.verbs, key=list(known).index):
             measure(root, verb, known[verb], arguments.parts)
 
