@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import logging
 import os
@@ -20,6 +21,10 @@ from ..bundle.parts import Part
 from ..bundle.privacy import report_nothing
 
 __all__ = ["output_is_log", "parts_options", "show", "start", "there"]
+
+#: How a system says that nothing more can be written, and how libraries do.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL_WORDS = ("No space left on device", "disk is full")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -50,6 +55,24 @@ def start(command: click.Command, arguments: Sequence[str] | None = None, *, qui
             raise
         click.echo(f"error: {said}", err=True)
         sys.exit(1)
+    except Exception as error:
+        if not _full(error):
+            raise
+        place = f": {error.filename}" if isinstance(error, OSError) and error.filename else ""
+        click.echo(
+            f"error: no space is left{place}; what was finished is kept: make room, and give the same command again",
+            err=True,
+        )
+        sys.exit(1)
+
+
+def _full(error: BaseException | None) -> bool:
+    """Say whether a disk or a quota was exhausted; HDF5, safetensors and SQLite tell it by words only."""
+    while error is not None:
+        if getattr(error, "errno", None) in FULL or any(words in str(error) for words in FULL_WORDS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def there(context: click.Context, parameter: click.Parameter, file: Path | None) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from fair_hep.provenance.project import Project, load_project
 from fair_hep.study import sets
 from fair_hep.study.passes import explain_block
 from fair_hep.study.work import Work
+from support.needs import require
 from support.small import call, make_config
 
 #: In blocks of four examples, and batches of sixty.
@@ -134,6 +136,27 @@ def test_an_interrupted_part_goes_on(here: tuple[Project, Config], monkeypatch: 
     monkeypatch.setattr(sets, "explain_block", counted)
     explain.run(project, config, part=Part(1, 1))
     assert len(seen) == 2 + 2 * 2, "three blocks, one is there, and two of each untrained network"
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_and_leaves_no_part(here: tuple[Project, Config]) -> None:
+    project, config = here
+    parts = project.run(config.name, "explain").with_name("explain-parts")
+    parts.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(parts)]
+    require(subprocess.run(mount, capture_output=True, check=False).returncode == 0, "no file system can be mounted")
+    try:
+        done = call(project, "explain", "--part", "1/1", *OPTIONS, "explain.size=200")
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1].startswith("error: no space is left")
+        assert "make room, and give the same command again" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (parts / "1-of-1" / "provenance.json").exists()
+        subprocess.run(["mount", "-o", "remount,size=64m", str(parts)], check=True)
+        assert call(project, "explain", "--part", "1/1", *OPTIONS, "explain.size=200").returncode == 0
+        assert call(project, "explain", "--join", "1", *OPTIONS, "explain.size=200").returncode == 0
+    finally:
+        subprocess.run(["umount", str(parts)], check=True)
 
 
 @pytest.mark.slow
