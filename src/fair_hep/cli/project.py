@@ -71,10 +71,13 @@ def _verb(name: str, help_text: str, *, module: str | None = None) -> Callable[[
             chosen = load_config(config or project.root / DEFAULT_CONFIG, overrides)
             if name in COMPUTING:
                 keep_freed_memory()
+            asked = function(**options)
+            # Parts run side by side, each with a log of its own.
+            log = f"{name}-{asked['part'].folder}.log" if asked.get("part") else f"{name}.log"
             try:
-                with output_is_log(project.root / LOGS / f"{name}.log" if name in NOISY else None):
+                with output_is_log(project.root / LOGS / log if name in NOISY else None):
                     verb = importlib.import_module(module or f"..project.{name}", __package__).run
-                    result = verb(project, chosen, **function(**options))
+                    result = verb(project, chosen, **asked)
             except StoppedError as error:
                 raise _with_command(error, config, overrides) from error
             show(result, as_json=as_json)

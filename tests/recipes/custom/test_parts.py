@@ -155,6 +155,8 @@ def test_a_full_disk_is_one_line_and_leaves_no_part(here: tuple[Project, Config]
         subprocess.run(["mount", "-o", "remount,size=64m", str(parts)], check=True)
         assert call(project, "explain", "--part", "1/1", *OPTIONS, "explain.size=200").returncode == 0
         assert call(project, "explain", "--join", "1", *OPTIONS, "explain.size=200").returncode == 0
+        logs = project.root / "runs" / "logs"
+        assert {"explain-1-of-1.log", "explain.log"} <= {path.name for path in logs.iterdir()}
     finally:
         subprocess.run(["umount", str(parts)], check=True)
 
