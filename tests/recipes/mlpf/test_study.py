@@ -14,7 +14,8 @@ from particle_flow import MODEL
 from torch.utils.data import Dataset
 
 from fair_hep.bundle.errors import ConfigError, ExplainError
-from fair_hep.data.blocks import Blocks
+from fair_hep.bundle.parts import Part
+from fair_hep.data.blocks import Blocks, adopt, compute
 from fair_hep.pages.figures import figure
 from fair_hep.particleflow import relevances
 from fair_hep.particleflow.choices import choose
@@ -199,6 +200,21 @@ def test_every_column_has_a_label_of_its_own() -> None:
         draw_r_map(panel, values, FORMULAS, ["the element itself", "most relevant other (60 % track)"])
         assert [label.get_text() for label in panel.get_xticklabels()] == list(FORMULAS)
         assert panel.get_xticks().tolist() == list(range(12))
+
+
+def test_parts_are_joined_to_what_one_run_explains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, data = make_network(), both(Events())
+    config = make_config(figures=0, options={"elements": 4, "trust": 0, "removal": 0})
+    whole = MODEL.study(network, data, config, tmp_path / "whole")
+    for number in (3, 1, 2):
+        (blocks,) = MODEL.explanations(network, data, config, tmp_path / "joined")
+        files = compute(tmp_path / str(number), blocks, Part(number, 3).share(blocks.count))
+        adopt(tmp_path / "joined", files)
+    monkeypatch.setattr(relevances, "explain_events", None)
+    assert MODEL.study(network, data, config, tmp_path / "joined") == whole
+    assert len({(tmp_path / name / "relevances.h5").read_bytes() for name in ("whole", "joined")}) == 1
+    with pytest.raises(ExplainError, match=r"explain\.runtime=onnx: maps of whole events are sparse"):
+        MODEL.explanations(network, data, make_config(runtime="onnx"), tmp_path)
 
 
 def test_an_open_ledger_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
