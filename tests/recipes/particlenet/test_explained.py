@@ -82,7 +82,7 @@ def test_a_network_that_cannot_be_recorded_is_one_line(tmp_path: Path, monkeypat
     network.body = _Branches().eval()
     monkeypatch.setattr(type(MODEL), "edges", lambda self, network: {})
     how = Relevance(composite="epsilon", bias="absorb", epsilon=1e-6, target=[-1.0, 1.0], tolerance=1e-3)
-    with pytest.raises(ModelError, match=r"x\.onnx: epsilon can't be recorded") as caught:
+    with pytest.raises(ModelError, match=r"x\.onnx: the explanation can't be recorded") as caught:
         export_explained(MODEL, network, tmp_path / "x.onnx", how, opset=20, metadata={})
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "x.onnx").exists()
