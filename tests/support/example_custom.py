@@ -19,7 +19,7 @@ OVERRIDES = (
 #: The part of the network that is scaled up, so that random weights give answers as large as trained ones.
 HEAD = "body.jet.4"
 #: Rules that a graph is also written with.
-COMPOSITES = ("epsilon-plus", "epsilon-gamma-box")
+COMPOSITES = ("epsilon-gamma-box",)
 
 
 def smallest(model: Model) -> nn.Module:
