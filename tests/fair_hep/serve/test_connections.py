@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from fair_hep.bundle.runtime import Answer, LoadedModel
+from fair_hep.serve.server import _listen
 from support.serving import connect, inside, post, rest, serving
 
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\n"
@@ -151,3 +153,11 @@ def test_the_end_does_not_wait_for_a_pass_without_end(folder: Path) -> None:
         while not model.passes:
             time.sleep(0.01)
     assert time.monotonic() - started < 10
+
+
+def test_no_part_of_an_answer_waits_for_the_client_to_confirm_another() -> None:
+    """Nagle's algorithm and a client's delayed confirmation together cost each answer 40 ms."""
+    with _listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
