@@ -134,8 +134,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         made = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        # Connections inherit it. asyncio would set it, but for sockets that it makes itself only; without it the body of
-        # an answer waits until the client has confirmed the head, which takes it 40 ms.
+        # Connections inherit it; asyncio sets it for sockets of its own only. Without it the body of an answer waits
+        # until the client has confirmed the head, which takes it 40 ms.
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return made
     except OSError as error:
