@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..provenance.configuration import ExplainConfig, ExplainRules
 
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from ..bundle import Relevance
+    from ..lrp import Explainer
     from .contract import Model
 
-__all__ = ["rules_of"]
+__all__ = ["explainer_of", "rules_of"]
 
 
 def rules_of(model: Model, asked: ExplainConfig) -> ExplainRules:
@@ -25,3 +30,32 @@ def rules_of(model: Model, asked: ExplainConfig) -> ExplainRules:
     composite = model.composite if asked.composite is None else asked.composite
     target = list(model.target()) if asked.target is None else asked.target
     return ExplainRules(**{**asked.model_dump(), "composite": composite, "target": target})
+
+
+def explainer_of(
+    model: Model, network: nn.Module, rules: ExplainRules | Relevance, *, dtype: torch.dtype | None = None
+) -> Explainer:
+    """Return the engine for the body of a network, which sums over channels at every place that has edges.
+
+    Parameters
+    ----------
+    model, network
+        What is explained; the network is in evaluation mode.
+    rules
+        Composite, biases and epsilon: those of a configuration, or of a bundle.
+    dtype
+        Precision of the network; None: single.
+    """
+    from ..lrp import Explainer
+    from ..lrp.composites import bounds
+    from ..lrp.edges import edge_sums
+
+    known: Any = bounds(model.features.ranges)
+    return Explainer(
+        network.get_submodule("body"),
+        rules.composite,
+        bias="exclude" if rules.bias == "exclude" else "absorb",
+        epsilon=rules.epsilon,
+        places=dict.fromkeys(model.edges(network), edge_sums),
+        bounds=known if known is None or dtype is None else (known[0].to(dtype), known[1].to(dtype)),
+    )

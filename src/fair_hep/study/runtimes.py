@@ -71,20 +71,10 @@ class Engine:
     def __init__(self, model: Model, network: Any, settings: ExplainRules) -> None:
         import torch
 
-        from ..lrp import Explainer
-        from ..lrp.composites import bounds
-        from ..lrp.edges import edge_sums
+        from ..models.explaining import explainer_of
 
-        known, dtype = bounds(model.features.ranges), getattr(torch, settings.precision)
         self._body, self._places = network.body, model.edges(network)
-        self._explainer = Explainer(
-            network.body,
-            settings.composite,
-            bias=settings.bias,
-            epsilon=settings.epsilon,
-            places=dict.fromkeys(self._places, edge_sums),
-            bounds=None if known is None else (known[0].to(dtype), known[1].to(dtype)),
-        )
+        self._explainer = explainer_of(model, network, settings, dtype=getattr(torch, settings.precision))
 
     def __enter__(self) -> Engine:
         """Attach nothing yet, but check the network."""

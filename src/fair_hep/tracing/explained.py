@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from ..bundle import TensorSpec
 from ..bundle.errors import ExplainError, ModelError
-from ..lrp.composites import bounds
-from ..lrp.edges import edge_sums, graphs_found, share
+from ..lrp.edges import share
 from ..models.contract import Model
 from .copies import without_copies
+from .explanation import Explanation
 from .graph import frozen, graph_inputs, graph_outputs, quiet, why, write_graph
 from .sizes import hold_recorded
 from .sums import Sums
@@ -117,10 +117,8 @@ def _edge_specs(first: TensorSpec, number: int, k: int, dtype: str) -> list[Tens
     ]
 
 
-class Explained:
+class Explained(Explanation):
     """A network with its explanation: tensors in, tensors out, in the order of `explained_inputs` and `_outputs`.
-
-    A context manager: inside, the network carries its rules.
 
     Parameters
     ----------
@@ -131,39 +129,11 @@ class Explained:
     """
 
     def __init__(self, model: Model, network: nn.Module, how: Relevance) -> None:
-        from ..lrp import Explainer
-
-        self.model, self.network, self.temperature = model, network, how.temperature
+        super().__init__(model, network, how)
+        self.temperature = how.temperature
         self.names = [spec.name for spec in graph_inputs(model)]
-        self.edges = dict(model.edges(network))
-        self.body = network.get_submodule("body")
-        self.explainer = Explainer(
-            self.body,
-            how.composite,
-            bias="exclude" if how.bias == "exclude" else "absorb",
-            epsilon=how.epsilon,
-            places=dict.fromkeys(self.edges, edge_sums),
-            bounds=bounds(model.features.ranges),
-        )
 
-    def __enter__(self) -> Explained:
-        """Attach nothing yet, but check the network."""
-        self.explainer.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        """Give the network back as it was."""
-        self.explainer.__exit__(*error)
-
-    def __call__(self, *arguments: Tensor) -> tuple[Tensor, ...]:
-        """Explain a real batch, with all checks."""
-        return self._run(arguments, lambda values, target: self.explainer(*values, target=target))
-
-    def recorded(self, *arguments: Tensor) -> tuple[Tensor, ...]:
-        """Do the same without looking at values, for a tracer."""
-        return self._run(arguments, lambda values, target: self.explainer.trace(*values, weights=target))
-
-    def _run(self, arguments: Sequence[Tensor], explain: Any) -> tuple[Tensor, ...]:
+    def _run(self, arguments: Sequence[Tensor], explain: Callable[..., Any]) -> tuple[Tensor, ...]:
         *inputs, target = arguments
         features: Any = self.network.get_submodule("features")
         with torch.no_grad():
@@ -171,22 +141,14 @@ class Explained:
         values = values if isinstance(values, tuple) else (values,)
         # Logits over T, weighed by w, are the logits weighed by w / T: rules, relevances and ledger hold as they are.
         warm = self.temperature != 1.0
-        with graphs_found(self.body, self.edges) as graphs:
-            found = explain(values, target / self.temperature if warm else target)
+        found, ledger, places = self._explained(values, target / self.temperature if warm else target, explain)
         sizes = [spec.sizes[spec.axes[-1]] for spec in self.model.outputs]
         raw = found.outputs / self.temperature if warm else found.outputs
         outputs = list(torch.split(raw, sizes, -1))
         logits = [number for number, spec in enumerate(self.model.outputs) if spec.name.endswith("logits")]
-        book = found.ledger
-        ledger = torch.stack([book.bias, book.epsilon, book.lost, book.scale], 1)
         probabilities = [torch.softmax(outputs[number], -1) for number in logits]
-        parts = [part for place in self.edges for part in _edges(found.places[place], graphs[place])]
+        parts = [part for graph, total, signed in places for part in (graph, signed, share(total))]
         return (*outputs, *probabilities, found.relevance, ledger, *parts)
-
-
-def _edges(sums: Tensor, graph: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    total, signed = sums.reshape(2, *graph.shape)
-    return graph, signed, share(total)
 
 
 def export_explained(

@@ -7,19 +7,17 @@ run elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from ..lrp.composites import bounds
-from ..lrp.edges import edge_sums, graphs_found
 from ..models.contract import Model
 from ..provenance.configuration import ExplainRules
 from .body import spec_of, values_to_record
 from .explained import LEDGER, RELEVANCE, TARGET, batch_to_record, record
+from .explanation import Explanation
 from .graph import frozen, write_graph
 
 __all__ = ["OUTPUTS", "ExplainedBody", "edge_names", "export_explained_body"]
@@ -33,52 +31,13 @@ def edge_names(number: int) -> tuple[str, str, str]:
     return f"edge{number}_index", f"edge{number}_total", f"edge{number}_signed"
 
 
-class ExplainedBody:
-    """A body with its explanation: features and weights in, tensors out; inside this context manager it has rules."""
+class ExplainedBody(Explanation):
+    """A body with its explanation: features and weights in; outputs, relevance, ledger and edges out."""
 
-    def __init__(self, model: Model, network: nn.Module, settings: ExplainRules) -> None:
-        from ..lrp import Explainer
-
-        self.body, self.edges = network.get_submodule("body"), dict(model.edges(network))
-        self.explainer = Explainer(
-            self.body,
-            settings.composite,
-            bias=settings.bias,
-            epsilon=settings.epsilon,
-            places=dict.fromkeys(self.edges, edge_sums),
-            bounds=bounds(model.features.ranges),
-        )
-
-    def __enter__(self) -> ExplainedBody:
-        """Attach nothing yet, but check the network."""
-        self.explainer.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        """Give the network back as it was."""
-        self.explainer.__exit__(*error)
-
-    def __call__(self, *arguments: Tensor) -> tuple[Tensor, ...]:
-        """Explain a real batch, with all checks."""
-        return self._run(arguments, lambda values, target: self.explainer(*values, target=target))
-
-    def recorded(self, *arguments: Tensor) -> tuple[Tensor, ...]:
-        """Do the same without looking at values, for a tracer."""
-        return self._run(arguments, lambda values, target: self.explainer.trace(*values, weights=target))
-
-    def _run(self, arguments: Sequence[Tensor], explain: Any) -> tuple[Tensor, ...]:
+    def _run(self, arguments: Sequence[Tensor], explain: Callable[..., Any]) -> tuple[Tensor, ...]:
         *values, target = arguments
-        with graphs_found(self.body, self.edges) as graphs:
-            found = explain(values, target)
-        book = found.ledger
-        ledger = torch.stack([book.bias, book.epsilon, book.lost, book.scale], 1)
-        parts = [part for place in self.edges for part in _edges(graphs[place], found.places[place])]
-        return (found.outputs, found.relevance, ledger, *parts)
-
-
-def _edges(graph: Tensor, sums: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    total, signed = sums.reshape(2, *graph.shape)
-    return graph, total, signed
+        found, ledger, places = self._explained(values, target, explain)
+        return (found.outputs, found.relevance, ledger, *(part for place in places for part in place))
 
 
 def export_explained_body(model: Model, network: nn.Module, path: Path, settings: ExplainRules, *, opset: int) -> None:
