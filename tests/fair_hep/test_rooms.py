@@ -14,8 +14,8 @@ ROOT = Path(fair_hep.__file__).parent
 #: From the ground up. What stands at the top of the package (`__init__`) only names what lies in the rooms.
 ROOMS = (
     "bundle", "analysis", "serve", "provenance", "archives", "lrp", "nets", "data", "pages", "models", "tracing",
-    "study", "tagging", "detector", "simulation", "jets", "particleflow", "describe", "export", "check", "fair",
-    "publish", "project", "cli",
+    "pruning", "study", "tagging", "detector", "simulation", "jets", "particleflow", "describe", "export", "check",
+    "fair", "publish", "project", "cli",
 )  # fmt: skip
 FILES = {path.relative_to(ROOT).with_suffix("").parts: path for path in ROOT.rglob("*.py") if path.parent != ROOT}
 

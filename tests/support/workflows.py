@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
+from support.documents import DOCS
 from support.environments import environment
+from support.slurm import Slurm
 
-__all__ = ["JOBS", "REANA", "SNAKEMAKE", "snakemake", "stand_in", "start"]
+__all__ = ["JOBS", "REANA", "SNAKEMAKE", "slurm_profile", "slurm_programs", "snakemake", "stand_in", "start"]
 
 #: Snakemake pins packaging below 26, and with it SQLAlchemy below 2.1; reana-client pins Snakemake 7.32.4.
 SNAKEMAKE = ("snakemake[reports]==9.27.1", "snakemake-executor-plugin-slurm==2.8.0")
 REANA = ("reana-client==0.9.6",)
 #: Where what a job said waits, and its log.
 JOBS = Path("runs", "quick", "workflow")
+#: What the how-to can't know of this cluster: how it is called, and how small it is.
+_HERE = {"slurm_partition: standard": "slurm_partition: tests"}
 _STAND_IN = """\
 #!/bin/sh
 # What came in is kept; a file `fail-VERB` or `wait-VERB` makes the verb fail, or wait for its end.
@@ -68,3 +74,29 @@ def stand_in(folder: Path, slug: str) -> None:
     command.parent.mkdir(parents=True, exist_ok=True)
     command.write_text(_STAND_IN)
     command.chmod(0o755)
+
+
+def slurm_profile(folder: Path) -> None:
+    """Write the profile of the how-to into the home of whoever starts Snakemake in a project."""
+    page = (DOCS / "how-tos" / "run-on-a-cluster.md").read_text()
+    found = re.search(r"^cat > ~/(\S+/slurm/config.yaml) <<'END'\n(.*?)^END$", page, re.MULTILINE | re.DOTALL)
+    assert found
+    path, text = folder / "home" / found[1], found[2]
+    for theirs, ours in _HERE.items():
+        assert theirs in text
+        text = text.replace(theirs, ours)
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+
+
+def slurm_programs(cluster: Slurm) -> Path:
+    """Return a folder of Slurm's programs that know the cluster: Snakemake takes SLURM_CONF away from its jobs."""
+    folder = cluster.folder / "programs"
+    folder.mkdir()
+    for name in ("sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun"):
+        wrapper = folder / name
+        configuration = cluster.variables["SLURM_CONF"]
+        program = shutil.which(name, path=cluster.variables["PATH"])
+        wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={configuration} exec {program} "$@"\n')
+        wrapper.chmod(0o755)
+    return folder

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ..bundle.errors import ConfigError, DataError
+from ..models.building import build
 from .shapes import complaint
 from .trial import SEED, Broken, NotPossible, Trial, difference, promise
 
@@ -101,7 +102,7 @@ def state_round_trip(trial: Trial) -> None:
 def unknown_hyperparameter_refused(trial: Trial) -> None:
     """A misspelt hyperparameter is refused by name."""
     try:
-        trial.model.build(**trial.config.model, **{UNKNOWN: 1})
+        build(trial.model, {**trial.config.model, UNKNOWN: 1})
     except ConfigError as error:
         if UNKNOWN in str(error):
             return

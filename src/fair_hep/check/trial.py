@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..bundle.errors import ModelError, ProjectError
+from ..models.building import build
 from ..models.explaining import rules_of
 from ..provenance.configuration import Config, ExplainRules
 
@@ -82,7 +83,7 @@ class Trial:
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network: nn.Module = self.model.build(**self.config.model)
+            network: nn.Module = build(self.model, self.config.model)
         return network.eval()
 
     def batch(self, size: int, *, double: bool = False) -> dict[str, Tensor]:

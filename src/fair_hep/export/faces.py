@@ -13,6 +13,7 @@ from .. import bundle
 from ..bundle import Signature
 from ..bundle.errors import BundleError
 from ..bundle.stored import OWN, RELEVANCE, Arrays, Stored
+from ..models.building import build
 from ..models.contract import Model
 from .client import ask
 from .container import running
@@ -78,7 +79,7 @@ def load_network(folder: Path, signature: Signature, model: Model) -> nn.Module:
     """
     from safetensors.torch import load_file
 
-    network = model.build(**signature.hyperparameters)
+    network = build(model, signature.hyperparameters)
     try:
         network.load_state_dict(load_file(folder / bundle.WEIGHTS))
     except RuntimeError as error:

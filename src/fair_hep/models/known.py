@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..bundle.strict import validate
+from .building import of_recipe, pruned_of
 from .contract import Model
 from .options import SECTIONS
 
@@ -24,9 +25,11 @@ def require_known(model: Model, config: Config) -> None:
         If one is unknown or out of range.
     """
     kinds = model.settings()
+    pruned_of(config.model)
     for section in SECTIONS:
         if section in kinds:
-            validate(kinds[section], _chosen(config, section), section)
+            chosen = _chosen(config, section)
+            validate(kinds[section], of_recipe(chosen) if section == "model" else chosen, section)
 
 
 def _chosen(config: Config, section: str) -> Mapping[str, object]:

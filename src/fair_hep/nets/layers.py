@@ -8,6 +8,7 @@ they are *rows* ``[rows, ...]`` (see `Rows`).
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch.fx.experimental.proxy_tensor import get_proxy_mode
 from torch.nn import functional
 
 __all__ = [
+    "Counting",
     "EdgeConv",
     "EdgeLinear",
     "MaskedBatchNorm",
@@ -39,6 +41,30 @@ LARGE = 256
 
 class Place(nn.Identity):
     """A named place in a network where relevance can be read off; it changes nothing."""
+
+
+class Counting(nn.Module):
+    """Features of which some columns count; the others are 0, whatever is given.
+
+    Parameters
+    ----------
+    features
+        A module that gives features ``[..., columns]``, or a tuple whose first tensor they are.
+    counts
+        For every column whether it counts.
+    """
+
+    def __init__(self, features: nn.Module, counts: Sequence[bool]) -> None:
+        super().__init__()
+        self.features = features
+        self.counts = list(counts)
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """Compute features, and set to 0 those that don't count."""
+        found = self.features(*inputs, **named)
+        values = found if isinstance(found, Tensor) else found[0]
+        kept = torch.where(values.new_tensor(self.counts, dtype=torch.bool), values, 0.0)
+        return kept if isinstance(found, Tensor) else (kept, *found[1:])
 
 
 class WeightedSum(nn.Module):
@@ -281,10 +307,16 @@ class EdgeLinear(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, *, bias: bool = False) -> None:
         super().__init__()
-        like = nn.Linear(2 * inputs, outputs, bias=bias)
         self.inputs, self.outputs = inputs, outputs
-        self.weight = like.weight
-        self.bias = like.bias
+        self.weight = nn.Parameter(torch.empty(outputs, 2 * inputs))
+        self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw random weights, as a linear map of the edge input has them."""
+        like = nn.Linear(2 * self.inputs, self.outputs, bias=self.bias is not None)
+        self.weight = nn.Parameter(like.weight.detach())
+        self.bias = None if self.bias is None else nn.Parameter(like.bias.detach())
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Return the weights on the element itself and on its neighbour, each ``[outputs, inputs]``."""

@@ -11,6 +11,7 @@ from typing import Any
 from ..bundle.errors import ConfigError
 from ..check.checks import check_model
 from ..check.trial import Outcome
+from ..models.building import build
 from ..models.contract import Model
 from ..models.recipe import recipe
 from ..provenance.configuration import Config
@@ -45,7 +46,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
 
 def _refuse_hyperparameters(model: Model, config: Config) -> None:
     try:
-        model.build(**config.model)
+        build(model, config.model)
     except ConfigError:
         raise
     except Exception as error:  # a broken model may raise anything: the checks say what, one by one

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import provenance
 from ..bundle.errors import ModelError
 from ..bundle.files import new_folder, sha256
+from ..models.building import build
 from ..models.recipe import folder_of, recipe
 from ..models.weights.names import load_names
 from ..models.weights.shapes import fitted
@@ -58,7 +59,7 @@ def run(
     known = load_about(about)
     model = recipe(project)
     table = load_names(project.model, folder_of(model), names)
-    network = model.build(**config.model)
+    network = build(model, config.model)
     found = fitted(read_state(weights, table.key), network.state_dict(), table, weights.name)
     network.load_state_dict(found)
     _try(model, network.eval(), weights.name)

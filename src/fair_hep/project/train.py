@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .. import provenance
 from ..bundle.errors import ConfigError, MissingStepError, ProjectError
 from ..bundle.files import new_file, read_json, write_json, write_text
+from ..models.building import build
 from ..models.known import require_known
 from ..models.recipe import recipe
 from ..provenance.about import VERB as IMPORTED
@@ -134,7 +135,7 @@ def load_network(project: Project, config: Config) -> nn.Module:
 
     path = project.run(config.name, "train") / WEIGHTS
     provenance.require(path.parent, "train", project.root)
-    network = recipe(project).build(**config.model)
+    network = build(recipe(project), config.model)
     try:
         network.load_state_dict(load_file(path))
     except RuntimeError as error:

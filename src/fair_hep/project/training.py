@@ -22,6 +22,7 @@ from ..bundle.errors import ConfigError
 from ..bundle.privacy import report_nothing
 from ..data.batches import EpochSampler, epoch_loader, first, ordered_loader
 from ..data.store import Store
+from ..models.building import build
 from ..models.contract import Model
 from ..models.recipe import recipe
 from ..provenance.configuration import Config, TrainConfig
@@ -73,7 +74,7 @@ def fit(
     sets = {split: model.dataset(Store(stores / split), **config.data.options) for split in ("train", "val")}
     data = _Loaders(first(sets["train"], settings.limit), sets["val"], settings, seed)
     torch.manual_seed(seed)
-    module = _Module(model, model.build(**config.model), settings, seed, data.steps_per_epoch)
+    module = _Module(model, build(model, config.model), settings, seed, data.steps_per_epoch)
     history = _History()
     best = ModelCheckpoint(folder / "checkpoints", filename="best", monitor="val_loss", enable_version_counter=False)
     heard = Heard()

@@ -16,6 +16,7 @@ from ..bundle.errors import ExplainError
 from ..bundle.strict import validate
 from ..bundle.symbols import plain
 from ..data.blocks import Blocks, collect, forget
+from ..models.building import build
 from ..models.contract import Model
 from ..models.explaining import rules_of
 from ..pages.document import Table
@@ -177,7 +178,7 @@ def _controls(case: Case, work: Work) -> Iterator[Blocks]:
     for number in range(options.controls):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(case.config.seed + number)
-            control = case.model.build(**case.config.model).eval()
+            control = build(case.model, case.config.model).eval()
         name = f"untrained {number + 1}/{options.controls}"
         part = replace(work, network=control, indices=indices, graph=None)
         yield blocks_of(part, processes=options.share(len(indices)), progress=name, padded=True)

@@ -1,0 +1,168 @@
+"""Channels that stay or go together: a layer's outputs, and the inputs of all layers that read them.
+
+Which these are follows from one pass of the network, by the dependency graph of torch-pruning (Fang et al., "DepGraph:
+towards any structural pruning", CVPR 2023, arXiv:2301.12900).
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..bundle.errors import ModelError
+from ..nets.channels import layout_of, narrowed, sizes_of
+from .traced import Traced, unknown_layers
+
+__all__ = ["Group", "Member", "Removed", "find_groups", "silenced", "without"]
+
+#: For each group, by its name, the channels that are taken out.
+Removed = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One side of a layer that belongs to a group.
+
+    Parameters
+    ----------
+    layer
+        Name within the body.
+    side
+        Which channels of the layer belong to the group: those that enter, or those that leave.
+    places
+        For each channel of the group which one it is there ``[channels]``.
+    """
+
+    layer: str
+    side: Literal["inputs", "outputs"]
+    places: Tensor
+
+
+@dataclass(frozen=True)
+class Group:
+    """Channels that stay or go together; ``name`` is the first layer that makes them."""
+
+    name: str
+    members: tuple[Member, ...]
+
+    @property
+    def size(self) -> int:
+        """How many channels there are."""
+        return len(self.members[0].places)
+
+    def of(self, side: Literal["inputs", "outputs"]) -> tuple[Member, ...]:
+        """Return the members whose channels leave a layer, or enter one."""
+        return tuple(member for member in self.members if member.side == side)
+
+
+def find_groups(body: nn.Module, features: Sequence[Any], *, keep: Sequence[str] = ()) -> tuple[Group, ...]:
+    """Find which channels can go, and which go together.
+
+    Parameters
+    ----------
+    body
+        Network in evaluation mode; it isn't changed.
+    features
+        What it takes: tensors of some real examples, the first one the features.
+    keep
+        Names of layers whose channels stay, and of what these lie in.
+
+    Returns
+    -------
+    groups
+        Those whose channels can go: not those of features and outputs, nor of what explanations hold constant.
+
+    Raises
+    ------
+    ModelError
+        If there is nothing to prune, or of a layer that isn't kept nobody told where it has its channels
+        (`fair_hep.nets.channels.register`).
+    """
+    import torch_pruning
+
+    kept = tuple(name for name, _ in body.named_modules() if any(_within(name, one) for one in keep))
+    traced = Traced(body, features[0].shape[-1], unknown_layers(body, kept))
+    graph = torch_pruning.DependencyGraph()
+    with warnings.catch_warnings():
+        # What isn't a layer moves channels about; whether it does is checked by `same_as_silenced`.
+        warnings.filterwarnings("ignore", category=UserWarning)
+        graph.build_dependency(
+            traced,
+            tuple(features),
+            forward_fn=lambda module, inputs: module(*inputs),
+            customized_pruners=traced.pruners(),
+            verbose=False,
+        )
+        found = list(graph.get_all_groups(root_module_types=traced.roots()))
+    groups = (_group(graph, traced, group) for group in found)
+    free = tuple(group for group in groups if group is not None and not {m.layer for m in group.members} & set(kept))
+    if not free:
+        raise ModelError("there is nothing to prune: every channel belongs to features, to outputs, or is kept")
+    return free
+
+
+def _within(name: str, whole: str) -> bool:
+    return name == whole or name.startswith(f"{whole}.")
+
+
+def _group(graph: Any, traced: Traced, found: Any) -> Group | None:
+    """Read a group of torch-pruning; None if some of its channels must stay."""
+    members, names = [], traced.names()
+    for item in found:
+        node = item.dep.target
+        if node.type == graph.ops.OPTYPE.OUTPUT or node.module in traced.fixed:
+            return None
+        if node.module not in names:
+            continue
+        leaves = graph.is_out_channel_pruning_fn(item.dep.handler)
+        places = [place for _, place in sorted(zip(item.root_idxs, item.idxs, strict=True))]
+        if sorted(item.root_idxs) != list(range(len(found[0].idxs))):
+            return None  # some of the channels only: what is split or joined otherwise stays as it is
+        members.append(Member(names[node.module], "outputs" if leaves else "inputs", torch.tensor(places)))
+    return Group(members[0].layer, tuple(members))
+
+
+def without(body: nn.Module, groups: Sequence[Group], removed: Removed) -> nn.Module:
+    """Return a copy of a body without some of the channels of its groups."""
+    made = copy.deepcopy(body)
+    for name, sides in _staying(body, groups, removed).items():
+        inputs, outputs = (sides[side].nonzero()[:, 0] for side in ("inputs", "outputs"))
+        made.set_submodule(name, narrowed(body.get_submodule(name), inputs, outputs))
+    return made
+
+
+def silenced(body: nn.Module, groups: Sequence[Group], removed: Removed) -> nn.Module:
+    """Return a copy of a body whose layers don't hear some channels of its groups: its weights on them are 0."""
+    made = copy.deepcopy(body)
+    for name, sides in _staying(body, groups, removed).items():
+        layer = made.get_submodule(name)
+        layout, size = layout_of(layer), len(sides["inputs"])
+        assert layout is not None  # members of groups have one
+        for tensor, axis in layout.inputs.items():
+            values = layer.get_parameter(tensor).data
+            gone = (~sides["inputs"]).nonzero()[:, 0]
+            for number in range(layout.copies.get(tensor, 1)):
+                values.index_fill_(axis, gone + number * size, 0.0)
+    return made
+
+
+def _staying(body: nn.Module, groups: Sequence[Group], removed: Removed) -> dict[str, dict[str, Tensor]]:
+    """Return for both sides of every layer that loses channels which ones stay."""
+    stay: dict[str, dict[str, Tensor]] = {}
+    for group in groups:
+        gone = removed.get(group.name)
+        if gone is None or not len(gone):
+            continue
+        for member in group.members:
+            if member.layer not in stay:
+                sizes = sizes_of(body.get_submodule(member.layer))
+                both = zip(("inputs", "outputs"), sizes, strict=True)
+                stay[member.layer] = {side: torch.ones(size, dtype=torch.bool) for side, size in both}
+            stay[member.layer][member.side][member.places[gone]] = False
+    return stay
