@@ -25,9 +25,9 @@ __all__ = ["command", "main"]
 DEFAULT_CONFIG = "configs/quick.yaml"
 #: Where the noise of libraries goes, for the verbs that use many of them.
 LOGS = Path("runs", "logs")
-NOISY = frozenset(("data", "simulate", "train", "evaluate", "explain", "export", "register", "run"))
+NOISY = frozenset(("data", "simulate", "train", "prune", "evaluate", "explain", "export", "register", "run"))
 #: Verbs that make the same tensors for minutes or hours.
-COMPUTING = frozenset(("train", "evaluate", "explain", "run"))
+COMPUTING = frozenset(("train", "prune", "evaluate", "explain", "run"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -166,6 +166,12 @@ def train(resume: bool) -> dict[str, Any]:
 def import_(weights: Path, names: str | None, about: Path | None) -> dict[str, Any]:
     """Pass the options on."""
     return {"weights": weights, "names": names, "about": about}
+
+
+@_verb("prune", "Make a smaller network of the trained one, with a configuration of its own.")
+def prune() -> dict[str, Any]:
+    """Take no options."""
+    return {}
 
 
 @_verb("evaluate", "Measure the trained network on the test split.")

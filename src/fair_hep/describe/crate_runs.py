@@ -20,6 +20,7 @@ _SECTIONS = {
     "data": ("data",),
     "train": ("data", "model", "train"),
     VERB: ("model",),
+    "prune": ("data", "model", "train", "prune"),
     "evaluate": ("evaluate",),
     "explain": ("explain",),
     "export": ("export",),
@@ -28,6 +29,7 @@ _SECTIONS = {
 _MADE = {
     "train": (bundle.WEIGHTS,),
     VERB: (bundle.WEIGHTS,),
+    "prune": (bundle.WEIGHTS,),
     "evaluate": ("metrics.json",),
     "explain": ("metrics.json",),
 }
@@ -40,6 +42,7 @@ _WHAT = {
     "data": "Convert raw files of one split into a memory-mapped store",
     "train": "Train the network",
     VERB: "Give weights that were trained elsewhere the names of this network",
+    "prune": "Make the network smaller: take away channels that matter least, and train what is left",
     "evaluate": "Measure the trained network on the test split",
     "explain": "Explain answers of the trained network",
     "bundle": "Take a third-party ONNX model as it is, and store what it answers to examples",

@@ -12,14 +12,14 @@ from ..bundle.files import read_json, sha256
 from ..bundle.strict import load_yaml
 from ..models.contract import Model
 from ..models.recipe import recipe
-from ..provenance.about import NAME, VERB, About, trained_elsewhere
+from ..provenance.about import NAME, PRUNED, VERB, About, trained_elsewhere
 from ..provenance.project import Project
 from .origin import Origin, learned_from, reference
 
 __all__ = ["CHAIN", "Data", "Facts", "File", "Run", "Split", "gather"]
 
 #: The steps whose provenance a bundle holds, in the order in which they ran.
-CHAIN = ("data-train", "data-val", "data-test", "train", VERB, "evaluate", "explain", "export")
+CHAIN = ("data-train", "data-val", "data-test", "train", VERB, "prune", "evaluate", "explain", "export")
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,16 @@ class Facts:
     @property
     def training(self) -> Mapping[str, Any]:
         """What the training noted of itself: its time, its devices, the number of parameters."""
-        path = self.folder / (NAME if (self.folder / NAME).is_file() else "provenance/train.json")
-        noted: Mapping[str, Any] = read_json(path)["result"] if path.is_file() else {}
+        paths = [self.folder / name for name in (NAME, PRUNED, "provenance/train.json")]
+        noted: Mapping[str, Any] = next((read_json(path)["result"] for path in paths if path.is_file()), {})
         return noted
+
+    @property
+    def pruned(self) -> Mapping[str, Any] | None:
+        """What `prune` noted, if the network was made smaller."""
+        path = self.folder / PRUNED
+        found: Mapping[str, Any] | None = read_json(path)["pruned"] if path.is_file() else None
+        return found
 
     @property
     def commit(self) -> str | None:

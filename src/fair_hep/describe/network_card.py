@@ -11,6 +11,7 @@ from typing import Any
 from .. import bundle
 from ..bundle.domain import Trained
 from ..bundle.files import read_json
+from ..models.building import of_recipe
 from ..models.contract import Model
 from ..pages.document import Block, Code, Items, Paragraph, Picture, Section, Table
 from ..provenance.git import DIRTY
@@ -64,13 +65,15 @@ def _caption(path: Path, model: Model, found: Mapping[str, str]) -> str:
 
 def _details(facts: Facts, model: Model) -> Items:
     project, signature, made = facts.project, facts.signature, facts.bundled
-    chosen = ", ".join(f"{key}={value}" for key, value in signature.hyperparameters.items())
+    chosen = ", ".join(f"{key}={value}" for key, value in of_recipe(signature.hyperparameters).items())
     licences = {"code": project.licenses.code, "weights": project.licenses.weights}
     rows = {
         "Version": f"{project.version}, of {facts.made}",
         "DOI": _doi(project.doi),
         "Network": signature.title + (f" ({chosen})" if chosen else ""),
         "Parameters": f"{facts.training['parameters']:,}" if "parameters" in facts.training else None,
+        "Cost": _cost(facts.metrics),
+        "Pruned": _pruned(facts),
         "Training": facts.elsewhere.sentence() if facts.elsewhere else None,
         "Architecture": f"{model.citation['authors']}, {model.citation['title']}, {_doi(model.citation['doi'])}",
         "Authors": "; ".join(author.name for author in authors(project)),
@@ -80,6 +83,32 @@ def _details(facts: Facts, model: Model) -> Items:
         "Questions": f"<{project.repository}/issues>" if project.repository else None,
     }
     return Items(tuple(f"{name}: {value}" for name, value in rows.items() if value))
+
+
+def _cost(metrics: Mapping[str, Any]) -> str | None:
+    """Say what an answer costs, where that was counted."""
+    found = metrics.get("cost")
+    return None if found is None else f"{found['macs']:,.0f} multiply-adds for one of the stored examples, in the mean"
+
+
+def _pruned(facts: Facts) -> str | None:
+    """Say what a network was made smaller from, what was kept, and what that saves."""
+    found = facts.pruned
+    if found is None:
+        return None
+    metric, same = found["validation"], found["explanations"]
+    kept = f"keeps {metric['kept']:.1%} of {metric['metric']} ({metric['before']:.4f}, now {metric['after']:.4f}, on "
+    looks = (
+        f"; its explanations order elements like those before with a rank correlation of {same['rank_correlation']:.3f}"
+        f" ± {same['rank_correlation_error']:.3f} ({same['examples']} examples)"
+        if "rank_correlation" in same
+        else ""
+    )
+    return (
+        f"from `{found['from']}` by {found['criterion']}; {kept}{metric['examples']:,} validation examples) at "
+        f"{found['macs']['share']:.1%} of the multiply-adds and {found['parameters']['share']:.1%} of the "
+        f"parameters{looks}"
+    )
 
 
 def _commit(commit: str | None) -> str | None:
@@ -335,7 +364,7 @@ def _reproduce(facts: Facts) -> tuple[Block, ...]:
     verbs = [f"import bundle/{bundle.WEIGHTS}", "evaluate", "explain", "export"]
     anew = [f"{project.slug} {verb} --config bundle/{CONFIGURATION}" for verb in ("data", *verbs)]
     whole = f"{project.slug} run --config bundle/{CONFIGURATION}  # data, training, figures and the bundle anew"
-    lines += anew if facts.elsewhere else [whole]
+    lines += anew if facts.elsewhere or facts.pruned else [whole]
     lines.append(f"{project.slug} verify  # is the bundle whole, and does it still give its stored answers?")
     versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
     return (

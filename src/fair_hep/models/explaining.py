@@ -33,7 +33,12 @@ def rules_of(model: Model, asked: ExplainConfig) -> ExplainRules:
 
 
 def explainer_of(
-    model: Model, network: nn.Module, rules: ExplainRules | Relevance, *, dtype: torch.dtype | None = None
+    model: Model,
+    network: nn.Module,
+    rules: ExplainRules | Relevance,
+    *,
+    dtype: torch.dtype | None = None,
+    edges: bool = True,
 ) -> Explainer:
     """Return the engine for the body of a network, which sums over channels at every place that has edges.
 
@@ -45,6 +50,8 @@ def explainer_of(
         Composite, biases and epsilon: those of a configuration, or of a bundle.
     dtype
         Precision of the network; None: single.
+    edges
+        Whether relevances of edges are wanted.
     """
     from ..lrp import Explainer
     from ..lrp.composites import bounds
@@ -56,6 +63,6 @@ def explainer_of(
         rules.composite,
         bias="exclude" if rules.bias == "exclude" else "absorb",
         epsilon=rules.epsilon,
-        places=dict.fromkeys(model.edges(network), edge_sums),
+        places=dict.fromkeys(model.edges(network), edge_sums) if edges else (),
         bounds=known if known is None or dtype is None else (known[0].to(dtype), known[1].to(dtype)),
     )

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..bundle.errors import ModelError
 from .layers import EdgeLinear
 
-__all__ = ["Layout", "Sizes", "layout_of", "narrowed", "register", "resized", "sizes_of"]
+__all__ = ["Layout", "Sizes", "layout_of", "narrowed", "of_each_channel", "register", "resized", "sizes_of"]
 
 #: Channels that enter a layer, and that leave it.
 Sizes = tuple[int, int]
@@ -152,3 +152,31 @@ def _replace(layer: nn.Module, name: str, axis: int, kept: Tensor) -> None:
         return
     values = tensor.detach().index_select(axis, kept)
     setattr(owner, last, nn.Parameter(values, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else values)
+
+
+def of_each_channel(layer: nn.Module, side: str, values: Mapping[str, Tensor]) -> Tensor:
+    """Sum values of a layer's weights over all that belongs to a channel.
+
+    Parameters
+    ----------
+    layer
+        A layer whose layout is known.
+    side
+        ``inputs`` or ``outputs``: whose channels.
+    values
+        By the name of the tensor, in its shape; what isn't named counts as 0.
+
+    Returns
+    -------
+    sums
+        ``[channels]``.
+    """
+    layout = _layout(layer)
+    axes, size = (layout.inputs, sizes_of(layer)[0]) if side == "inputs" else (layout.outputs, sizes_of(layer)[1])
+    total = torch.zeros(size)
+    for name, axis in axes.items():
+        if name in values:
+            copies = layout.copies.get(name, 1) if side == "inputs" else 1
+            rows = values[name].movedim(axis, 0).flatten(1) if values[name].ndim > 1 else values[name][:, None]
+            total = total + rows.sum(1).reshape(copies, size).sum(0)
+    return total

@@ -23,7 +23,6 @@ from ..describe.write import describe
 from ..models.contract import SPLITS
 from ..models.explaining import rules_of
 from ..models.recipe import recipe
-from ..provenance.about import VERB as IMPORT
 from ..provenance.about import About
 from ..provenance.configuration import Config
 from ..provenance.project import Project
@@ -65,7 +64,7 @@ class _Source:
     @property
     def imported(self) -> bool:
         """Whether the weights were trained elsewhere."""
-        return provenance.require(self.folder("train"), "train")["command"] == IMPORT
+        return "about" in provenance.require(self.folder("train"), "train")
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -94,6 +93,8 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     ExplainError
         If explanations are asked for that single precision can't give.
     """
+    from ..pruning.cost import mean_cost
+    from ..tracing.graph import graph_inputs
     from .train import load_network
 
     if config.explain.bias == "exclude":
@@ -109,7 +110,9 @@ def run(project: Project, config: Config) -> dict[str, Any]:
         metrics["temperature"] = dict(temperature.record)
         if "working_points" in metrics:
             metrics["working_points"] = published_cuts(metrics["working_points"], temperature.value)
-    source = _Source(project, config, model, network, _examples(project, config), metrics, temperature)
+    arrays = _examples(project, config)
+    metrics["cost"] = mean_cost(network, graph_inputs(model), arrays)._asdict()
+    source = _Source(project, config, model, network, arrays, metrics, temperature)
     if not (project.root / "LICENSE").is_file():
         raise MissingStepError(project.root / "LICENSE", "git checkout LICENSE")
     with new_folder(project.bundle) as temporary:
@@ -360,7 +363,7 @@ def _metadata(source: _Source, how: bundle.Relevance) -> dict[str, str]:
 def _learned(source: _Source) -> Origin:
     """Return which data the network learned from: those that were converted here, or what is told of others."""
     made = provenance.require(source.folder("train"), "train")
-    if made["command"] == IMPORT:
+    if "about" in made:
         about = About.model_validate(made["about"])
         return Origin(source="elsewhere", title=about.dataset, doi=about.dataset_doi)
     stores = store_folder(source.project, source.config)

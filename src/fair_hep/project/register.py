@@ -171,7 +171,7 @@ def _log_files(project: Project, outputs: Path, metrics: Mapping[str, Any]) -> N
 
     signature = bundle.read_signature(project.bundle)
     mlflow.log_params({f"model.{key}": value for key, value in signature.hyperparameters.items()})
-    mlflow.log_metrics(dict(metrics["metrics"]))
+    mlflow.log_metrics({**metrics["metrics"], **metrics.get("cost", {})})
     mlflow.log_artifact(str(outputs), str(Path(OUTPUTS).parent))
     if (project.bundle / "figures").is_dir():
         mlflow.log_artifacts(str(project.bundle / "figures"), "figures")

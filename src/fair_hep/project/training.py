@@ -16,6 +16,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..bundle.errors import ConfigError
@@ -62,8 +63,11 @@ def fit(
     layout: Layout,
     resume: bool = False,
     parent: str | None = None,
+    start: Path | None = None,
 ) -> Fitted:
     """Train, from the last checkpoint in ``folder`` for ``resume``; return the network of the best epoch.
+
+    It begins with random weights, or with those of the file ``start``.
 
     In MLflow it is a child of the run ``parent``, else of the one that is active, if any.
     """
@@ -74,7 +78,10 @@ def fit(
     sets = {split: model.dataset(Store(stores / split), **config.data.options) for split in ("train", "val")}
     data = _Loaders(first(sets["train"], settings.limit), sets["val"], settings, seed)
     torch.manual_seed(seed)
-    module = _Module(model, build(model, config.model), settings, seed, data.steps_per_epoch)
+    network = build(model, config.model)
+    if start is not None:
+        network.load_state_dict(load_file(start))
+    module = _Module(model, network, settings, seed, data.steps_per_epoch)
     history = _History()
     best = ModelCheckpoint(folder / "checkpoints", filename="best", monitor="val_loss", enable_version_counter=False)
     heard = Heard()

@@ -13,11 +13,13 @@ from ..bundle.files import read_json
 from ..bundle.strict import Strict, load_yaml, validate
 from .steps import FILE
 
-__all__ = ["NAME", "VERB", "About", "load_about", "trained_elsewhere"]
+__all__ = ["NAME", "PRUNED", "VERB", "About", "load_about", "trained_elsewhere"]
 
 #: What the command is called, and its provenance in a bundle.
 VERB = "import"
 NAME = f"provenance/{VERB}.json"
+#: The provenance in a bundle of a network that was pruned; what is known of imported weights is in it.
+PRUNED = "provenance/prune.json"
 #: One line of text: it goes into cards and graphs.
 _LINE = Field(None, min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")
 
@@ -75,9 +77,9 @@ def load_about(path: Path | None) -> About:
 
 def trained_elsewhere(folder: Path) -> About | None:
     """Return what a bundle says of a training elsewhere; None if its network was trained by the project."""
-    path = folder / NAME
-    if path.is_file():
-        return About.model_validate(read_json(path)["about"])
+    for path in (folder / NAME, folder / PRUNED):
+        if path.is_file() and (about := read_json(path).get("about")) is not None:
+            return About.model_validate(about)
     made = folder / FILE
     if not made.is_file():
         return None

@@ -20,6 +20,7 @@ __all__ = [
     "ExplainConfig",
     "ExplainRules",
     "ExportConfig",
+    "PruneConfig",
     "RegisterConfig",
     "TrainConfig",
     "apply_overrides",
@@ -150,6 +151,41 @@ class ExportConfig(Strict):
     )
 
 
+class PruneConfig(Strict):
+    """How small a trained network gets, and what goes first."""
+
+    macs: float | None = Field(None, gt=0, lt=1, description="share of the multiply-adds that is left")
+    parameters: float | None = Field(None, gt=0, lt=1, description="share of the parameters that is left")
+    loss: float | None = Field(
+        None,
+        gt=0,
+        description="what the decisive metric may lose on validation examples: the smallest network within it",
+    )
+    criterion: Literal["relevance", "magnitude", "taylor", "random"] = Field(
+        "relevance", description="by what channels are judged; the least go first"
+    )
+    composite: str | None = Field(None, description="rules of relevance; null: as explanations follow")
+    examples: int = Field(256, ge=1, description="training examples that they are judged on")
+    steps: int = Field(3, ge=1, description="rounds of taking away and training; with loss: at most so many")
+    epochs: int = Field(2, ge=0, description="passes through the training split after each round")
+    smallest: int = Field(2, ge=1, description="channels that stay at least, where a layer loses some")
+    keep: list[str] = Field([], description="layers of the body whose channels stay")
+    neighbours: dict[str, int] = Field({}, description="neighbours that a graph of the body is left with, by its name")
+    features: list[str] | None = Field(None, description="features that go on counting, the others become 0")
+    name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        description="name of the configuration that is written; null: this one's, with -pruned",
+        json_schema_extra={WORDS: "letters, digits, '_', '.' and '-', beginning with a letter or a digit"},
+    )
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is asked for."""
+        asked = (self.macs, self.parameters, self.loss, self.features)
+        return not self.neighbours and all(value is None for value in asked)
+
+
 class RegisterConfig(Strict):
     """Where the model is registered."""
 
@@ -172,6 +208,7 @@ class Config(Strict):
     evaluate: EvaluateConfig = EvaluateConfig()
     explain: ExplainConfig = ExplainConfig()
     export: ExportConfig = ExportConfig()
+    prune: PruneConfig = PruneConfig()
     register_: RegisterConfig = Field(RegisterConfig(), alias="register")
 
 

@@ -1,0 +1,251 @@
+"""One round of pruning: judge channels, take the least away, train what is left; kept, so that it isn't done twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..bundle.files import read_json, write_json
+from ..models.building import PRUNED, Pruned, build, of_recipe, pruned_of, smaller, widths_of
+from ..models.explaining import rules_of
+from ..pruning.choosing import choose
+from ..pruning.cost import Cost, cost_of
+from ..pruning.criteria import Subject, scores_of
+from ..pruning.groups import Group, Removed, find_groups, without
+from .layout import Layout
+from .train import WEIGHTS, write_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ..models.contract import Batch, Model
+    from ..provenance.configuration import Config
+    from ..provenance.project import Project
+
+__all__ = ["DONE", "Pruning", "Round"]
+
+#: What a round noted of itself, written last.
+DONE = "round.json"
+#: Examples that costs are counted on.
+COUNTED = 8
+#: Elements of one pass, padding included.
+ELEMENTS = 2000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Round:
+    """A network on its way to a smaller one."""
+
+    network: nn.Module
+    pruned: Pruned
+    cost: Cost
+    #: What its training noted; empty without one.
+    training: Mapping[str, Any]
+    #: Channels that were taken from each group in this round.
+    removed: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What is pruned, and where it is kept.
+
+    Parameters
+    ----------
+    project, config
+        The configuration of the network that is pruned.
+    model, stores
+        Its recipe and its data.
+    name
+        Of the configuration that is made.
+    dataset
+        The training split.
+    made_from
+        Checksums of what all rounds are made from.
+    """
+
+    project: Project
+    config: Config
+    model: Model
+    stores: Path
+    name: str
+    dataset: Any
+    made_from: Mapping[str, str]
+
+    def begin(self, network: nn.Module) -> Round:
+        """Return the network that is pruned, with the neighbours and features that are asked for."""
+        asked, known = self.config.prune, pruned_of(self.config.model)
+        neighbours = {**known.neighbours, **asked.neighbours}
+        features = known.features if asked.features is None else asked.features
+        change = Pruned(neighbours=asked.neighbours, features=asked.features)
+        pruned = known.model_copy(update={"neighbours": neighbours, "features": features})
+        made = smaller(self.model, network, change)
+        return Round(made, pruned, self.cost(made), {}, {})
+
+    def cost(self, network: nn.Module) -> Cost:
+        """Count what a network costs, on some training examples."""
+        return cost_of(network, self._inputs)
+
+    def next(self, before: Round, number: int, fits: Mapping[str, float], layout: Layout) -> Round:
+        """Make a smaller network of the one before: at most so many ``macs`` or ``parameters`` are left.
+
+        Raises
+        ------
+        ModelError
+            If it can't get as small, or there is nothing to prune.
+        ExplainError
+            If channels are judged by relevance and nothing has any.
+        """
+        folder = self.project.run(self.name, "prune") / f"round-{number}"
+        made_from = self._made_from(before, fits)
+        if (known := self._known(folder, made_from)) is not None:
+            log.info("round %d is there already", number)
+            return known
+        start = folder / "start.safetensors"
+        if not _belongs(folder, made_from):
+            network, pruned, removed = self._taken_away(before, fits)
+            shutil.rmtree(folder, ignore_errors=True)
+            write_weights(network, start)
+            write_json(folder / "begun.json", {"made_from": made_from, "pruned": _plain(pruned), "removed": removed})
+        begun = read_json(folder / "begun.json")
+        pruned = Pruned.model_validate(begun["pruned"])
+        network, training = self._trained(folder, start, pruned, layout)
+        write_weights(network, folder / WEIGHTS)
+        made = Round(network, pruned, self.cost(network), training, begun["removed"])
+        write_json(folder / DONE, {"cost": made.cost._asdict(), "training": training, **begun})
+        log.info("round %d: %.1f %% of the multiply-adds left", number, 100 * made.cost.macs / before.cost.macs)
+        return made
+
+    def configured(self, pruned: Pruned) -> Config:
+        """Return the configuration of what is made."""
+        model = {**of_recipe(self.config.model), PRUNED: _plain(pruned)}
+        # One network is made, of the first training where there were several.
+        train = self.config.train.model_copy(update={"seeds": 1})
+        return self.config.model_copy(update={"name": self.name, "model": model, "train": train})
+
+    # -- one round -----------------------------------------------------------------------------------------------------
+    def _taken_away(self, before: Round, fits: Mapping[str, float]) -> tuple[nn.Module, Pruned, dict[str, int]]:
+        settings, network = self.config.prune, before.network
+        if not fits:
+            return network, before.pruned, {}
+        groups = self._groups(network)
+        scores = scores_of(settings.criterion, self._subject(network), groups)
+
+        def small(removed: Removed) -> bool:
+            cost = self.cost(_with_body(network, without(network.get_submodule("body"), groups, removed)))
+            return all(getattr(cost, name) <= most for name, most in fits.items())
+
+        removed = choose(groups, scores, small, smallest=settings.smallest)
+        made = _with_body(network, without(network.get_submodule("body"), groups, removed))
+        full = self.model.build(**of_recipe(self.config.model))
+        pruned = before.pruned.model_copy(update={"widths": widths_of(made, full)})
+        return made, pruned, {name: len(places) for name, places in removed.items() if len(places)}
+
+    def _groups(self, network: nn.Module) -> Sequence[Group]:
+        import torch
+
+        with torch.no_grad():
+            found = network.get_submodule("features")(**self._inputs)
+        return find_groups(
+            network.get_submodule("body"),
+            found if isinstance(found, tuple) else (found,),
+            keep=self.config.prune.keep,
+        )
+
+    def _trained(
+        self, folder: Path, start: Path, pruned: Pruned, layout: Layout
+    ) -> tuple[nn.Module, Mapping[str, Any]]:
+        from safetensors.torch import load_file
+
+        from .training import fit
+
+        config = self.configured(pruned)
+        if not self.config.prune.epochs:
+            network = build(self.model, config.model)
+            network.load_state_dict(load_file(start))
+            return network.eval(), {}
+        train = config.train.model_copy(update={"epochs": self.config.prune.epochs, "devices": 1, "nodes": 1})
+        config = config.model_copy(update={"train": train})
+        resume = (folder / "checkpoints" / "last.ckpt").is_file()
+        done = fit(
+            self.project, config, folder, self.stores, layout=layout, resume=resume, start=None if resume else start
+        )
+        return done.network, {**done.summary, "history": done.history}
+
+    def _subject(self, network: nn.Module) -> Subject:
+        explain = self.config.explain
+        if self.config.prune.composite is not None:
+            explain = explain.model_copy(update={"composite": self.config.prune.composite})
+        rules = rules_of(self.model, explain)
+        return Subject(self.model, network, self._batches, rules, self.config.train.loss, self.config.seed)
+
+    @cached_property
+    def _batches(self) -> Sequence[Batch]:
+        """Some training examples, drawn by the seed, those of like size together."""
+        import numpy as np
+
+        from ..data.batches import passes
+
+        size = len(self.dataset)
+        drawn = np.random.default_rng(self.config.seed).permutation(size)[: self.config.prune.examples]
+        batch: dict[str, Tensor] = self.dataset.__getitems__(np.sort(drawn).tolist())
+        counts = (batch[self.model.inputs[0].name] != 0).any(-1).sum(1)
+        return [self._cut(batch, rows, counts) for rows in passes(counts, ELEMENTS) if int(counts[rows].max()) > 0]
+
+    def _cut(self, batch: Mapping[str, Tensor], rows: Tensor, counts: Tensor) -> dict[str, Tensor]:
+        """Return some examples without the padding that all have."""
+        sets = {spec.name for spec in (*self.model.inputs, *self.model.targets) if spec.set_axis}
+        longest = int(counts[rows].max())
+        return {name: value[rows][:, :longest] if name in sets else value[rows] for name, value in batch.items()}
+
+    @cached_property
+    def _inputs(self) -> dict[str, Tensor]:
+        """Inputs of some examples of middling size."""
+        middle = self._batches[len(self._batches) // 2]
+        return {spec.name: middle[spec.name][:COUNTED] for spec in self.model.inputs if spec.name in middle}
+
+    # -- what is kept --------------------------------------------------------------------------------------------------
+    def _known(self, folder: Path, made_from: str) -> Round | None:
+        """Return a round that is finished and was made from the same."""
+        from safetensors.torch import load_file
+
+        if not (folder / DONE).is_file() or not _belongs(folder, made_from):
+            return None
+        done = read_json(folder / DONE)
+        pruned = Pruned.model_validate(done["pruned"])
+        network = build(self.model, self.configured(pruned).model)
+        network.load_state_dict(load_file(folder / WEIGHTS))
+        return Round(network.eval(), pruned, Cost(**done["cost"]), done["training"], done["removed"])
+
+    def _made_from(self, before: Round, fits: Mapping[str, float]) -> str:
+        """Return a checksum of all that a round depends on."""
+        config = self.config.model_dump(mode="json", include={"seed", "model", "data", "train", "explain", "prune"})
+        text = json.dumps([config, self.made_from, _plain(before.pruned), dict(fits)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _belongs(folder: Path, made_from: str) -> bool:
+    begun = folder / "begun.json"
+    return begun.is_file() and read_json(begun)["made_from"] == made_from
+
+
+def _plain(pruned: Pruned) -> dict[str, Any]:
+    """Return what differs from the recipe's network, as JSON values."""
+    plain: dict[str, Any] = pruned.model_dump(mode="json", exclude_defaults=True)
+    return plain
+
+
+def _with_body(network: nn.Module, body: nn.Module) -> nn.Module:
+    import copy
+
+    made = copy.copy(network)
+    made._modules = {**network._modules, "body": body}
+    return made
