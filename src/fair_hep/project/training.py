@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from ..models.recipe import recipe
 from ..provenance.configuration import Config, TrainConfig
 from ..provenance.project import Project
 from ..publish.tracking import artifact_location, tracking_uri
+from .arithmetic import reproducible, threads
 from .layout import Layout
 from .progress import Bar, stoppable
 from .seeds import training_seed
@@ -100,7 +100,11 @@ def fit(
         warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
         trainer = _trainer(settings, callbacks, logger, folder, layout)
         used = torch.get_num_threads()
-        with heard.listening(), stoppable(checkpoint, data.steps_per_epoch, settings.epochs, leader=layout.leader):
+        with (
+            reproducible(trainer.strategy.root_device),
+            heard.listening(),
+            stoppable(checkpoint, data.steps_per_epoch, settings.epochs, leader=layout.leader),
+        ):
             ckpt = checkpoint if resume else None
             trainer.fit(module, datamodule=data, ckpt_path=ckpt, weights_only=True)
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
@@ -325,14 +329,3 @@ def _mlflow_logger(project: Project, config: Config, parent: str | None) -> Any:
     )
     logger.log_hyperparams({"model": config.model, "train": config.train.model_dump(), "seed": training_seed(config)})
     return logger
-
-
-@contextlib.contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Use ``count`` threads of torch inside the block; 0 leaves the number as it is."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
