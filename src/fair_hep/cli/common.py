@@ -20,7 +20,7 @@ from ..bundle.errors import ConfigError, DataError, ProjectError, StoppedError
 from ..bundle.parts import Part
 from ..bundle.privacy import report_nothing
 
-__all__ = ["output_is_log", "parts_options", "show", "start", "there"]
+__all__ = ["output_is_log", "parts_options", "read_part", "show", "start", "there"]
 
 #: How a system says that nothing more can be written, and how libraries do.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -94,12 +94,13 @@ def parts_options(function: Function) -> Function:
         "--join", type=click.IntRange(1), metavar="OF", callback=_alone, help="Join that many parts to the whole."
     )
     part = click.option(
-        "--part", metavar="NUMBER/OF", callback=_part, help="Make one of several parts only, such as 3/40."
+        "--part", metavar="NUMBER/OF", callback=read_part, help="Make one of several parts only, such as 3/40."
     )
     return part(join(function))
 
 
-def _part(context: click.Context, parameter: click.Parameter, text: str | None) -> Part | None:
+def read_part(context: click.Context, parameter: click.Parameter, text: str | None) -> Part | None:
+    """Turn the words of ``--part`` into the part, None without."""
     return None if text is None else _alone(context, parameter, Part.read(text))
 
 

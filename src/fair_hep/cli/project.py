@@ -18,7 +18,7 @@ from ..provenance.configuration import load_config
 from ..provenance.library import require_pinned
 from ..provenance.project import Project, load_project
 from .bundles import columns_option, index
-from .common import output_is_log, parts_options, show, start, there
+from .common import output_is_log, parts_options, read_part, show, start, there
 
 __all__ = ["command", "main"]
 
@@ -169,9 +169,11 @@ def import_(weights: Path, names: str | None, about: Path | None) -> dict[str, A
 
 
 @_verb("prune", "Make a smaller network of the trained one, with a configuration of its own.")
-def prune() -> dict[str, Any]:
-    """Take no options."""
-    return {}
+@click.option("--study", is_flag=True, help="Compare criteria and budgets, from several trainings.")
+@click.option("--part", metavar="NUMBER/OF", callback=read_part, help="Do a part of a study only, such as 1/2.")
+def prune(study: bool, part: Part | None) -> dict[str, Any]:
+    """Pass the options on."""
+    return {"study": study, "part": part}
 
 
 @_verb("evaluate", "Measure the trained network on the test split.")

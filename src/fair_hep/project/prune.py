@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -17,16 +15,15 @@ from ..models.known import require_known
 from ..models.recipe import recipe
 from ..provenance.configuration import Config
 from ..provenance.project import Project
-from ..tagging.applied import apply, derived
-from .data import store_folder
 from .held import held
 from .layout import Layout, find_layout
+from .measured import Measured, measure
 from .train import WEIGHTS, load_network, write_weights
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..models.contract import Model
+    from ..bundle.parts import Part
     from .pruning_steps import Pruning, Round
 
 __all__ = ["VERB", "run"]
@@ -40,20 +37,15 @@ COMPARED = 100
 log = logging.getLogger(__name__)
 
 
-class Measured(NamedTuple):
-    """The decisive metric of a network on the validation split, with its statistical error where that is known."""
-
-    name: str
-    value: float
-    error: float | None
-
-
-def run(project: Project, config: Config) -> dict[str, Any]:
+def run(project: Project, config: Config, *, study: bool = False, part: Part | None = None) -> dict[str, Any]:
     """Make a smaller network of the trained one; write ``runs/<name>/train/`` and ``configs/<name>.yaml``.
 
     In rounds, each judges the channels of all layers on training examples (``prune.criterion``), takes away those that
     matter least, and trains what is left for ``prune.epochs``. A round that is finished isn't done again, and one that
     was interrupted goes on at its last checkpoint. All further verbs take the new configuration by ``--config``.
+
+    With ``study`` it compares criteria and budgets instead (`fair_hep.project.prune_study`), with ``part`` a part of
+    these only.
 
     Raises
     ------
@@ -68,6 +60,12 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     ProjectError
         If another training runs there.
     """
+    if study:
+        from .prune_study import study as compare
+
+        return compare(project, config, part=part)
+    if part is not None:
+        raise ConfigError("--part: only a study has parts; write --study too")
     layout = find_layout()
     _refuse(project, config, layout)
     name = config.prune.name or f"{config.name}-pruned"
@@ -97,21 +95,14 @@ def _refuse(project: Project, config: Config, layout: Layout) -> None:
 
 
 def _pruned(project: Project, config: Config, name: str, layout: Layout) -> dict[str, Any]:
-    from ..data.store import Store
-    from .pruning_steps import Pruning
+    from .pruning_steps import prepare
 
-    model, stores = recipe(project), store_folder(project, config)
-    for split in ("train", "val"):
-        provenance.require(stores / split, "data", project.root)
-    parent = load_network(project, config)
-    weights = project.run(config.name, "train") / WEIGHTS
-    inputs = provenance.checksums(project.root, weights, *(stores / split / "store.json" for split in ("train", "val")))
-    sets = {split: model.dataset(Store(stores / split), **config.data.options) for split in ("train", "val")}
-    pruning = Pruning(project, config, model, stores, name, sets["train"], inputs)
-    before = _measured(config, model, parent, sets["val"])
-    made, after, rounds = _in_rounds(pruning, parent, before, sets["val"], layout)
-    told = _told(pruning, parent, made, (before, after), sets["val"])
-    _written(pruning, made, rounds, told, inputs)
+    parent, pruning = load_network(project, config), prepare(project, config, name, project.run(name, "prune"))
+    val = pruning.split("val")
+    before = measure(config, pruning.model, parent, val)
+    made, after, rounds = _in_rounds(pruning, parent, before, val, layout)
+    told = _told(pruning, parent, made, (before, after), val)
+    _written(pruning, made, rounds, told)
     folder = str(project.run(name, "train").relative_to(project.root))
     return {"headline": _headline(told, name), "folder": folder, "configuration": f"configs/{name}.yaml", **told}
 
@@ -133,14 +124,14 @@ def _in_rounds(
             if settings.loss is None or not rounds:
                 raise
             break
-        measured = _measured(pruning.config, pruning.model, made.network, val)
-        if settings.loss is not None and measured.value < before.value - settings.loss:
+        found = measure(pruning.config, pruning.model, made.network, val)
+        if settings.loss is not None and found.value < before.value - settings.loss:
             break
-        rounds, known = [*rounds, made], measured
+        rounds, known = [*rounds, made], found
     if not rounds:
         raise ModelError(
-            f"prune.loss={settings.loss:g}: the first round loses more of {before.name} ({before.value:.4f}, then "
-            f"{measured.value:.4f}); allow more, or train longer in between (prune.epochs)"
+            f"prune.loss={settings.loss:g}: the first round loses more of {before.decisive} ({before.value:.4f}, then "
+            f"{found.value:.4f}); allow more, or train longer in between (prune.epochs)"
         )
     return rounds[-1], known, rounds
 
@@ -159,26 +150,15 @@ def _budgets(pruning: Pruning, full: Any) -> Iterator[dict[str, float]]:
             yield {name: getattr(full, name) * share ** (number / settings.steps) for name, share in shares.items()}
 
 
-def _measured(config: Config, model: Model, network: nn.Module, dataset: Any) -> Measured:
-    """Evaluate a network on the validation split."""
-    size = config.evaluate.batch_size
-    outputs, targets = apply(model, network, dataset, size)
-    with tempfile.TemporaryDirectory() as folder:
-        found = model.evaluate(outputs, {**targets, **derived(model, dataset, size)}, Path(folder))
-    name = found.decisive
-    return Measured(name, float(found.metrics[name]), found.metrics.get(f"{name}_error"))
-
-
 # -- what is told ------------------------------------------------------------------------------------------------------
 def _told(
     pruning: Pruning, parent: nn.Module, made: Round, measured: tuple[Measured, Measured], val: Any
 ) -> dict[str, Any]:
     """Return what was pruned, and what that costs and saves, as JSON values."""
-    from ..models.explaining import rules_of
     from ..study.agreement import agreement
 
     full, left, (before, after) = pruning.cost(parent), made.cost, measured
-    rules = rules_of(pruning.model, pruning.config.explain.model_copy(update={"precision": "float32"}))
+    rules = pruning.compared_by
     indices = range(min(COMPARED, len(val)))
     return {
         "from": pruning.config.name,
@@ -189,7 +169,7 @@ def _told(
             "before": full.parameters, "after": left.parameters, "share": left.parameters / full.parameters,
         },
         "validation": {
-            "metric": before.name, "before": before.value, "after": after.value, "error": after.error,
+            "metric": before.decisive, "before": before.value, "after": after.value, "error": after.error,
             "examples": len(val), "kept": after.value / before.value if before.value else None,
         },
         "explanations": agreement(pruning.model, (parent, made.network), val, list(indices), rules),
@@ -216,9 +196,7 @@ def _headline(told: Mapping[str, Any], name: str) -> list[str]:
 
 
 # -- what is written ---------------------------------------------------------------------------------------------------
-def _written(
-    pruning: Pruning, made: Round, rounds: list[Round], told: Mapping[str, Any], inputs: Mapping[str, str]
-) -> None:
+def _written(pruning: Pruning, made: Round, rounds: list[Round], told: Mapping[str, Any]) -> None:
     """Write weights, provenance and configuration; they take the place of those of an earlier pruning."""
     project, config = pruning.project, pruning.configured(made.pruned)
     parent = read_json(project.run(pruning.config.name, "train") / provenance.FILE)
@@ -240,7 +218,9 @@ def _written(
             temporary / "rounds.json",
             [{"cost": one.cost._asdict(), "removed": one.removed, "training": one.training} for one in rounds],
         )
-        provenance.record(temporary, project, config, VERB, inputs=inputs, result=result, pruned=dict(told), **more)
+        provenance.record(
+            temporary, project, config, VERB, inputs=pruning.made_from, result=result, pruned=dict(told), **more
+        )
     write_text(project.root / "configs" / f"{pruning.name}.yaml", _configuration(config))
 
 

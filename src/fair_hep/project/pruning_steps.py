@@ -12,13 +12,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import provenance
 from ..bundle.files import read_json, write_json
 from ..models.building import PRUNED, Pruned, build, of_recipe, pruned_of, smaller, widths_of
 from ..models.explaining import rules_of
+from ..models.recipe import recipe
 from ..pruning.choosing import choose
 from ..pruning.cost import Cost, cost_of
 from ..pruning.criteria import Subject, scores_of
 from ..pruning.groups import Group, Removed, find_groups, without
+from .data import store_folder
 from .layout import Layout
 from .train import WEIGHTS, write_weights
 
@@ -26,10 +29,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..models.contract import Batch, Model
-    from ..provenance.configuration import Config
+    from ..provenance.configuration import Config, ExplainRules
     from ..provenance.project import Project
 
-__all__ = ["DONE", "Pruning", "Round"]
+__all__ = ["Pruning", "Round", "prepare"]
 
 #: What a round noted of itself, written last.
 DONE = "round.json"
@@ -66,8 +69,8 @@ class Pruning:
         Its recipe and its data.
     name
         Of the configuration that is made.
-    dataset
-        The training split.
+    folder
+        Where rounds are kept.
     made_from
         Checksums of what all rounds are made from.
     """
@@ -77,7 +80,7 @@ class Pruning:
     model: Model
     stores: Path
     name: str
-    dataset: Any
+    folder: Path
     made_from: Mapping[str, str]
 
     def begin(self, network: nn.Module) -> Round:
@@ -89,6 +92,18 @@ class Pruning:
         pruned = known.model_copy(update={"neighbours": neighbours, "features": features})
         made = smaller(self.model, network, change)
         return Round(made, pruned, self.cost(made), {}, {})
+
+    def split(self, name: str) -> Any:
+        """Return the data set of a split."""
+        from ..data.store import Store
+
+        return self.model.dataset(Store(self.stores / name), **self.config.data.options)
+
+    @property
+    def compared_by(self) -> ExplainRules:
+        """How explanations are made that are compared: as configured, in single precision."""
+        plain = {"precision": "float32", "bias": "absorb"}
+        return rules_of(self.model, self.config.explain.model_copy(update=plain))
 
     def cost(self, network: nn.Module) -> Cost:
         """Count what a network costs, on some training examples."""
@@ -104,7 +119,7 @@ class Pruning:
         ExplainError
             If channels are judged by relevance and nothing has any.
         """
-        folder = self.project.run(self.name, "prune") / f"round-{number}"
+        folder = self.folder / f"round-{number}"
         made_from = self._made_from(before, fits)
         if (known := self._known(folder, made_from)) is not None:
             log.info("round %d is there already", number)
@@ -194,9 +209,10 @@ class Pruning:
 
         from ..data.batches import passes
 
-        size = len(self.dataset)
+        dataset = self.split("train")
+        size = len(dataset)
         drawn = np.random.default_rng(self.config.seed).permutation(size)[: self.config.prune.examples]
-        batch: dict[str, Tensor] = self.dataset.__getitems__(np.sort(drawn).tolist())
+        batch: dict[str, Tensor] = dataset.__getitems__(np.sort(drawn).tolist())
         counts = (batch[self.model.inputs[0].name] != 0).any(-1).sum(1)
         return [self._cut(batch, rows, counts) for rows in passes(counts, ELEMENTS) if int(counts[rows].max()) > 0]
 
@@ -230,6 +246,25 @@ class Pruning:
         config = self.config.model_dump(mode="json", include={"seed", "model", "data", "train", "explain", "prune"})
         text = json.dumps([config, self.made_from, _plain(before.pruned), dict(fits)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def prepare(project: Project, config: Config, name: str, folder: Path) -> Pruning:
+    """Return what is needed to prune the trained network of a configuration.
+
+    Raises
+    ------
+    MissingStepError
+        If there are no data.
+    """
+    stores = store_folder(project, config)
+    for split in ("train", "val"):
+        provenance.require(stores / split, "data", project.root)
+    files = [
+        project.run(config.name, "train") / WEIGHTS,
+        *(stores / split / "store.json" for split in ("train", "val")),
+    ]
+    made_from = provenance.checksums(project.root, *files)
+    return Pruning(project, config, recipe(project), stores, name, folder, made_from)
 
 
 def _belongs(folder: Path, made_from: str) -> bool:

@@ -172,6 +172,12 @@ class PruneConfig(Strict):
     keep: list[str] = Field([], description="layers of the body whose channels stay")
     neighbours: dict[str, int] = Field({}, description="neighbours that a graph of the body is left with, by its name")
     features: list[str] | None = Field(None, description="features that go on counting, the others become 0")
+    criteria: list[Literal["relevance", "magnitude", "taylor", "random"]] = Field(
+        ["relevance", "magnitude", "taylor", "random"], min_length=1, description="those that a study compares"
+    )
+    budgets: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [0.5, 0.25, 0.1], min_length=1, description="shares of the multiply-adds at which a study compares them"
+    )
     name: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",

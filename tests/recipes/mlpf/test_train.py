@@ -16,7 +16,7 @@ from fair_hep.bundle.files import read_json
 from fair_hep.data import batches
 from fair_hep.data.store import Store
 from fair_hep.project import data, evaluate, explain, train
-from fair_hep.project.training import threads
+from fair_hep.project.arithmetic import threads
 from fair_hep.provenance.project import Project
 from fair_hep.tagging.applied import apply
 from support.recipes import model as model_named

@@ -19,7 +19,8 @@ from safetensors.numpy import load_file
 from fair_hep.bundle.errors import ConfigError, MissingStepError, ProjectError
 from fair_hep.bundle.files import read_json
 from fair_hep.project import data, train
-from fair_hep.project.training import learning_rate, threads
+from fair_hep.project.arithmetic import threads
+from fair_hep.project.training import learning_rate
 from fair_hep.provenance.configuration import TrainConfig
 from fair_hep.provenance.project import Project
 from support.small import OVERRIDES, call, environment, make_config, make_project
