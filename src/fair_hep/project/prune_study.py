@@ -115,17 +115,11 @@ def _measured(pruning: Pruning, parent: nn.Module, made: Round, config: Config) 
     """Measure a network on the test split, and compare its explanations with those of the one before."""
     from ..study.agreement import agreement
 
-    test = _test(pruning, config)
+    test = pruning.split("test")
     indices = range(min(COMPARED, len(test)))
     metrics = measure(config, pruning.model, made.network, test).metrics
     same = agreement(pruning.model, (parent, made.network), test, list(indices), pruning.compared_by)
     return {"metrics": dict(metrics), "explanations": same}
-
-
-def _test(pruning: Pruning, config: Config) -> Any:
-    from ..data.batches import first
-
-    return first(pruning.split("test"), config.evaluate.limit)
 
 
 def _before(project: Project, number: int, config: Config) -> dict[str, Any]:
@@ -135,7 +129,7 @@ def _before(project: Project, number: int, config: Config) -> dict[str, Any]:
     pruning = prepare(project, config, config.name, kept.parent)
     found = read_json(kept) if kept.is_file() else {}
     if found.get("made_from") != pruning.made_from:
-        measured = measure(config, pruning.model, network, _test(pruning, config))
+        measured = measure(config, pruning.model, network, pruning.split("test"))
         found = {
             "made_from": dict(pruning.made_from),
             "decisive": measured.decisive,

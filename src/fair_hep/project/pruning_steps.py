@@ -94,10 +94,12 @@ class Pruning:
         return Round(made, pruned, self.cost(made), {}, {})
 
     def split(self, name: str) -> Any:
-        """Return the data set of a split."""
+        """Return the data set of a split; of those that aren't learned from, as many examples as are evaluated."""
+        from ..data.batches import first
         from ..data.store import Store
 
-        return self.model.dataset(Store(self.stores / name), **self.config.data.options)
+        whole: Any = self.model.dataset(Store(self.stores / name), **self.config.data.options)
+        return whole if name == "train" else first(whole, self.config.evaluate.limit)
 
     @property
     def compared_by(self) -> ExplainRules:

@@ -14,6 +14,7 @@ from ..provenance.configuration import Config
 from ..provenance.project import Project
 from .held import held
 from .layout import find_layout
+from .train import made_otherwise
 
 __all__ = ["CHAIN", "run"]
 
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 def run(project: Project, config: Config) -> dict[str, Any]:
     """Take the project through data, train, evaluate, explain, export, verify and register; return all results.
+
+    Weights that were imported, or pruned from others, stay: it goes on with them.
 
     Raises
     ------
@@ -51,8 +54,12 @@ def _chain(project: Project, config: Config) -> dict[str, Any]:
     require_known(recipe(project), config)
     results: dict[str, Any] = {}
     seconds: dict[str, float] = {}
+    kept = made_otherwise(project.run(config.name, "train"))
     for verb in CHAIN:
         log.info("== %s", verb)
+        if verb == "train" and kept:
+            log.info("runs/%s/train holds %s, which stays as it is", config.name, kept)
+            continue
         started = time.monotonic()
         results[verb] = _verb(verb).run(project, config)
         seconds[verb] = round(time.monotonic() - started, 1)

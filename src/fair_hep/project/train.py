@@ -27,9 +27,11 @@ from .seeds import members, training_seed
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["WEIGHTS", "load_network", "run", "write_weights"]
+__all__ = ["WEIGHTS", "load_network", "made_otherwise", "run", "write_weights"]
 
 WEIGHTS = "weights.safetensors"
+#: What other verbs leave where `train` would have left its own.
+_OTHERS = {IMPORTED: "imported weights", "prune": "a pruned network"}
 #: The job of Slurm that began the training: started again, it goes on.
 JOB = "job"
 
@@ -151,7 +153,7 @@ def _prepare(folder: Path, config: Config, *, resume: bool, begin: bool = True) 
     configuration = folder / "configuration.json"
     wanted = config.model_dump(mode="json", by_alias=True)
     if not resume:
-        _keep_imported(folder)
+        _keep_others(folder)
         shutil.rmtree(folder, ignore_errors=True)
         write_json(configuration, wanted)
         if number := job():
@@ -186,14 +188,19 @@ def _changes(key: str, known: Any, wanted: Any) -> Iterator[str]:
         yield f"{key} was {known}, and is {wanted}"
 
 
-def _keep_imported(folder: Path) -> None:
-    """Refuse to replace weights that no training here can make again."""
-    made = folder / provenance.FILE
-    if made.is_file() and read_json(made)["command"] == IMPORTED:
+def _keep_others(folder: Path) -> None:
+    """Refuse to replace weights that a training here can't make again."""
+    if what := made_otherwise(folder):
         raise ConfigError(
-            f"runs/{folder.parent.name}/{folder.name} holds imported weights: give this training another name "
+            f"runs/{folder.parent.name}/{folder.name} holds {what}: give this training another name "
             "(name=...), or remove the folder"
         )
+
+
+def made_otherwise(folder: Path) -> str | None:
+    """Say what weights a folder holds that `train` didn't make; None if it did, or there are none."""
+    made = folder / provenance.FILE
+    return _OTHERS.get(read_json(made)["command"]) if made.is_file() else None
 
 
 def write_weights(network: nn.Module, path: Path) -> None:

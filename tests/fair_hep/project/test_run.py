@@ -11,7 +11,7 @@ import pytest
 from fair_hep.cli.project import command
 from fair_hep.project.run import CHAIN
 
-ALONE = ("serve", "publish", "predict", "check", "run", "import", "bundle", "report", "fair", "simulate")
+ALONE = ("serve", "publish", "predict", "check", "run", "import", "bundle", "report", "fair", "simulate", "prune")
 #: Where a verb's module has another name, since Python has a word of it; the index needs no project.
 MODULES = {"import": "fair_hep.project.import_", "index": "fair_hep.describe.index"}
 VERBS = (*CHAIN, *ALONE, "config", "index")
