@@ -16,8 +16,8 @@ from .. import bundle, provenance
 from ..bundle.errors import BundleError, ExplainError, MissingStepError
 from ..bundle.files import new_folder, read_json, sha256, write_json, write_text
 from ..bundle.inputs import cut
+from ..describe.card_details import CONFIGURATION
 from ..describe.graph_properties import graph_properties
-from ..describe.network_card import CONFIGURATION
 from ..describe.origin import Origin
 from ..describe.write import describe
 from ..models.contract import SPLITS

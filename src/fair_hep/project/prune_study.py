@@ -73,7 +73,7 @@ def study(project: Project, config: Config, *, part: Part | None = None) -> dict
         return {"headline": [f"part {part.number} of {part.of}: {len(rows)} networks made and measured"]}
     before = [_before(project, number, one) for number, one in enumerate(trainings, 1)]
     found = {"configuration": config.name, "decisive": before[0]["decisive"], "before": before, "rows": rows}
-    return _written(project, config, found)
+    return _written(project, config, {"headline": _lines(found), **found})
 
 
 def _with_seeds(config: Config) -> Config:
@@ -150,7 +150,7 @@ def _written(project: Project, config: Config, found: Mapping[str, Any]) -> dict
         inputs = {key: value for one in found["before"] for key, value in one["made_from"].items()}
         provenance.record(temporary, project, config, "prune", inputs=inputs)
     where = folder.relative_to(project.root)
-    return {"headline": [*_lines(found), f"figures: {where}/{', '.join(files)}"], "folder": str(where), **found}
+    return {**found, "headline": [*found["headline"], f"figures in {where}: {', '.join(files)}"], "folder": str(where)}
 
 
 def _lines(found: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fair_hep.bundle.files import read_json
-from fair_hep.describe.network_card import _caption
+from fair_hep.describe.card_analyses import _caption
 from fair_hep.describe.sample import sample_sentence
 from fair_hep.project.data import _simulated
 from support.recipes import FOLDER

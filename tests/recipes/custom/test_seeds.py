@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from fair_hep.bundle.errors import MissingStepError
 from fair_hep.bundle.files import read_json
-from fair_hep.describe.network_card import _seeds
+from fair_hep.describe.card_analyses import _seeds
 from fair_hep.pages.document import Table
 from fair_hep.project import data, evaluate, train
 from fair_hep.publish.tracking import tracking_uri
