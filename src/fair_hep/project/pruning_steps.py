@@ -256,8 +256,9 @@ def prepare(project: Project, config: Config, name: str, folder: Path) -> Prunin
     Raises
     ------
     MissingStepError
-        If there are no data.
+        If there are no data or weights.
     """
+    provenance.require(project.run(config.name, "train"), "train", project.root)
     stores = store_folder(project, config)
     for split in ("train", "val"):
         provenance.require(stores / split, "data", project.root)
