@@ -171,9 +171,10 @@ def import_(weights: Path, names: str | None, about: Path | None) -> dict[str, A
 @_verb("prune", "Make a smaller network of the trained one, with a configuration of its own.")
 @click.option("--study", is_flag=True, help="Compare criteria and budgets, from several trainings.")
 @click.option("--part", metavar="NUMBER/OF", callback=read_part, help="Do a part of a study only, such as 1/2.")
-def prune(study: bool, part: Part | None) -> dict[str, Any]:
+@click.option("--suggest", is_flag=True, help="Only say which features, neighbours and elements are needed.")
+def prune(study: bool, part: Part | None, suggest: bool) -> dict[str, Any]:
     """Pass the options on."""
-    return {"study": study, "part": part}
+    return {"study": study, "part": part, "suggest": suggest}
 
 
 @_verb("evaluate", "Measure the trained network on the test split.")

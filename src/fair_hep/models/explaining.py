@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..provenance.configuration import ExplainConfig, ExplainRules
@@ -38,7 +39,7 @@ def explainer_of(
     rules: ExplainRules | Relevance,
     *,
     dtype: torch.dtype | None = None,
-    edges: bool = True,
+    edges: bool | Sequence[str] = True,
 ) -> Explainer:
     """Return the engine for the body of a network, which sums over channels at every place that has edges.
 
@@ -51,18 +52,19 @@ def explainer_of(
     dtype
         Precision of the network; None: single.
     edges
-        Whether relevances of edges are wanted.
+        Whether relevances of edges are wanted: at the places that the model names, or at these.
     """
     from ..lrp import Explainer
     from ..lrp.composites import bounds
     from ..lrp.edges import edge_sums
 
     known: Any = bounds(model.features.ranges)
+    named = model.edges(network) if edges is True else edges or ()
     return Explainer(
         network.get_submodule("body"),
         rules.composite,
         bias="exclude" if rules.bias == "exclude" else "absorb",
         epsilon=rules.epsilon,
-        places=dict.fromkeys(model.edges(network), edge_sums) if edges else (),
+        places=dict.fromkeys(named, edge_sums),
         bounds=known if known is None or dtype is None else (known[0].to(dtype), known[1].to(dtype)),
     )

@@ -31,6 +31,9 @@ class Loops(nn.Module):
         Number of others.
     """
 
+    #: Which of an element's messages is that of itself; the others come in the order of its neighbours.
+    own_slot = -1
+
     def __init__(self, k: int) -> None:
         super().__init__()
         self.nearest = Neighbours(k)
@@ -53,13 +56,20 @@ class Observed(Aggregation):
     ----------
     inner
         The aggregation.
-    slots
-        Edges of every node: they lie one after the other.
+    graph
+        What finds the edges of every node, which lie one after the other.
     """
 
-    def __init__(self, inner: Aggregation, slots: int) -> None:
+    def __init__(self, inner: Aggregation, graph: Loops) -> None:
         super().__init__()
-        self.inner, self.slots, self.messages = inner, slots, Messages()
+        self.inner, self.messages = inner, Messages()
+        # Not a part of this: it belongs to the body, and may be told to find fewer.
+        self._graph = (graph,)
+
+    @property
+    def slots(self) -> int:
+        """Edges of every node, its own included."""
+        return self._graph[0].nearest.k + 1
 
     def reset_parameters(self) -> None:
         """Reset the aggregation."""
@@ -103,7 +113,7 @@ class GraphBody(nn.Module):
                     "its edges: give the layer add_self_loops=False"
                 )
             if isinstance(layer, MessagePassing) and layer.aggr_module is not None:
-                layer.aggr_module = Observed(layer.aggr_module, k + 1)
+                layer.aggr_module = Observed(layer.aggr_module, self.graph)
 
     def forward(self, features: Tensor, points: Tensor, mask: Tensor) -> Tensor:
         """Classify sets.

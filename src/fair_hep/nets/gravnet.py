@@ -38,6 +38,8 @@ class GravNet(nn.Module):
 
     #: What explanations take as constant: distances, so graph and weights.
     held = ("places",)
+    #: Which of an element's messages is that of itself; the others come in the order of its neighbours.
+    own_slot = 0
 
     def __init__(self, inputs: int, outputs: int, *, space: int, propagate: int, k: int) -> None:
         super().__init__()

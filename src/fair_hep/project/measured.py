@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..pages.figures import undrawn
 from ..tagging.applied import apply, derived
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ class Measured(NamedTuple):
 
 
 def measure(config: Config, model: Model, network: nn.Module, dataset: Any) -> Measured:
-    """Evaluate a network on a split; tables and figures are thrown away."""
+    """Evaluate a network on a split; tables are thrown away, figures aren't drawn."""
     size = config.evaluate.batch_size
     outputs, targets = apply(model, network, dataset, size)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, undrawn():
         found = model.evaluate(outputs, {**targets, **derived(model, dataset, size)}, Path(folder))
     return Measured(found.decisive, dict(found.metrics))

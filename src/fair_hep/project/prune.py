@@ -37,7 +37,9 @@ COMPARED = 100
 log = logging.getLogger(__name__)
 
 
-def run(project: Project, config: Config, *, study: bool = False, part: Part | None = None) -> dict[str, Any]:
+def run(
+    project: Project, config: Config, *, study: bool = False, part: Part | None = None, suggest: bool = False
+) -> dict[str, Any]:
     """Make a smaller network of the trained one; write ``runs/<name>/train/`` and ``configs/<name>.yaml``.
 
     In rounds, each judges the channels of all layers on training examples (``prune.criterion``), takes away those that
@@ -45,7 +47,8 @@ def run(project: Project, config: Config, *, study: bool = False, part: Part | N
     was interrupted goes on at its last checkpoint. All further verbs take the new configuration by ``--config``.
 
     With ``study`` it compares criteria and budgets instead (`fair_hep.project.prune_study`), with ``part`` a part of
-    these only.
+    these only. With ``suggest`` it only says which features, neighbours and elements are needed
+    (`fair_hep.project.suggest`).
 
     Raises
     ------
@@ -60,6 +63,12 @@ def run(project: Project, config: Config, *, study: bool = False, part: Part | N
     ProjectError
         If another training runs there.
     """
+    if study and suggest:
+        raise ConfigError("--study, --suggest: one or the other")
+    if suggest:
+        from .suggest import run as suggestions
+
+        return suggestions(project, config)
     if study:
         from .prune_study import study as compare
 

@@ -20,6 +20,7 @@ from ..models.recipe import recipe
 from ..pruning.choosing import choose
 from ..pruning.cost import Cost, cost_of
 from ..pruning.criteria import Subject, scores_of
+from ..pruning.drawn import draw, in_batches
 from ..pruning.groups import Group, Removed, find_groups, without
 from .data import store_folder
 from .layout import Layout
@@ -38,8 +39,6 @@ __all__ = ["Pruning", "Round", "prepare"]
 DONE = "round.json"
 #: Examples that costs are counted on.
 COUNTED = 8
-#: Elements of one pass, padding included.
-ELEMENTS = 2000
 
 log = logging.getLogger(__name__)
 
@@ -207,22 +206,9 @@ class Pruning:
     @cached_property
     def _batches(self) -> Sequence[Batch]:
         """Some training examples, drawn by the seed, those of like size together."""
-        import numpy as np
-
-        from ..data.batches import passes
-
         dataset = self.split("train")
-        size = len(dataset)
-        drawn = np.random.default_rng(self.config.seed).permutation(size)[: self.config.prune.examples]
-        batch: dict[str, Tensor] = dataset.__getitems__(np.sort(drawn).tolist())
-        counts = (batch[self.model.inputs[0].name] != 0).any(-1).sum(1)
-        return [self._cut(batch, rows, counts) for rows in passes(counts, ELEMENTS) if int(counts[rows].max()) > 0]
-
-    def _cut(self, batch: Mapping[str, Tensor], rows: Tensor, counts: Tensor) -> dict[str, Tensor]:
-        """Return some examples without the padding that all have."""
-        sets = {spec.name for spec in (*self.model.inputs, *self.model.targets) if spec.set_axis}
-        longest = int(counts[rows].max())
-        return {name: value[rows][:, :longest] if name in sets else value[rows] for name, value in batch.items()}
+        indices = draw(len(dataset), self.config.prune.examples, self.config.seed)
+        return [batch for _, batch in in_batches(self.model, dataset, indices)]
 
     @cached_property
     def _inputs(self) -> dict[str, Tensor]:

@@ -159,7 +159,8 @@ class PruneConfig(Strict):
     loss: float | None = Field(
         None,
         gt=0,
-        description="what the decisive metric may lose on validation examples: the smallest network within it",
+        description="what the decisive metric may lose on validation examples: the smallest network within it; for "
+        "suggestions null: two of its errors",
     )
     criterion: Literal["relevance", "magnitude", "taylor", "random"] = Field(
         "relevance", description="by what channels are judged; the least go first"
@@ -177,6 +178,12 @@ class PruneConfig(Strict):
     )
     budgets: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
         [0.5, 0.25, 0.1], min_length=1, description="shares of the multiply-adds at which a study compares them"
+    )
+    suggest_examples: int | None = Field(
+        None,
+        ge=2,
+        description="validation examples that suggestions (--suggest) are measured on; null: 1,000, or as many as have "
+        "100,000 elements",
     )
     name: str | None = Field(
         None,
