@@ -10,9 +10,9 @@ import yaml
 
 from fair_hep.bundle.files import read_json, write_json
 from fair_hep.describe.card import card_sections, write_card
+from fair_hep.describe.card_details import CONFIGURATION
 from fair_hep.describe.energy import Cost, cost
 from fair_hep.describe.facts import gather
-from fair_hep.describe.card_details import CONFIGURATION
 from fair_hep.models.recipe import recipe
 from fair_hep.pages.document import Code, Items, Paragraph, Section, Table, markdown
 from fair_hep.provenance.configuration import Config, load_config
