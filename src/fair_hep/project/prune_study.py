@@ -93,9 +93,8 @@ def _trained(project: Project, config: Config) -> None:
 def _followed(project: Project, way: Way, layout: Layout) -> Iterator[dict[str, Any]]:
     """Make a network smaller and smaller; give what was measured at each budget."""
     folder = project.run(way.config.name, FOLDER) / way.criterion
-    # A criterion judges alike whatever the seed of the training; the random one draws anew.
     settings = way.config.prune.model_copy(update={"criterion": way.criterion, "steps": 1})
-    config = way.config.model_copy(update={"prune": settings, "seed": way.config.seed + way.number - 1})
+    config = way.config.model_copy(update={"prune": settings})
     with held(folder, "a study"):
         pruning = prepare(project, config, f"{way.config.name}-{way.criterion}", folder)
         parent = load_network(project, way.config)
@@ -105,21 +104,24 @@ def _followed(project: Project, way: Way, layout: Layout) -> Iterator[dict[str, 
             made = pruning.next(made, number, {"macs": budget * full.macs}, layout)
             kept = folder / f"round-{number}" / "measured.json"
             if not kept.is_file():
-                write_json(kept, _measured(pruning, parent, made, way.config))
+                write_json(kept, _measured(pruning, parent, made, number))
             shares = {name: getattr(made.cost, name) / getattr(full, name) for name in ("macs", "parameters")}
             about = {"training": way.number, "criterion": way.criterion, "budget": budget, **shares}
             yield {**about, **read_json(kept), "weights": str(kept.parent.relative_to(project.root))}
 
 
-def _measured(pruning: Pruning, parent: nn.Module, made: Round, config: Config) -> dict[str, Any]:
-    """Measure a network on the test split, and compare its explanations with those of the one before."""
+def _measured(pruning: Pruning, parent: nn.Module, made: Round, number: int) -> dict[str, Any]:
+    """Measure a network before and after its training, and compare its explanations with those of the whole one."""
     from ..study.agreement import agreement
 
+    config = pruning.config
+
     test = pruning.split("test")
+    first = measure(config, pruning.model, pruning.at_start(number, made.pruned), test).metrics
     indices = range(min(COMPARED, len(test)))
     metrics = measure(config, pruning.model, made.network, test).metrics
     same = agreement(pruning.model, (parent, made.network), test, list(indices), pruning.compared_by)
-    return {"metrics": dict(metrics), "explanations": same}
+    return {"taken_away": dict(first), "metrics": dict(metrics), "explanations": same}
 
 
 def _before(project: Project, number: int, config: Config) -> dict[str, Any]:

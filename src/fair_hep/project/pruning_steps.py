@@ -24,6 +24,7 @@ from ..pruning.drawn import draw, in_batches
 from ..pruning.groups import Group, Removed, find_groups, without
 from .data import store_folder
 from .layout import Layout
+from .seeds import training_seed
 from .train import WEIGHTS, write_weights
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ __all__ = ["Pruning", "Round", "prepare"]
 
 #: What a round noted of itself, written last.
 DONE = "round.json"
+#: The weights that the training of a round begins with.
+START = "start.safetensors"
 #: Examples that costs are counted on.
 COUNTED = 8
 
@@ -125,7 +128,7 @@ class Pruning:
         if (known := self._known(folder, made_from)) is not None:
             log.info("round %d is there already", number)
             return known
-        start = folder / "start.safetensors"
+        start = folder / START
         if not _belongs(folder, made_from):
             network, pruned, removed = self._taken_away(before, fits)
             shutil.rmtree(folder, ignore_errors=True)
@@ -139,6 +142,14 @@ class Pruning:
         write_json(folder / DONE, {"cost": made.cost._asdict(), "training": training, **begun})
         log.info("round %d: %.1f %% of the multiply-adds left", number, 100 * made.cost.macs / before.cost.macs)
         return made
+
+    def at_start(self, number: int, pruned: Pruned) -> nn.Module:
+        """Return the network of a round as its training found it."""
+        from safetensors.torch import load_file
+
+        network = build(self.model, self.configured(pruned).model)
+        network.load_state_dict(load_file(self.folder / f"round-{number}" / START))
+        return network.eval()
 
     def configured(self, pruned: Pruned) -> Config:
         """Return the configuration of what is made."""
@@ -159,7 +170,7 @@ class Pruning:
             cost = self.cost(_with_body(network, without(network.get_submodule("body"), groups, removed)))
             return all(getattr(cost, name) <= most for name, most in fits.items())
 
-        removed = choose(groups, scores, small, smallest=settings.smallest)
+        removed = choose(groups, scores, small, smallest=settings.smallest, most=settings.most)
         made = _with_body(network, without(network.get_submodule("body"), groups, removed))
         full = self.model.build(**of_recipe(self.config.model))
         pruned = before.pruned.model_copy(update={"widths": widths_of(made, full)})
@@ -201,7 +212,7 @@ class Pruning:
         if self.config.prune.composite is not None:
             explain = explain.model_copy(update={"composite": self.config.prune.composite})
         rules = rules_of(self.model, explain)
-        return Subject(self.model, network, self._batches, rules, self.config.train.loss, self.config.seed)
+        return Subject(self.model, network, self._batches, rules, self.config.train.loss, training_seed(self.config))
 
     @cached_property
     def _batches(self) -> Sequence[Batch]:

@@ -170,6 +170,7 @@ class PruneConfig(Strict):
     steps: int = Field(3, ge=1, description="rounds of taking away and training; with loss: at most so many")
     epochs: int = Field(2, ge=0, description="passes through the training split after each round")
     smallest: int = Field(2, ge=1, description="channels that stay at least, where a layer loses some")
+    most: float = Field(0.5, gt=0, le=1, description="largest share of the channels of a layer that goes in one round")
     keep: list[str] = Field([], description="layers of the body whose channels stay")
     neighbours: dict[str, int] = Field({}, description="neighbours that a graph of the body is left with, by its name")
     features: list[str] | None = Field(None, description="features that go on counting, the others become 0")

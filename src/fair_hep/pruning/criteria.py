@@ -66,9 +66,7 @@ Criterion: TypeAlias = Callable[[Subject, Sequence[Group]], Scores]
 def scores_of(name: str, subject: Subject, groups: Sequence[Group]) -> Scores:
     """Say how much each channel of every group matters, relative to the others of its group.
 
-    Scores of a group are divided by the root of the sum of their squares, so that layers of different kinds compare
-    (Molchanov et al., "Pruning convolutional neural networks for resource efficient inference", ICLR 2017,
-    arXiv:1611.06440, section 2.2).
+    Scores of a group are divided by their mean, so that layers of any width, and criteria of any scale, compare.
 
     Raises
     ------
@@ -76,7 +74,7 @@ def scores_of(name: str, subject: Subject, groups: Sequence[Group]) -> Scores:
         By relevance: if nothing has any, as the explained outputs are constant.
     """
     found = CRITERIA[name](subject, groups)
-    return {key: value / value.norm().clamp(min=torch.finfo(value.dtype).tiny) for key, value in found.items()}
+    return {key: value / value.mean().clamp(min=torch.finfo(value.dtype).tiny) for key, value in found.items()}
 
 
 def relevance(subject: Subject, groups: Sequence[Group]) -> Scores:

@@ -46,3 +46,12 @@ def test_as_few_as_fit_go_and_none_that_stays_matters_less(values: list[float], 
 
 def test_nothing_goes_where_everything_fits() -> None:
     assert number(choose(GROUPS, {one.name: torch.ones(one.size) for one in GROUPS}, lambda gone: True)) == 0
+
+
+def test_no_group_loses_more_than_a_share() -> None:
+    """What nothing tells apart would go at once: ``a`` matters least, and keeps half of its channels all the same."""
+    scores = {"a": torch.zeros(4), "b": torch.ones(3), "c": torch.ones(2)}
+    removed = choose(GROUPS, scores, lambda gone: number(gone) >= 3, smallest=1, most=0.5)
+    assert {name: len(places) for name, places in removed.items()} == {"a": 2, "b": 1, "c": 0}
+    with pytest.raises(ModelError, match="without 50% of each of 3 groups .* take more rounds"):
+        choose(GROUPS, scores, lambda gone: number(gone) >= 5, smallest=1, most=0.5)
