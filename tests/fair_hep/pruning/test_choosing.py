@@ -53,5 +53,5 @@ def test_no_group_loses_more_than_a_share() -> None:
     scores = {"a": torch.zeros(4), "b": torch.ones(3), "c": torch.ones(2)}
     removed = choose(GROUPS, scores, lambda gone: number(gone) >= 3, smallest=1, most=0.5)
     assert {name: len(places) for name, places in removed.items()} == {"a": 2, "b": 1, "c": 0}
-    with pytest.raises(ModelError, match="without 50% of each of 3 groups .* take more rounds"):
+    with pytest.raises(ModelError, match=r"without 50% of each of 3 groups .* take more rounds"):
         choose(GROUPS, scores, lambda gone: number(gone) >= 5, smallest=1, most=0.5)
