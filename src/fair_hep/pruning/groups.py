@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..bundle.errors import ModelError
-from ..nets.channels import layout_of, narrowed, sizes_of
+from ..nets.channels import heads_of, narrowed, silence, sizes_of
 from .traced import Traced, unknown_layers
 
 __all__ = ["Group", "Member", "Removed", "find_groups", "silenced", "without"]
@@ -36,7 +36,7 @@ class Member:
     side
         Which channels of the layer belong to the group: those that enter, or those that leave.
     places
-        For each channel of the group which one it is there ``[channels]``.
+        For each channel of the group which ones it is there ``[channels, times]``: one, or one in every head.
     """
 
     layer: str
@@ -81,30 +81,41 @@ def find_groups(body: nn.Module, features: Sequence[Any], *, keep: Sequence[str]
     Raises
     ------
     ModelError
-        If there is nothing to prune, or of a layer that isn't kept nobody told where it has its channels
-        (`fair_hep.nets.channels.register`).
+        If there is nothing to prune, of a layer that isn't kept nobody told where it has its channels
+        (`fair_hep.nets.channels.register`), or they can't be followed through the network.
     """
-    import torch_pruning
-
     kept = tuple(name for name, _ in body.named_modules() if any(_within(name, one) for one in keep))
     traced = Traced(body, features[0].shape[-1], unknown_layers(body, kept))
-    graph = torch_pruning.DependencyGraph()
-    with warnings.catch_warnings():
-        # What isn't a layer moves channels about; whether it does is checked by `same_as_silenced`.
-        warnings.filterwarnings("ignore", category=UserWarning)
-        graph.build_dependency(
-            traced,
-            tuple(features),
-            forward_fn=lambda module, inputs: module(*inputs),
-            customized_pruners=traced.pruners(),
-            verbose=False,
-        )
-        found = list(graph.get_all_groups(root_module_types=traced.roots()))
+    graph, found = _dependencies(traced, features)
     groups = (_group(graph, traced, group) for group in found)
     free = tuple(group for group in groups if group is not None and not {m.layer for m in group.members} & set(kept))
     if not free:
         raise ModelError("there is nothing to prune: every channel belongs to features, to outputs, or is kept")
     return free
+
+
+def _dependencies(traced: Traced, features: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """Return the dependency graph, and its groups as torch-pruning gives them."""
+    import torch_pruning
+
+    graph = torch_pruning.DependencyGraph()
+    with warnings.catch_warnings():
+        # What isn't a layer moves channels about; whether it does is checked by `verified.apart`.
+        warnings.filterwarnings("ignore", category=UserWarning)
+        try:
+            graph.build_dependency(
+                traced,
+                tuple(features),
+                forward_fn=lambda module, inputs: module(*inputs),
+                customized_pruners=traced.pruners(),
+                verbose=False,
+            )
+            return graph, list(graph.get_all_groups(root_module_types=traced.roots()))
+        except Exception as error:  # whatever torch-pruning meets in a network that it can't follow
+            text = " ".join(str(error).split())[:200] or "without a word"
+            raise ModelError(
+                f"torch-pruning can't follow the channels of this network: {type(error).__name__}: {text}"
+            ) from error
 
 
 def _within(name: str, whole: str) -> bool:
@@ -113,19 +124,57 @@ def _within(name: str, whole: str) -> bool:
 
 def _group(graph: Any, traced: Traced, found: Any) -> Group | None:
     """Read a group of torch-pruning; None if some of its channels must stay."""
-    members, names = [], traced.names()
+    members, ties, names, watched = [], [], traced.names(), traced.watched
     for item in found:
         node = item.dep.target
-        if node.type == graph.ops.OPTYPE.OUTPUT or node.module in traced.fixed:
+        fixed = isinstance(node.module, nn.Parameter) or node.module in traced.fixed
+        if fixed or node.type == graph.ops.OPTYPE.OUTPUT or node.grad_fn in watched.products:
             return None
-        if node.module not in names:
+        known = node.module in names
+        before, after = watched.reshaped.get(node.grad_fn, (0, 0))
+        if not known and before == after:
             continue
-        leaves = graph.is_out_channel_pruning_fn(item.dep.handler)
-        places = [place for _, place in sorted(zip(item.root_idxs, item.idxs, strict=True))]
-        if sorted(item.root_idxs) != list(range(len(found[0].idxs))):
+        places = _places(item, len(found[0].idxs))
+        if places is None:
             return None  # some of the channels only: what is split or joined otherwise stays as it is
-        members.append(Member(names[node.module], "outputs" if leaves else "inputs", torch.tensor(places)))
-    return Group(members[0].layer, tuple(members))
+        if known:
+            leaves = graph.is_out_channel_pruning_fn(item.dep.handler)
+            member = Member(names[node.module], "outputs" if leaves else "inputs", places)
+            members.append(member)
+            layer = traced.layers[member.layer]
+            if leaves and heads_of(layer) > 1:
+                ties.append((places, sizes_of(layer)[1] // heads_of(layer)))
+        elif before == len(item.idxs) and before % after == 0:
+            ties.append((places, after))  # cut into heads
+        elif after != len(item.idxs) or after % before:
+            return None  # neither that nor heads that are joined again
+    return _joined(members, ties)
+
+
+def _places(item: Any, size: int) -> Tensor | None:
+    """Return for each channel where it is ``[channels, times]``; None if it isn't as often there as the others."""
+    times = len(item.idxs) // size
+    pairs = sorted(zip(item.root_idxs, item.idxs, strict=True))
+    if [root for root, _ in pairs] != [channel for channel in range(size) for _ in range(times)]:
+        return None
+    return torch.tensor([place for _, place in pairs]).reshape(size, times)
+
+
+def _joined(members: Sequence[Member], ties: Sequence[tuple[Tensor, int]]) -> Group | None:
+    """Make one channel of those that go together, as they have the same number in all heads of so many channels."""
+    first = torch.arange(len(members[0].places))
+    before = None
+    while before is None or not before.equal(first):
+        before = first
+        for places, size in ties:
+            here = (places % size)[:, 0]
+            first = torch.full((size,), len(first)).scatter_reduce(0, here, first, "amin")[here]
+    names, times = first.unique(return_counts=True)
+    if len(times.unique()) > 1:
+        return None  # heads of one layer cut across those of another
+    order = first.argsort(stable=True).reshape(len(names), -1)
+    joined = (Member(member.layer, member.side, member.places[order].flatten(1)) for member in members)
+    return Group(members[0].layer, tuple(joined))
 
 
 def without(body: nn.Module, groups: Sequence[Group], removed: Removed) -> nn.Module:
@@ -141,14 +190,8 @@ def silenced(body: nn.Module, groups: Sequence[Group], removed: Removed) -> nn.M
     """Return a copy of a body whose layers don't hear some channels of its groups: its weights on them are 0."""
     made = copy.deepcopy(body)
     for name, sides in _staying(body, groups, removed).items():
-        layer = made.get_submodule(name)
-        layout, size = layout_of(layer), len(sides["inputs"])
-        assert layout is not None  # members of groups have one
-        for tensor, axis in layout.inputs.items():
-            values = layer.get_parameter(tensor).data
-            gone = (~sides["inputs"]).nonzero()[:, 0]
-            for number in range(layout.copies.get(tensor, 1)):
-                values.index_fill_(axis, gone + number * size, 0.0)
+        inputs, outputs = ((~sides[side]).nonzero()[:, 0] for side in ("inputs", "outputs"))
+        silence(made.get_submodule(name), inputs, outputs)
     return made
 
 

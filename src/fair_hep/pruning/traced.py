@@ -11,24 +11,29 @@ from torch import Tensor, nn
 
 from ..bundle.errors import ModelError
 from ..lrp.treatments import find_held
-from ..nets.channels import layout_of, sizes_of
+from ..nets.channels import layers_of, layout_of, sizes_of
+from .watched import Watched
 
 if TYPE_CHECKING:
     from torch_pruning.pruner.function import BasePruningFunc
 
 __all__ = ["Traced", "unknown_layers"]
 
+#: Their statistics run over channels: without one of them all others would change, so that all stay.
+OVER_CHANNELS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+
 
 def unknown_layers(body: nn.Module, kept: Sequence[str]) -> tuple[str, ...]:
-    """Return the layers that stay, by their names, and of which nobody told where they have their channels.
+    """Return the layers that stay, by their names: their channels can't go, or nobody told where they have them.
 
     Raises
     ------
     ModelError
-        If such a layer isn't among those that are kept.
+        If nobody told of a layer that isn't among those that are kept.
     """
     unknown = tuple(_unknown(body, ""))
-    told = [f"{name} ({type(body.get_submodule(name)).__name__})" for name in unknown if name not in kept]
+    kinds = {name: body.get_submodule(name) for name in unknown if name not in kept}
+    told = [f"{name} ({type(one).__name__})" for name, one in kinds.items() if not isinstance(one, OVER_CHANNELS)]
     if told:
         raise ModelError(
             f"where these layers have their channels isn't known: {', '.join(told)}; tell it by "
@@ -38,13 +43,17 @@ def unknown_layers(body: nn.Module, kept: Sequence[str]) -> tuple[str, ...]:
 
 
 def _unknown(module: nn.Module, name: str) -> Iterator[str]:
-    """Give the outermost modules that own parameters and have no layout."""
+    """Give the innermost modules that own parameters and have no layout; a single number belongs to no channel.
+
+    A module with others in it is none: what its own parameters touch stays, such as the width of a learned token.
+    """
     if layout_of(module) is not None:
         return
-    if next(module.parameters(recurse=False), None) is not None:
+    inner = list(module.named_children())
+    if isinstance(module, OVER_CHANNELS) or (not inner and any(one.numel() > 1 for one in module.parameters())):
         yield name
         return
-    for child, part in module.named_children():
+    for child, part in inner:
         yield from _unknown(part, f"{name}.{child}" if name else child)
 
 
@@ -68,18 +77,20 @@ class Traced(nn.Module):
         self.source = _Source(columns)
         self.body = copy.deepcopy(body)
         self.constants: list[Tensor] = []
-        self.layers = {name: layer for name, layer in self.body.named_modules() if layout_of(layer) is not None}
+        self.watched = Watched()
+        self.layers = layers_of(self.body)
         strange = [self.body.get_submodule(name) for name in unknown]
         self.fixed: set[nn.Module] = {self.source, *strange}
         for layer in (*self.layers.values(), *strange):
-            _as_one_node(layer)
+            _as_one_node(layer, self.constants)
         for module in self.body.modules():
             for name in find_held(module):
                 _hold(module, name, self.constants)
 
     def forward(self, values: Tensor, *context: Any) -> list[Tensor]:
         """Return what must stay."""
-        found = self.body(self.source(values), *context)
+        with self.watched:
+            found = self.body(self.source(values), *context)
         outputs = [found] if isinstance(found, Tensor) else list(found)
         return [output * 1.0 for output in (*outputs, *self.constants) if output.requires_grad]
 
@@ -113,19 +124,28 @@ class _OneNode(torch.autograd.Function):
     """A layer as one node of the backward graph, of which nobody wants a gradient."""
 
     @staticmethod
-    def forward(context: Any, layer: Any, values: Tensor, *others: Any) -> Any:
-        return layer(values, *others)
+    def forward(context: Any, layer: Any, values: Tensor) -> Any:
+        return layer(values)
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> Any:
         raise NotImplementedError("only the graph is of interest")
 
 
-def _as_one_node(layer: nn.Module) -> None:
+def _as_one_node(layer: nn.Module, constants: list[Tensor]) -> None:
+    """Let a layer be one node; what enters beside its channels, and was learned, stays."""
     forward = layer.forward
 
-    def alone(values: Tensor, *others: Any) -> Any:
-        return _OneNode.apply(forward, values, *others)
+    def alone(*inputs: Any, **named: Any) -> Any:
+        values, *others = (*inputs, *named.values())
+        learned = [other for other in others if isinstance(other, Tensor) and other.requires_grad]
+        constants.extend(learned)
+
+        def compute(first: Tensor) -> Any:
+            given = [first, *others]
+            return forward(*given[: len(inputs)], **dict(zip(named, given[len(inputs) :], strict=True)))
+
+        return _OneNode.apply(compute, values)
 
     layer.forward = alone
 
