@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import bundle, provenance
 from ..bundle.errors import ExplainError, MissingStepError
-from ..bundle.files import new_folder, write_json, write_text
+from ..bundle.files import new_file, new_folder, write_json, write_text
 from ..bundle.inputs import cut
 from ..describe.card_details import CONFIGURATION
 from ..describe.precision import precision_lines
@@ -147,7 +147,8 @@ def _weights(source: Source, folder: Path) -> None:
         return
     from safetensors.torch import save_file
 
-    save_file({name: value.contiguous() for name, value in source.lowered.tensors().items()}, folder / bundle.WEIGHTS)
+    with new_file(folder / bundle.WEIGHTS) as name:
+        save_file({key: value.contiguous() for key, value in source.lowered.tensors().items()}, name)
 
 
 def _graph(source: Source, signature: bundle.Signature, folder: Path) -> None:
