@@ -34,9 +34,12 @@ def test_all_behind_the_last_search_may_and_neighbours_stay(tmp_path: Path) -> N
     heads = [one.layer for one in maps if one.layer.split(".")[1] in ("classify", "regress")]
     assert chosen == [f"body.convolutions.{last}.propagate", f"body.convolutions.{last}.combine", *heads]
     assert any(one.layer == f"body.convolutions.{last}.space" and one.searched for one in maps)
+    onnx.save_model(plain, tmp_path / "plain.onnx")
+    before = compare(Published(MODEL, network).eval(), tmp_path / "plain.onnx", "examples", arrays)
     graph, weights = quantise(plain, [arrays], to_quantise(maps, sets=True))
     dequantised(network, given, plain, to_quantise(maps, sets=True), weights)
     onnx.save_model(graph, tmp_path / "int8.onnx")
     found = compare(Published(MODEL, network).eval(), tmp_path / "int8.onnx", "examples", arrays)
     assert found.answers > 0 and 1e-5 < found.largest < 0.5
-    assert found.flipped <= 0.02 * found.answers
+    # As many as in single precision, where sums are rounded in another order than PyTorch's.
+    assert found.flipped == before.flipped
