@@ -178,6 +178,11 @@ class Signature(Strict):
     temperature: float = Field(
         1.0, gt=0, description="what the network's logits are divided by, in both graphs: 1 leaves them as trained"
     )
+    precision: Literal["float32", "float16", "int8"] = Field(
+        "float32",
+        description="of the weights; float16: rounded to it, both graphs compute in float32; int8: linear maps of "
+        "model.onnx multiply integers, weights.safetensors and model_explained.onnx hold what these stand for",
+    )
 
     @property
     def third_party(self) -> bool:

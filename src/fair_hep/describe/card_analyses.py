@@ -14,6 +14,7 @@ from ..models.contract import Model
 from ..pages.document import Block, Items, Paragraph, Picture, Section, Table
 from ..tagging.cuts import cuts_table
 from .facts import Facts
+from .precision import precision_blocks
 from .sample import source_of
 
 __all__ = ["analyses"]
@@ -46,6 +47,7 @@ def analyses(facts: Facts, model: Model) -> tuple[Section, ...]:
         (
             Paragraph(f"On {tests}"),
             Items(tuple(metrics["headline"])),
+            *precision_blocks(metrics),
             *_temperature(metrics),
             *([cuts_table(metrics["working_points"])] if metrics.get("working_points") else []),
             *_seeds(metrics),
@@ -125,7 +127,7 @@ def _explanation(folder: Path, explained: Mapping[str, Any], model: Model) -> Se
 
 def _checked(folder: Path) -> Section:
     parity, examples = read_json(folder / "parity.json"), bundle.read_examples(folder)
-    plain = [row for row in parity if not str(row["case"]).startswith("explained")]
+    plain = [row for row in parity if not str(row["case"]).startswith("explained") and row.get("asked", True)]
     flipped = sum(int(row["flipped"]) for row in plain)
     largest = max(float(row["largest"]) for row in plain)
     lines = (

@@ -8,7 +8,7 @@ layers after it. One that has neither stands alone as a layer that scales and sh
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,7 +20,23 @@ from .composites import Position
 from .escape import Call, Record
 from .maps import Affine, find_affine, is_batch_norm, scale_and_shift
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Fold", "Plan", "make_plan"]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What a batch norm became part of.
+
+    Parameters
+    ----------
+    layers
+        Linear layers; those of a concatenation in order.
+    before
+        Whether they read the norm, instead of being read by it.
+    """
+
+    layers: tuple[nn.Module, ...]
+    before: bool
 
 
 @dataclass(frozen=True)
@@ -34,14 +50,14 @@ class Plan:
     positions
         Where each linear layer stands.
     folded
-        Batch norms that are part of another layer now.
+        Batch norms that are part of other layers now, and of which.
     direct
         Whether only first layers read the inputs, through calls that move entries (what input rules need).
     """
 
     layers: Mapping[nn.Module, Affine]
     positions: Mapping[nn.Module, Position]
-    folded: frozenset[nn.Module]
+    folded: Mapping[nn.Module, Fold]
     direct: bool
 
 
@@ -61,13 +77,14 @@ def make_plan(record: Record, names: Mapping[nn.Module, str], values: int, *, ab
     """
     flow = _Flow(record)
     layers = {module: affine for module, name in names.items() if (affine := find_affine(module, name)) is not None}
-    folded: set[nn.Module] = set()
+    folded: dict[nn.Module, Fold] = {}
     for norm in [module for module in layers if is_batch_norm(module)]:
-        changed = _fold_back(norm, flow, layers) or _fold_forward(norm, flow, layers)
+        back = _fold_back(norm, flow, layers)
+        changed = back or _fold_forward(norm, flow, layers)
         if changed:
             layers.update(changed)
             del layers[norm]
-            folded.add(norm)
+            folded[norm] = Fold(tuple(changed), before=not back)
     rectified = {module for module in layers if _is_rectified(module, flow, folded)}
     layers = {m: replace(layer, absorb=absorb, rectified=m in rectified) for m, layer in layers.items()}
     raw = flow.moved(values, folded)
@@ -79,7 +96,7 @@ def make_plan(record: Record, names: Mapping[nn.Module, str], values: int, *, ab
         for call in record.calls
         if raw & set(call.inputs) and (call.active or call.module is not None)
     )
-    return Plan(layers, positions, frozenset(folded), direct)
+    return Plan(layers, positions, folded, direct)
 
 
 class _Flow:
@@ -122,7 +139,7 @@ class _Flow:
         modules = [part.module for part in parts if part is not None and part.module is not None]
         return modules if len(modules) == len(parts) and all(self.once(module) for module in modules) else []
 
-    def moved(self, tensor: int, folded: set[nn.Module]) -> set[int]:
+    def moved(self, tensor: int, folded: Container[nn.Module]) -> set[int]:
         """Return a tensor and everything that is only a rearrangement of it."""
         known = {tensor}
         for call in self.record.calls:
@@ -167,7 +184,7 @@ def _fold_forward(norm: nn.Module, flow: _Flow, layers: Mapping[nn.Module, Affin
     return changed
 
 
-def _is_rectified(module: nn.Module, flow: _Flow, folded: set[nn.Module]) -> bool:
+def _is_rectified(module: nn.Module, flow: _Flow, folded: Container[nn.Module]) -> bool:
     """Say whether the output of every call of a layer goes into one ReLU and nowhere else."""
     for call in flow.calls[module]:
         readers = flow.reads(call.outputs[0])

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import bundle, provenance
 from ..bundle import UNKNOWN, TensorSpec
-from ..bundle.errors import BundleError, DataError, MissingStepError
+from ..bundle.errors import BundleError, ConfigError, DataError, MissingStepError
 from ..bundle.files import new_folder, sha256, write_json, write_text
 from ..bundle.session import compute, session
 from ..describe.third_party_card import missing
@@ -21,6 +21,7 @@ from ..export.third_party.answers import Arrays, answers, check_counts, read_inp
 from ..export.third_party.graph import copy_graph, described, opset
 from ..provenance.configuration import Config
 from ..provenance.project import Project
+from .precision import SINGLE
 
 __all__ = ["VERB", "run"]
 
@@ -65,6 +66,11 @@ def run(
     ConfigError
         If what the user says of it doesn't.
     """
+    if config.export.precision != SINGLE:
+        raise ConfigError(
+            f"export.precision: got {config.export.precision}, expected {SINGLE}: the graph of others is published as "
+            "it is; whoever has the network can export it at low precision"
+        )
     known = load_about(about)
     if not (project.root / "LICENSE").is_file():
         raise MissingStepError(project.root / "LICENSE", "git checkout LICENSE")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import provenance
 from ..bundle.files import new_file, new_folder, write_json
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..bundle.parts import Part
     from ..models.contract import Arrays, Evaluation, Model
 
-__all__ = ["run"]
+__all__ = ["OUTPUTS", "datasets_of", "result_of", "run", "write_outputs"]
 
 #: The test split is measured; cuts of baselines are chosen on the validation split.
 SPLITS = ("val", "test")
@@ -67,29 +67,47 @@ def _evaluated(
     """Evaluate one network, beside those of other seeds."""
     model, size = recipe(project), config.evaluate.batch_size
     stores = store_folder(project, config)
-    datasets = _datasets(project, config, model)
+    datasets = datasets_of(project, config, model)
     dataset = datasets["test"]
     if join:
         outputs, targets = _answers(project, config, model, join)
     else:
         outputs, targets = apply(model, answering(project, config, model, dataset), dataset, size)
-    baselines = model.baselines(datasets, size)
     folder = project.run(config.name, "evaluate")
     with new_folder(folder) as temporary:
-        # Only a model that has baselines knows of the fourth argument.
-        fourth = (baselines,) if baselines else ()
-        found = model.evaluate(outputs, {**targets, **derived(model, dataset, size)}, temporary, *fourth)
-        result = {**_told(found), "examples": len(dataset), "source": config.data.source}  # type: ignore[arg-type]
+        found = result_of(config, model, (outputs, targets), datasets, temporary)
+        result = found.values
         if beside:
             result["seeds"] = spread([result, *beside], [config.name, *others])
             result["headline"].append(_between(result))
         write_json(temporary / "metrics.json", result)
-        _written(temporary, outputs, targets)
+        write_outputs(temporary, outputs, targets)
         trained = [project.run(name, "train") / WEIGHTS for name in (config.name, *others)]
-        read = [stores / split / "store.json" for split in (SPLITS if baselines else ("test",))]
+        read = [stores / split / "store.json" for split in found.read]
         inputs = provenance.checksums(project.root, *trained, *read)
         provenance.record(temporary, project, config, "evaluate", inputs=inputs, result=result)
     return {**result, "folder": str(folder.relative_to(project.root)), "files": list(found.files)}
+
+
+class Result(NamedTuple):
+    """What a network's answers measure, as JSON values; the files that were drawn; the splits that were read."""
+
+    values: dict[str, Any]
+    files: Sequence[str]
+    read: Sequence[str]
+
+
+def result_of(
+    config: Config, model: Model, answers: tuple[Arrays, Arrays], datasets: Mapping[str, Dataset[Any]], folder: Path
+) -> Result:
+    """Measure outputs and targets of the test split; tables and figures go into a folder."""
+    (outputs, targets), size, dataset = answers, config.evaluate.batch_size, datasets["test"]
+    baselines = model.baselines(datasets, size)
+    # Only a model that has baselines knows of the fourth argument.
+    fourth = (baselines,) if baselines else ()
+    found = model.evaluate(outputs, {**targets, **derived(model, dataset, size)}, folder, *fourth)
+    result = {**_told(found), "examples": len(dataset), "source": config.data.source}  # type: ignore[arg-type]
+    return Result(result, found.files, SPLITS if baselines else ("test",))
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------
@@ -98,7 +116,7 @@ def _part(project: Project, config: Config, part: Part) -> dict[str, Any]:
     from ..data.batches import between
 
     model, size = recipe(project), config.evaluate.batch_size
-    dataset: Any = _datasets(project, config, model)["test"]
+    dataset: Any = datasets_of(project, config, model)["test"]
     made_from, inputs = _made_from(project, config)
     batches = part.share(-(-len(dataset) // size))
     examples = range(batches.start * size, min(batches.stop * size, len(dataset)))
@@ -107,7 +125,7 @@ def _part(project: Project, config: Config, part: Part) -> dict[str, Any]:
     if examples:
         network = answering(project, config, model, dataset)
         outputs, targets = apply(model, network, between(dataset, examples), size)
-        files.append(_written(folder, outputs, targets))
+        files.append(write_outputs(folder, outputs, targets))
     return record_part(folder, project, config, "evaluate", made_from=made_from, files=files, inputs=inputs)
 
 
@@ -125,7 +143,8 @@ def _answers(project: Project, config: Config, model: Model, join: int) -> tuple
     return {name: whole[name] for name in names}, {name: whole[name] for name in whole if name not in names}
 
 
-def _written(folder: Path, outputs: Arrays, targets: Arrays) -> Path:
+def write_outputs(folder: Path, outputs: Arrays, targets: Arrays) -> Path:
+    """Write what was answered, and what should have been; return the file."""
     import numpy as np
 
     with new_file(folder / OUTPUTS) as name:
@@ -142,7 +161,7 @@ def _made_from(project: Project, config: Config) -> tuple[Any, dict[str, str]]:
     return [inputs, made["inputs"], asked], inputs
 
 
-def _datasets(project: Project, config: Config, model: Model) -> dict[str, Dataset[Any]]:
+def datasets_of(project: Project, config: Config, model: Model) -> dict[str, Dataset[Any]]:
     """Return what is measured, and what baselines are chosen on."""
     from ..data.batches import first
     from ..data.store import Store

@@ -3,80 +3,36 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from .. import bundle, provenance
-from ..bundle.errors import BundleError, ExplainError, MissingStepError
-from ..bundle.files import new_folder, read_json, sha256, write_json, write_text
+from ..bundle.errors import ExplainError, MissingStepError
+from ..bundle.files import new_file, new_folder, write_json, write_text
 from ..bundle.inputs import cut
 from ..describe.card_details import CONFIGURATION
-from ..describe.graph_properties import graph_properties
-from ..describe.origin import Origin
+from ..describe.precision import precision_lines
 from ..describe.write import describe
-from ..models.contract import SPLITS
 from ..models.explaining import rules_of
 from ..models.recipe import recipe
-from ..provenance.about import About
 from ..provenance.configuration import Config
 from ..provenance.project import Project
-from ..tagging.cuts import published_cuts
 from .data import store_folder
-from .temperature import Temperature, find_temperature
+from .evidence import Source, configuration_text, copy_runs, metadata, metrics_of, public_part, warmed
+from .lowered import judged, lowered, sized
+from .precision import SINGLE
+from .temperature import find_temperature
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import nn
 
     from ..bundle.domain import Trained
-    from ..models.contract import Model
 
 __all__ = ["run"]
 
-FIGURES = (".png", ".svg", ".pdf")
 REQUESTED = 2
-VERBS = ("train", "evaluate", "explain")
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Everything that goes into a bundle."""
-
-    project: Project
-    config: Config
-    model: Model
-    network: nn.Module
-    arrays: Mapping[str, np.ndarray]
-    metrics: Mapping[str, Any]
-    temperature: Temperature
-
-    def folder(self, verb: str) -> Path:
-        return self.project.run(self.config.name, verb)
-
-    @property
-    def imported(self) -> bool:
-        """Whether the weights were trained elsewhere."""
-        return "about" in provenance.require(self.folder("train"), "train")
-
-    @property
-    def steps(self) -> tuple[str, ...]:
-        """The steps that the bundle tells of."""
-        return VERBS if "explanation" in self.metrics else VERBS[:2]
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits that were used: an imported network learned from none of ours."""
-        if not self.imported:
-            return SPLITS
-        return ("val", "test") if "explanation" in self.metrics else ("test",)
 
 
 def run(project: Project, config: Config) -> dict[str, Any]:
@@ -105,21 +61,27 @@ def run(project: Project, config: Config) -> dict[str, Any]:
     network = load_network(project, config)
     model = recipe(project)
     temperature = find_temperature(project, config, model, network)
-    metrics = _metrics(project, config)
-    if temperature.record:
-        metrics["temperature"] = dict(temperature.record)
-        if "working_points" in metrics:
-            metrics["working_points"] = published_cuts(metrics["working_points"], temperature.value)
     arrays = _examples(project, config)
-    metrics["cost"] = mean_cost(network, graph_inputs(model), arrays)._asdict()
-    source = _Source(project, config, model, network, arrays, metrics, temperature)
+    metrics = metrics_of(project, config) | {"cost": mean_cost(network, graph_inputs(model), arrays)._asdict()}
+    source = Source(
+        project=project,
+        config=config,
+        model=model,
+        network=network,
+        arrays=arrays,
+        metrics=warmed(metrics, temperature),
+        temperature=temperature,
+        tolerance=config.export.tolerance,
+    )
     if not (project.root / "LICENSE").is_file():
         raise MissingStepError(project.root / "LICENSE", "git checkout LICENSE")
+    if config.export.precision != SINGLE:
+        source = lowered(source)
     with new_folder(project.bundle) as temporary:
-        parity = _fill(source, temporary)
+        source, parity = _fill(source, temporary)
     size = sum(path.stat().st_size for path in project.bundle.rglob("*") if path.is_file())
     explained = [row for row in parity if row["case"].startswith("explained")]
-    plain = [row for row in parity if row not in explained]
+    plain = [row for row in parity if row not in explained and row.get("asked", True)]
     folder = str(project.bundle.relative_to(project.root))
     return {
         "headline": [
@@ -129,6 +91,7 @@ def run(project: Project, config: Config) -> dict[str, Any]:
             f"relevances agree within {_largest(explained):.1g} of the largest at {len(explained)} shapes; "
             f"{_flipped(explained)} examples hang on rounding",
             *temperature.lines,
+            *precision_lines(source.metrics.get("precision")),
         ],
         "folder": folder,
         "bytes": size,
@@ -144,15 +107,20 @@ def _flipped(parity: list[dict[str, Any]]) -> int:
     return sum(int(row["flipped"]) for row in parity)
 
 
-def _fill(source: _Source, folder: Path) -> list[dict[str, Any]]:
-    """Write every file of the bundle, the checksums last."""
+def _fill(source: Source, folder: Path) -> tuple[Source, list[dict[str, Any]]]:
+    """Write every file of the bundle, the checksums last; return the source with all that was measured of it."""
     project, config = source.project, source.config
     signature = _signature(source)
     write_json(folder / "schema.json", bundle.schema())
-    shutil.copyfile(source.folder("train") / bundle.WEIGHTS, folder / bundle.WEIGHTS)
-    parity = _graph_and_examples(source, signature, folder)
-    signature, explained = _explained_graph(source, signature, folder)
+    _weights(source, folder)
+    _graph(source, signature, folder)
+    if source.lowered:
+        source = judged(source, signature, _relevance(source, signature), folder)
+    parity = _compared_and_stored(source, signature, folder)
+    signature, explained, size = _explained_graph(source, signature, folder)
     parity += explained
+    if source.lowered:
+        source = sized(source, folder, size)
     write_json(folder / bundle.SIGNATURE, signature.model_dump(mode="json"))
     # Both sides of every row divide by it.
     parity = [{**row, "temperature": source.temperature.value} for row in parity]
@@ -160,44 +128,67 @@ def _fill(source: _Source, folder: Path) -> list[dict[str, Any]]:
     write_json(folder / "metrics.json", source.metrics)
     shutil.copyfile(project.root / "LICENSE", folder / "LICENSE")
     unused = {"train"} if source.imported else set()
-    _copy_runs(source, folder, unused)
+    copy_runs(source, folder, unused)
     files = [source.folder("train") / bundle.WEIGHTS, source.folder("evaluate") / "outputs.npz"]
-    public = config.model_copy(update=_public(config))
+    files += [source.folder("evaluate") / bundle.WEIGHTS] if source.lowered else []
+    public = config.model_copy(update=public_part(config))
     sums = provenance.checksums(project.root, *files)
     provenance.record(folder, project, public, "export", inputs=sums, without=tuple(unused))
-    write_text(folder / CONFIGURATION, _configuration(public, unused))
+    write_text(folder / CONFIGURATION, configuration_text(public, unused))
     describe(project, folder)
     bundle.write_sums(folder)
-    return parity
+    return source, parity
 
 
-def _graph_and_examples(source: _Source, signature: bundle.Signature, folder: Path) -> list[dict[str, Any]]:
-    """Write the graph, compare it with PyTorch, and store PyTorch's answers on the examples."""
+def _weights(source: Source, folder: Path) -> None:
+    """Write the weights: those that training left, or what they are at a lower precision."""
+    if source.lowered is None:
+        shutil.copyfile(source.folder("train") / bundle.WEIGHTS, folder / bundle.WEIGHTS)
+        return
+    from safetensors.torch import save_file
+
+    with new_file(folder / bundle.WEIGHTS) as name:
+        save_file({key: value.contiguous() for key, value in source.lowered.tensors().items()}, name)
+
+
+def _graph(source: Source, signature: bundle.Signature, folder: Path) -> None:
+    """Write the graph."""
+    from ..tracing.graph import export_graph
+
+    path, config = folder / bundle.MODEL, source.config
+    said = metadata(source, _relevance(source, signature), folder / bundle.WEIGHTS)
+    if source.lowered:
+        source.lowered.write(path, said)
+        return
+    trace, warm = source.model.example(4, config.seed), source.temperature.value
+    export_graph(source.model, source.network, trace, path, opset=config.export.opset, metadata=said, temperature=warm)
+
+
+def _compared_and_stored(source: Source, signature: bundle.Signature, folder: Path) -> list[dict[str, Any]]:
+    """Compare the graph with PyTorch, and store the answers on the examples: PyTorch's, or an integer graph's own."""
+    from ..bundle.session import compute, session
     from ..export.explained_parity import unsteady
     from ..export.parity import compare_shapes, forward, near_ties
     from ..export.relevance import relevances
-    from ..tracing.graph import Published, export_graph
+    from ..tracing.graph import Published
 
-    config = source.config.export
-    path = folder / bundle.MODEL
-    trace = source.model.example(4, source.config.seed)
-    how = _relevance(source, signature)
-    metadata = _metadata(source, how)
-    warm = source.temperature.value
-    export_graph(source.model, source.network, trace, path, opset=config.opset, metadata=metadata, temperature=warm)
-    published = Published(source.model, source.network, warm).eval()
-    found = compare_shapes(published, path, signature.inputs, source.arrays, config.tolerance)
-    outputs, _ = forward(published, source.arrays)
+    path, how = folder / bundle.MODEL, _relevance(source, signature)
+    published = Published(source.model, source.network, source.temperature.value).eval()
+    integer = source.precision == "int8"
+    found = compare_shapes(published, path, signature.inputs, source.arrays, source.tolerance, clips=integer)
     names = [spec.name for spec in signature.outputs]
+    if integer:
+        outputs = compute(session(path), names, source.arrays)
+    else:
+        outputs = dict(zip(names, forward(published, source.arrays)[0], strict=True))
     bundle.write_arrays(folder / "examples/inputs.npz", source.arrays)
-    bundle.write_arrays(folder / "examples/outputs.npz", dict(zip(names, outputs, strict=True)))
+    bundle.write_arrays(folder / "examples/outputs.npz", outputs)
     values, _ = relevances(source.network, signature, source.arrays, how)
     bundle.write_arrays(folder / "examples/relevance.npz", {"relevance": values})
-    near = near_ties(published, source.arrays)
     examples = bundle.Examples(
         count=len(values),
-        tolerance=config.tolerance,
-        near_ties=near,
+        tolerance=source.tolerance,
+        near_ties=near_ties(published, source.arrays),
         relevance=how,
         unsteady=unsteady(source.model, source.network, how, source.arrays),
     )
@@ -207,9 +198,9 @@ def _graph_and_examples(source: _Source, signature: bundle.Signature, folder: Pa
 
 
 def _explained_graph(
-    source: _Source, signature: bundle.Signature, folder: Path
-) -> tuple[bundle.Signature, list[dict[str, Any]]]:
-    """Write the explained graph, compare it with the engine, and describe it in the signature."""
+    source: Source, signature: bundle.Signature, folder: Path
+) -> tuple[bundle.Signature, list[dict[str, Any]], int]:
+    """Write the explained graph, compare it with the engine, and describe it in the signature; its size in float32."""
     from ..export.explained_parity import compare_explained
     from ..tracing.explained import explained_inputs, export_explained
 
@@ -221,8 +212,11 @@ def _explained_graph(
         path,
         how,
         opset=source.config.export.opset,
-        metadata=_metadata(source, how),
+        metadata=metadata(source, how, folder / bundle.WEIGHTS),
     )
+    size = path.stat().st_size
+    if source.lowered:
+        source.lowered.finish(path)
     described = bundle.Explained(
         inputs=list(explained_inputs(source.model)),
         outputs=list(outputs),
@@ -230,7 +224,7 @@ def _explained_graph(
     )
     signature = signature.model_copy(update={"explained": described})
     found = compare_explained(source.model, source.network, path, source.arrays, inputs=signature.inputs, how=how)
-    return signature, [parity.as_dict() for parity in found]
+    return signature, [parity.as_dict() for parity in found], size
 
 
 def _request(signature: bundle.Signature, arrays: Mapping[str, np.ndarray]) -> str:
@@ -243,7 +237,7 @@ def _request(signature: bundle.Signature, arrays: Mapping[str, np.ndarray]) -> s
     return json.dumps({"inputs": inputs})
 
 
-def _relevance(source: _Source, signature: bundle.Signature) -> bundle.Relevance:
+def _relevance(source: Source, signature: bundle.Signature) -> bundle.Relevance:
     from ..export.relevance import RELEVANCE_TOLERANCE
 
     config = rules_of(source.model, source.config.explain)
@@ -257,7 +251,7 @@ def _relevance(source: _Source, signature: bundle.Signature) -> bundle.Relevance
     )
 
 
-def _signature(source: _Source) -> bundle.Signature:
+def _signature(source: Source) -> bundle.Signature:
     from ..tracing.graph import graph_inputs, graph_outputs
 
     model = source.model
@@ -274,10 +268,11 @@ def _signature(source: _Source) -> bundle.Signature:
         opset=source.config.export.opset,
         domain=_domain(source),
         temperature=source.temperature.value,
+        precision=source.precision,
     )
 
 
-def _domain(source: _Source) -> list[Trained]:
+def _domain(source: Source) -> list[Trained]:
     """Return where the network was trained; of imported weights that isn't known."""
     from ..data.batches import first
     from ..data.store import Store
@@ -307,107 +302,3 @@ def _examples(project: Project, config: Config) -> dict[str, np.ndarray]:
     chosen = np.unique(np.linspace(0, size - 1, min(size, config.export.examples)).astype(int))
     batch = dataset.__getitems__(chosen.tolist())
     return {spec.name: np.ascontiguousarray(batch[spec.name].numpy()) for spec in graph_inputs(model)}
-
-
-def _metrics(project: Project, config: Config) -> dict[str, Any]:
-    """Return what evaluation and explanation found, and which test set it was."""
-    evaluation, explanation = project.run(config.name, "evaluate"), project.run(config.name, "explain")
-    made = provenance.require(evaluation, "evaluate", project.root)
-    weights = project.run(config.name, "train") / bundle.WEIGHTS
-    if sha256(weights) not in made["inputs"].values():
-        raise BundleError(f"{evaluation.relative_to(project.root)} is of other weights: run `evaluate` again")
-    metrics = {**read_json(evaluation / "metrics.json"), "test_set": _test_set(project, config, made)}
-    explained = explanation / provenance.FILE
-    if not explained.is_file():
-        log.info("%s has no explanation: run `explain` first to put it into the bundle", explanation.parent.name)
-    elif sha256(weights) not in read_json(explained)["inputs"].values():
-        log.warning("%s is of other weights and left out: run `explain` again", explanation.relative_to(project.root))
-    else:
-        metrics["explanation"] = read_json(explanation / "study.json")
-    return metrics
-
-
-def _test_set(project: Project, config: Config, made: Mapping[str, Any]) -> dict[str, Any]:
-    """Identify the test set by the checksums of its raw files and the number of examples used."""
-    import hashlib
-
-    store = store_folder(project, config) / "test"
-    files = provenance.require(store, "data", project.root)["inputs"]
-    if sha256(store / "store.json") not in made["inputs"].values():
-        raise BundleError("the test data changed since `evaluate`: run `evaluate` again")
-    count = made["result"]["examples"]
-    text = json.dumps([sorted(files.values()), count])
-    named = {Path(name).name: checksum for name, checksum in files.items()}
-    return {"examples": count, "files": named, "sha256": hashlib.sha256(text.encode()).hexdigest()}
-
-
-def _metadata(source: _Source, how: bundle.Relevance) -> dict[str, str]:
-    """Return what the graphs say about themselves."""
-    from ..tracing.graph import graph_inputs
-
-    project, model = source.project, source.model
-    stores = store_folder(project, source.config)
-    raw = {split: provenance.require(stores / split, "data", project.root)["inputs"] for split in source.splits}
-    return graph_properties(
-        project,
-        model,
-        graph_inputs(model),
-        commit=provenance.git_commit(project.root),
-        weights=sha256(source.folder("train") / bundle.WEIGHTS),
-        data={split: {Path(name).name: checksum for name, checksum in files.items()} for split, files in raw.items()},
-        learned=_learned(source),
-        explanation=how.model_dump_json(),
-    )
-
-
-def _learned(source: _Source) -> Origin:
-    """Return which data the network learned from: those that were converted here, or what is told of others."""
-    made = provenance.require(source.folder("train"), "train")
-    if "about" in made:
-        about = About.model_validate(made["about"])
-        return Origin(source="elsewhere", title=about.dataset, doi=about.dataset_doi)
-    stores = store_folder(source.project, source.config)
-    return Origin.of(source.project, provenance.require(stores / "train", "data", source.project.root))
-
-
-def _configuration(config: Config, unused: set[str]) -> str:
-    values = config.model_dump(mode="json", by_alias=True, exclude=unused)
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-
-
-def _copy_runs(source: _Source, folder: Path, unused: set[str]) -> None:
-    """Copy the figures and the provenance of every step, without the paths of this machine and what made nothing."""
-    for verb in source.steps:
-        made = source.folder(verb)
-        for path in sorted(made.rglob("*")) if verb != "train" else []:
-            if path.suffix in FIGURES and path.is_file():
-                target = folder / "figures" / verb / path.relative_to(made)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
-        if (made / provenance.FILE).is_file():
-            values = read_json(made / provenance.FILE)
-            values["configuration"] = {k: v for k, v in values["configuration"].items() if k not in unused}
-            write_json(folder / "provenance" / f"{values['command']}.json", _anonymous(values))
-    for split in source.splits:
-        values = provenance.require(store_folder(source.project, source.config) / split, "data", source.project.root)
-        values["configuration"] = {k: v for k, v in values["configuration"].items() if k not in unused}
-        write_json(folder / "provenance" / f"data-{split}.json", _anonymous(values))
-
-
-def _anonymous(value: Any) -> Any:
-    """Return JSON values without absolute paths, nor the address of a tracking server (it may hold a password)."""
-    if isinstance(value, dict):
-        return {key: None if key == "tracking_uri" else _anonymous(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_anonymous(inner) for inner in value]
-    if isinstance(value, str) and Path(value).is_absolute():
-        return Path(value).name
-    return value
-
-
-def _public(config: Config) -> dict[str, Any]:
-    folder = config.data.folder
-    return {
-        "data": config.data.model_copy(update={"folder": Path(folder.name) if folder else None}),
-        "register_": config.register_.model_copy(update={"tracking_uri": None}),
-    }

@@ -25,6 +25,7 @@ from ..publish import mlflow_model
 from ..publish.champion import BUNDLE_TAG, CHAMPION, OUTPUTS, TEST_TAG, champion, settle, versions
 from ..publish.next_steps import next_steps
 from ..publish.tracking import experiment, tracking_uri
+from .precision import SINGLE, evaluation_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -117,9 +118,9 @@ def connected(uri: str) -> Iterator[MlflowClient]:
 
 
 def _outputs_file(project: Project, config: Config) -> Path:
-    """Return the raw outputs of the evaluation that the bundle was made with."""
-    folder = project.run(config.name, "evaluate")
-    provenance.require(folder, "evaluate", project.root)
+    """Return the raw outputs of the evaluation that the bundle was made with: of a low precision, its own graph's."""
+    folder = evaluation_folder(project, config, bundle.read_signature(project.bundle).precision)
+    provenance.require(folder, "evaluate" if folder.name == "evaluate" else "export", project.root)
     made = provenance.require(project.bundle, "export", project.root)
     path = folder / "outputs.npz"
     if sha256(path) not in made["inputs"].values():
@@ -232,6 +233,7 @@ def _trained_on(project: Project) -> str:
 
 def _tags(project: Project, metrics: Mapping[str, Any]) -> dict[str, str]:
     made = read_json(project.bundle / provenance.FILE)
+    precision = bundle.read_signature(project.bundle).precision
     known = {
         "version": project.version,
         "doi": project.doi,
@@ -239,6 +241,7 @@ def _tags(project: Project, metrics: Mapping[str, Any]) -> dict[str, str]:
         "dataset_doi": learned_from(project.bundle),
         "git_commit": made["git_commit"],
         "license": project.licenses.weights,
+        "precision": "" if precision == SINGLE else precision,
         TEST_TAG: metrics["test_set"]["sha256"],
         BUNDLE_TAG: sha256(project.bundle / bundle.SUMS),
     }

@@ -19,6 +19,7 @@ from ..pages.page import facts_html, inline, page, section_html, slug
 from ..pages.pictures import embedded
 from ..provenance.configuration import Config
 from ..provenance.project import Project
+from .precision import evaluation_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,14 +64,16 @@ def run(project: Project, config: Config) -> dict[str, Any]:
 
 def _parts(project: Project, config: Config, model: Model) -> Sequence[Widget]:
     """Return the model's parts, if the runs that they are drawn from are of the bundle's weights."""
-    evaluation, explanation = project.run(config.name, "evaluate"), project.run(config.name, "explain")
+    precision = bundle.read_signature(project.bundle).precision
+    evaluation = evaluation_folder(project, config, precision)
+    explanation = project.run(config.name, "explain")
     if not (evaluation / provenance.FILE).is_file():
-        log.info("runs/%s/evaluate isn't here: the report gets no interactive parts", config.name)
+        log.info("%s isn't here: the report gets no interactive parts", evaluation.relative_to(project.root))
         return ()
     if not _of_bundle(project, evaluation):
         raise BundleError(
-            f"runs/{config.name}/evaluate is of other weights than {project.bundle.name}: run `evaluate` and `export` "
-            "again, or give the configuration that the bundle was made with"
+            f"{evaluation.relative_to(project.root)} is of other weights than {project.bundle.name}: run `evaluate` "
+            "and `export` again, or give the configuration that the bundle was made with"
         )
     if not _of_bundle(project, explanation):
         log.warning("runs/%s/explain isn't of the bundle's weights: run `explain` to see them explained", config.name)

@@ -149,6 +149,11 @@ class ExportConfig(Strict):
         description="none, a number above 0 that a tagger's logits are divided by, or fit: what makes the validation "
         "labels most likely",
     )
+    precision: Literal["float32", "float16", "int8"] = Field(
+        "float32",
+        description="of the published weights: float16 rounds them, int8 lets linear maps multiply integers; the graph "
+        "that explains computes in float32 always",
+    )
 
 
 class PruneConfig(Strict):
