@@ -24,6 +24,7 @@ from ..provenance.project import Project
 from ..tagging.cuts import published_cuts
 from .data import store_folder
 from .precision import SINGLE, evaluation_folder
+from .prune_study import compared
 from .temperature import Temperature
 
 if TYPE_CHECKING:
@@ -102,6 +103,9 @@ def metrics_of(project: Project, config: Config) -> dict[str, Any]:
         log.warning("%s is of other weights and left out: run `explain` again", explanation.relative_to(project.root))
     else:
         metrics["explanation"] = read_json(explanation / "study.json")
+    study = compared(project, config.name)
+    if (study / provenance.FILE).is_file() and sha256(weights) in read_json(study / provenance.FILE)["inputs"].values():
+        metrics["pruning"] = read_json(study / "study.json")
     return metrics
 
 
@@ -166,13 +170,12 @@ def configuration_text(config: Config, unused: set[str]) -> str:
 
 def copy_runs(source: Source, folder: Path, unused: set[str]) -> None:
     """Copy the figures and the provenance of every step, without the paths of this machine and what made nothing."""
+    if "pruning" in source.metrics:
+        _copy_figures(compared(source.project, source.config.name), folder / "figures" / "prune")
     for verb in source.steps:
         made = source.folder(verb)
-        for path in sorted(made.rglob("*")) if verb != "train" else []:
-            if path.suffix in FIGURES and path.is_file():
-                target = folder / "figures" / verb / path.relative_to(made)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
+        if verb != "train":
+            _copy_figures(made, folder / "figures" / verb)
         if (made / provenance.FILE).is_file():
             values = read_json(made / provenance.FILE)
             values["configuration"] = {k: v for k, v in values["configuration"].items() if k not in unused}
@@ -181,6 +184,14 @@ def copy_runs(source: Source, folder: Path, unused: set[str]) -> None:
         values = provenance.require(store_folder(source.project, source.config) / split, "data", source.project.root)
         values["configuration"] = {k: v for k, v in values["configuration"].items() if k not in unused}
         write_json(folder / "provenance" / f"data-{split}.json", _anonymous(values))
+
+
+def _copy_figures(made: Path, folder: Path) -> None:
+    for path in sorted(made.rglob("*")):
+        if path.suffix in FIGURES and path.is_file():
+            target = folder / path.relative_to(made)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
 
 
 def _anonymous(value: Any) -> Any:

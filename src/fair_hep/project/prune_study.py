@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import provenance
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from ..bundle.parts import Part
 
-__all__ = ["FOLDER", "SEEDS", "study"]
+__all__ = ["FOLDER", "SEEDS", "compared", "study"]
 
 #: Below ``runs/<configuration>/``: what was found, and the rounds of every network.
 FOLDER = "prune-study"
@@ -74,6 +75,11 @@ def study(project: Project, config: Config, *, part: Part | None = None) -> dict
     before = [_before(project, number, one) for number, one in enumerate(trainings, 1)]
     found = {"configuration": config.name, "decisive": before[0]["decisive"], "before": before, "rows": rows}
     return _written(project, config, {"headline": _lines(found), **found})
+
+
+def compared(project: Project, name: str) -> Path:
+    """Return the folder of what a study found that began with the training of a configuration."""
+    return project.run(name, FOLDER) / "found"
 
 
 def _with_seeds(config: Config) -> Config:
@@ -144,7 +150,7 @@ def _before(project: Project, number: int, config: Config) -> dict[str, Any]:
 
 # -- what is written ---------------------------------------------------------------------------------------------------
 def _written(project: Project, config: Config, found: Mapping[str, Any]) -> dict[str, Any]:
-    folder = project.run(config.name, FOLDER) / "found"
+    folder = compared(project, config.name)
     model = recipe(project)
     with new_folder(folder) as temporary:
         write_json(temporary / "study.json", found)

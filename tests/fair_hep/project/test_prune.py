@@ -18,6 +18,7 @@ from fair_hep.bundle.parts import Part
 from fair_hep.project import pruning_steps
 from fair_hep.project.data import run as data
 from fair_hep.project.evaluate import run as evaluate
+from fair_hep.project.evidence import metrics_of
 from fair_hep.project.export import run as export
 from fair_hep.project.measured import Measured
 from fair_hep.project.prune import run as prune
@@ -167,6 +168,11 @@ def test_a_study_compares_criteria_and_goes_on(project: Project) -> None:
         assert found["decisive"] in row["metrics"]
     folder = project.root / found["folder"]
     assert {path.name for path in folder.iterdir()} >= {"study.json", "prune_metric.png", "provenance.json"}
+    evaluate(project, config)
+    assert metrics_of(project, config)["pruning"]["headline"] == found["headline"][:-1], "the card tells of it"
+    random_weights(project, config.model_copy(update={"seed": config.seed + 5}))
+    evaluate(project, config.model_copy(update={"seed": config.seed + 5}))
+    assert "pruning" not in metrics_of(project, config), "that was about other weights"
 
 
 def rounds(project: Project) -> dict[str, int]:
