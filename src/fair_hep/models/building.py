@@ -87,10 +87,10 @@ def smaller(model: Model, network: nn.Module, pruned: Pruned) -> nn.Module:
 
 def widths_of(network: nn.Module, before: nn.Module) -> dict[str, tuple[int, int]]:
     """Return the channels of every layer of the body that has fewer than it had."""
-    from ..nets.channels import layout_of, sizes_of
+    from ..nets.channels import layers_of, sizes_of
 
     body, full = network.get_submodule("body"), before.get_submodule("body")
-    known = {name: sizes_of(layer) for name, layer in body.named_modules() if layout_of(layer)}
+    known = {name: sizes_of(layer) for name, layer in layers_of(body).items()}
     return {name: sizes for name, sizes in known.items() if sizes != sizes_of(full.get_submodule(name))}
 
 

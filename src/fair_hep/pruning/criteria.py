@@ -140,7 +140,7 @@ def _sum(body: nn.Module, group: Group, values: Mapping[str, Tensor]) -> Tensor:
 def _of_member(body: nn.Module, member: Member, values: Mapping[str, Tensor]) -> Tensor:
     layer = body.get_submodule(member.layer)
     own = {name: values[f"{member.layer}.{name}"] for name, _ in layer.named_parameters()}
-    return of_each_channel(layer, member.side, own)[member.places]
+    return of_each_channel(layer, member.side, own)[member.places].sum(1)
 
 
 def _features(subject: Subject) -> Iterator[tuple[Tensor, Sequence[Any]]]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..bundle.errors import ModelError
-from ..nets.channels import layout_of, narrowed, sizes_of
+from ..nets.channels import heads_of, narrowed, silence, sizes_of
 from .traced import Traced, unknown_layers
 
 __all__ = ["Group", "Member", "Removed", "find_groups", "silenced", "without"]
@@ -36,7 +36,7 @@ class Member:
     side
         Which channels of the layer belong to the group: those that enter, or those that leave.
     places
-        For each channel of the group which one it is there ``[channels]``.
+        For each channel of the group which ones it is there ``[channels, times]``: one, or one in every head.
     """
 
     layer: str
@@ -90,7 +90,7 @@ def find_groups(body: nn.Module, features: Sequence[Any], *, keep: Sequence[str]
     traced = Traced(body, features[0].shape[-1], unknown_layers(body, kept))
     graph = torch_pruning.DependencyGraph()
     with warnings.catch_warnings():
-        # What isn't a layer moves channels about; whether it does is checked by `same_as_silenced`.
+        # What isn't a layer moves channels about; whether it does is checked by `verified.apart`.
         warnings.filterwarnings("ignore", category=UserWarning)
         graph.build_dependency(
             traced,
@@ -121,11 +121,39 @@ def _group(graph: Any, traced: Traced, found: Any) -> Group | None:
         if node.module not in names:
             continue
         leaves = graph.is_out_channel_pruning_fn(item.dep.handler)
-        places = [place for _, place in sorted(zip(item.root_idxs, item.idxs, strict=True))]
-        if sorted(item.root_idxs) != list(range(len(found[0].idxs))):
+        places = _places(item, len(found[0].idxs))
+        if places is None:
             return None  # some of the channels only: what is split or joined otherwise stays as it is
-        members.append(Member(names[node.module], "outputs" if leaves else "inputs", torch.tensor(places)))
-    return Group(members[0].layer, tuple(members))
+        members.append(Member(names[node.module], "outputs" if leaves else "inputs", places))
+    return _joined(traced, members)
+
+
+def _places(item: Any, size: int) -> Tensor | None:
+    """Return for each channel where it is ``[channels, times]``; None if it isn't as often there as the others."""
+    times = len(item.idxs) // size
+    pairs = sorted(zip(item.root_idxs, item.idxs, strict=True))
+    if [root for root, _ in pairs] != [channel for channel in range(size) for _ in range(times)]:
+        return None
+    return torch.tensor([place for _, place in pairs]).reshape(size, times)
+
+
+def _joined(traced: Traced, members: Sequence[Member]) -> Group | None:
+    """Make one channel of those that go together, as they are the same in all heads of a layer."""
+    first = torch.arange(len(members[0].places))
+    layers = [(traced.layers[member.layer], member.places) for member in members if member.side == "outputs"]
+    several = [(places, sizes_of(layer)[1] // heads_of(layer)) for layer, places in layers if heads_of(layer) > 1]
+    before = None
+    while before is None or not before.equal(first):
+        before = first
+        for places, size in several:
+            here = (places % size)[:, 0]
+            first = torch.full((size,), len(first)).scatter_reduce(0, here, first, "amin")[here]
+    names, times = first.unique(return_counts=True)
+    if len(times.unique()) > 1:
+        return None  # heads of one layer cut across those of another
+    order = first.argsort(stable=True).reshape(len(names), -1)
+    joined = (Member(member.layer, member.side, member.places[order].flatten(1)) for member in members)
+    return Group(members[0].layer, tuple(joined))
 
 
 def without(body: nn.Module, groups: Sequence[Group], removed: Removed) -> nn.Module:
@@ -141,14 +169,8 @@ def silenced(body: nn.Module, groups: Sequence[Group], removed: Removed) -> nn.M
     """Return a copy of a body whose layers don't hear some channels of its groups: its weights on them are 0."""
     made = copy.deepcopy(body)
     for name, sides in _staying(body, groups, removed).items():
-        layer = made.get_submodule(name)
-        layout, size = layout_of(layer), len(sides["inputs"])
-        assert layout is not None  # members of groups have one
-        for tensor, axis in layout.inputs.items():
-            values = layer.get_parameter(tensor).data
-            gone = (~sides["inputs"]).nonzero()[:, 0]
-            for number in range(layout.copies.get(tensor, 1)):
-                values.index_fill_(axis, gone + number * size, 0.0)
+        inputs, outputs = ((~sides[side]).nonzero()[:, 0] for side in ("inputs", "outputs"))
+        silence(made.get_submodule(name), inputs, outputs)
     return made
 
 

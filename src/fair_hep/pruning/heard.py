@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..bundle.errors import ExplainError
+from ..nets.channels import layout_of
 from .groups import Group
 
 __all__ = ["Heard"]
@@ -37,8 +38,9 @@ class Heard:
         with contextlib.ExitStack() as stack:
             for group in self.groups:
                 member = group.of("inputs")[0]
+                layer = self.body.get_submodule(member.layer)
                 hook = _hook(sums, group.name, member.places)
-                stack.callback(self.body.get_submodule(member.layer).register_forward_pre_hook(hook).remove)
+                stack.callback(layer.register_forward_pre_hook(hook, with_kwargs=True).remove)
             yield
 
     def shares(self) -> dict[str, Tensor]:
@@ -66,15 +68,17 @@ class Heard:
 
 
 def _hook(sums: dict[str, Tensor], name: str, places: Tensor) -> Any:
-    def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        values = inputs[0]
+    def note(module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+        values, layout = next(iter((*inputs, *options.values()))), layout_of(module)
+        assert layout is not None  # members of groups have one
         if not values.requires_grad:
             return
         with torch._C.DisableTorchFunction():
             activation = values.detach()
 
             def add(gradient: Tensor) -> None:
-                sums[name] += (activation * gradient).abs().reshape(-1, values.shape[-1]).sum(0)[places]
+                flows = (activation * gradient).abs().movedim(layout.axis, -1)
+                sums[name] += flows.reshape(-1, flows.shape[-1]).sum(0)[places].sum(1)
 
             values.register_hook(add)
 

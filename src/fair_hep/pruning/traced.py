@@ -11,24 +11,28 @@ from torch import Tensor, nn
 
 from ..bundle.errors import ModelError
 from ..lrp.treatments import find_held
-from ..nets.channels import layout_of, sizes_of
+from ..nets.channels import layers_of, layout_of, sizes_of
 
 if TYPE_CHECKING:
     from torch_pruning.pruner.function import BasePruningFunc
 
 __all__ = ["Traced", "unknown_layers"]
 
+#: Their statistics run over channels: without one of them all others would change, so that all stay.
+OVER_CHANNELS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+
 
 def unknown_layers(body: nn.Module, kept: Sequence[str]) -> tuple[str, ...]:
-    """Return the layers that stay, by their names, and of which nobody told where they have their channels.
+    """Return the layers that stay, by their names: their channels can't go, or nobody told where they have them.
 
     Raises
     ------
     ModelError
-        If such a layer isn't among those that are kept.
+        If nobody told of a layer that isn't among those that are kept.
     """
     unknown = tuple(_unknown(body, ""))
-    told = [f"{name} ({type(body.get_submodule(name)).__name__})" for name in unknown if name not in kept]
+    kinds = {name: body.get_submodule(name) for name in unknown if name not in kept}
+    told = [f"{name} ({type(one).__name__})" for name, one in kinds.items() if not isinstance(one, OVER_CHANNELS)]
     if told:
         raise ModelError(
             f"where these layers have their channels isn't known: {', '.join(told)}; tell it by "
@@ -38,10 +42,10 @@ def unknown_layers(body: nn.Module, kept: Sequence[str]) -> tuple[str, ...]:
 
 
 def _unknown(module: nn.Module, name: str) -> Iterator[str]:
-    """Give the outermost modules that own parameters and have no layout."""
+    """Give the outermost modules that have no layout and own parameters; a single number belongs to no channel."""
     if layout_of(module) is not None:
         return
-    if next(module.parameters(recurse=False), None) is not None:
+    if isinstance(module, OVER_CHANNELS) or any(one.numel() > 1 for one in module.parameters(recurse=False)):
         yield name
         return
     for child, part in module.named_children():
@@ -68,11 +72,11 @@ class Traced(nn.Module):
         self.source = _Source(columns)
         self.body = copy.deepcopy(body)
         self.constants: list[Tensor] = []
-        self.layers = {name: layer for name, layer in self.body.named_modules() if layout_of(layer) is not None}
+        self.layers = layers_of(self.body)
         strange = [self.body.get_submodule(name) for name in unknown]
         self.fixed: set[nn.Module] = {self.source, *strange}
         for layer in (*self.layers.values(), *strange):
-            _as_one_node(layer)
+            _as_one_node(layer, self.constants)
         for module in self.body.modules():
             for name in find_held(module):
                 _hold(module, name, self.constants)
@@ -113,19 +117,28 @@ class _OneNode(torch.autograd.Function):
     """A layer as one node of the backward graph, of which nobody wants a gradient."""
 
     @staticmethod
-    def forward(context: Any, layer: Any, values: Tensor, *others: Any) -> Any:
-        return layer(values, *others)
+    def forward(context: Any, layer: Any, values: Tensor) -> Any:
+        return layer(values)
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> Any:
         raise NotImplementedError("only the graph is of interest")
 
 
-def _as_one_node(layer: nn.Module) -> None:
+def _as_one_node(layer: nn.Module, constants: list[Tensor]) -> None:
+    """Let a layer be one node; what enters beside its channels, and was learned, stays."""
     forward = layer.forward
 
-    def alone(values: Tensor, *others: Any) -> Any:
-        return _OneNode.apply(forward, values, *others)
+    def alone(*inputs: Any, **named: Any) -> Any:
+        values, *others = (*inputs, *named.values())
+        learned = [other for other in others if isinstance(other, Tensor) and other.requires_grad]
+        constants.extend(learned)
+
+        def compute(first: Tensor) -> Any:
+            given = [first, *others]
+            return forward(*given[: len(inputs)], **dict(zip(named, given[len(inputs) :], strict=True)))
+
+        return _OneNode.apply(compute, values)
 
     layer.forward = alone
 
