@@ -12,6 +12,7 @@ from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from fair_hep.lrp import register
 from fair_hep.lrp.treatments import as_it_is
+from fair_hep.nets import channels
 from support.sets import Body, Features, Network, Points, Sets
 
 __all__ = ["FAULTS", "Fault"]
@@ -120,6 +121,18 @@ class Misruled(Body):
 
     def pooled(self, rows: Tensor, mask: Tensor) -> Tensor:
         return super().pooled(self.square(rows), mask)
+
+
+class Turned(nn.Linear):
+    """A linear map, of whose channels somebody told the wrong axes."""
+
+
+class Mistold(Body):
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.each[2] = Turned(width, width)
+        layout = channels.Layout(("in_features", "out_features"), {"weight": 1, "bias": 0}, {"weight": 0})
+        channels.register(Turned, layout)
 
 
 class Guarded(Features):
@@ -309,6 +322,12 @@ FAULTS = (
     Fault("a module without a rule", _body(Unruled), "rule_for_every_module", "'scale' of type OwnScale"),
     Fault("a gate of functions", _body(Gated), "rule_for_every_module", "the call sigmoid escapes the rules"),
     Fault("a rule that isn't the module's", _body(Misruled), "ledger_closes", "the ledger is open by"),
+    Fault(
+        "channels told at the wrong axis",
+        _body(Mistold),
+        "channels_can_go",
+        r"without half of the channels that each\.\d, .* share, the outputs differ by \d",
+    ),
     Fault(
         "a figure of columns that aren't there",
         DrawnElsewhere,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..provenance.configuration import Config
-from . import drawing, explaining, exporting, learning, running, sets, shapes
+from . import drawing, explaining, exporting, learning, running, sets, shapes, shrinking
 from .trial import Check, Outcome, Trial
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ CHECKS: dict[str, Check] = {
         learning.dataset_fits,
         explaining.rule_for_every_module,
         explaining.ledger_closes,
+        shrinking.channels_can_go,
         drawing.figures_are_drawn,
         exporting.onnx_parity,
         exporting.explained_onnx_parity,

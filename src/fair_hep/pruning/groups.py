@@ -81,30 +81,41 @@ def find_groups(body: nn.Module, features: Sequence[Any], *, keep: Sequence[str]
     Raises
     ------
     ModelError
-        If there is nothing to prune, or of a layer that isn't kept nobody told where it has its channels
-        (`fair_hep.nets.channels.register`).
+        If there is nothing to prune, of a layer that isn't kept nobody told where it has its channels
+        (`fair_hep.nets.channels.register`), or they can't be followed through the network.
     """
-    import torch_pruning
-
     kept = tuple(name for name, _ in body.named_modules() if any(_within(name, one) for one in keep))
     traced = Traced(body, features[0].shape[-1], unknown_layers(body, kept))
-    graph = torch_pruning.DependencyGraph()
-    with warnings.catch_warnings():
-        # What isn't a layer moves channels about; whether it does is checked by `verified.apart`.
-        warnings.filterwarnings("ignore", category=UserWarning)
-        graph.build_dependency(
-            traced,
-            tuple(features),
-            forward_fn=lambda module, inputs: module(*inputs),
-            customized_pruners=traced.pruners(),
-            verbose=False,
-        )
-        found = list(graph.get_all_groups(root_module_types=traced.roots()))
+    graph, found = _dependencies(traced, features)
     groups = (_group(graph, traced, group) for group in found)
     free = tuple(group for group in groups if group is not None and not {m.layer for m in group.members} & set(kept))
     if not free:
         raise ModelError("there is nothing to prune: every channel belongs to features, to outputs, or is kept")
     return free
+
+
+def _dependencies(traced: Traced, features: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """Return the dependency graph, and its groups as torch-pruning gives them."""
+    import torch_pruning
+
+    graph = torch_pruning.DependencyGraph()
+    with warnings.catch_warnings():
+        # What isn't a layer moves channels about; whether it does is checked by `verified.apart`.
+        warnings.filterwarnings("ignore", category=UserWarning)
+        try:
+            graph.build_dependency(
+                traced,
+                tuple(features),
+                forward_fn=lambda module, inputs: module(*inputs),
+                customized_pruners=traced.pruners(),
+                verbose=False,
+            )
+            return graph, list(graph.get_all_groups(root_module_types=traced.roots()))
+        except Exception as error:  # whatever torch-pruning meets in a network that it can't follow
+            text = " ".join(str(error).split())[:200] or "without a word"
+            raise ModelError(
+                f"torch-pruning can't follow the channels of this network: {type(error).__name__}: {text}"
+            ) from error
 
 
 def _within(name: str, whole: str) -> bool:

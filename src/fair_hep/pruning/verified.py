@@ -40,20 +40,19 @@ def apart(body: nn.Module, features: Sequence[Any], groups: Sequence[Group], rem
     ModelError
         If the smaller network doesn't run, or gives outputs of another shape: a layer has its channels elsewhere.
     """
-    small, deaf = without(body, groups, removed), silenced(body, groups, removed)
     finders = {name: name for name, part in body.named_modules() if isinstance(part, Neighbours)}
     with torch.no_grad():
-        with graphs_found(small, finders) as graphs:
-            try:
-                found = _outputs(small(*features))
-            except (RuntimeError, IndexError) as error:
-                raise ModelError(f"without channels it doesn't run: {' '.join(str(error).split())}") from error
-            known = dict(graphs)
+        try:
+            small, deaf = without(body, groups, removed), silenced(body, groups, removed)
+            with graphs_found(small, finders) as graphs:
+                found, known = _outputs(small(*features)), dict(graphs)
+        except (RuntimeError, IndexError) as error:
+            raise ModelError(f"the network doesn't run: {' '.join(str(error).split())}") from error
         elements = next(iter(known.values())).shape[:2] if known else (0, 0)
         with frozen_graphs(deaf, finders, known, torch.ones(elements, dtype=torch.bool)):
             expected = _outputs(deaf(*features))
     if [one.shape for one in found] != [one.shape for one in expected]:
-        raise ModelError("without channels its outputs have another shape")
+        raise ModelError("the outputs have another shape")
     scale = max(1.0, *(float(one.abs().max()) for one in expected))
     difference = max(float((a - b).abs().max()) for a, b in zip(found, expected, strict=True)) / scale
     return difference if difference == difference else float("inf")  # noqa: PLR0124 - NaN isn't itself

@@ -142,7 +142,7 @@ def test_pooling_that_is_not_told_the_number_of_graphs_is_just_that() -> None:
         assert ("8 rows for 9 graphs" in said) == (not told)
 
 
-def outcomes_of(body: type[Body], folder: Path, *names: str) -> dict[str, Outcome]:
+def outcomes_of(body: type[Body], folder: Path, *names: str, config: Config = CONFIG) -> dict[str, Outcome]:
     class Changed(Network):
         def __init__(self, width: int) -> None:
             super().__init__(width)
@@ -151,7 +151,7 @@ def outcomes_of(body: type[Body], folder: Path, *names: str) -> dict[str, Outcom
     class Model(Sets):
         network = Changed
 
-    return {outcome.name: outcome for outcome in check_model(Model(folder), CONFIG, sample=folder, names=names)}
+    return {outcome.name: outcome for outcome in check_model(Model(folder), config, sample=folder, names=names)}
 
 
 class Encoded(Body):
@@ -226,6 +226,35 @@ def test_files_of_another_layout_are_to_be_replaced(tmp_path: Path) -> None:
     (outcome,) = check_model(Elsewhere(), CONFIG, sample=sample, names=["dataset_fits"])
     assert "missing columns px, py, pz, E, is_signal" in outcome.reason
     assert outcome.remedy.startswith("the files in sample/ aren't what data.py describes: replace them by files of")
+
+
+class Scaled(Body):
+    """A factor for every channel, in a module that nobody told of."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.factors = nn.PReLU(width)
+
+    def pooled(self, rows: Tensor, mask: Tensor) -> Tensor:
+        return super().pooled(self.factors(rows.transpose(1, 2)).transpose(1, 2), mask)
+
+
+class Normal(Body):
+    """A norm over channels that is no layer: each that goes changes all others."""
+
+    def pooled(self, rows: Tensor, mask: Tensor) -> Tensor:
+        return super().pooled(rows / rows.norm(dim=2, keepdim=True).clamp(min=1e-3), mask)
+
+
+def test_channels_that_cannot_go_are_no_broken_promise_and_those_that_change_others_are(tmp_path: Path) -> None:
+    unknown = outcomes_of(Scaled, tmp_path, "channels_can_go")["channels_can_go"]
+    assert unknown.verdict == "not possible"
+    assert re.search(r"factors \(PReLU\); tell it by .*`prune` will say the same", unknown.reason)
+    changed = outcomes_of(Normal, tmp_path, "channels_can_go")["channels_can_go"]
+    assert changed.verdict == "failed"
+    assert changed.reason.startswith("without half of the channels that each.2, whole.0 share, the outputs differ by ")
+    kept = Config.model_validate({"name": "check", "prune": {"keep": ["each.2"]}})
+    assert outcomes_of(Normal, tmp_path, "channels_can_go", config=kept)["channels_can_go"].verdict == "passed"
 
 
 class Exploding(Sets):
