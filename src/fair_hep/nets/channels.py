@@ -185,7 +185,7 @@ def of_each_channel(layer: nn.Module, side: str, values: Mapping[str, Tensor]) -
         ``[channels]``; what belongs to a channel of all heads is counted at that of the first.
     """
     size = sizes_of(layer)[0 if side == "inputs" else 1]
-    total = torch.zeros(size)
+    total = torch.zeros(size, dtype=next((value.dtype for value in values.values()), None))
     for name, axis in _axes(layer, side).items():
         if name in values:
             rows = values[name].movedim(axis, 0).reshape(values[name].shape[axis], -1).sum(1)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import conv, global_mean_pool
 
 from fair_hep.bundle.errors import ModelError
-from fair_hep.nets.channels import layers_of, resized, sizes_of
+from fair_hep.nets.channels import heads_of, layers_of, narrowed, of_each_channel, resized, sizes_of
 from fair_hep.pruning.groups import Group, find_groups, without
 from fair_hep.pruning.verified import apart
 
@@ -85,6 +85,21 @@ def test_layers_of_pytorch_geometric_get_smaller(name: str) -> None:
         made = resized(layer, sizes_of(small.get_submodule(part)))
         weights = {key: value.shape for key, value in small.get_submodule(part).state_dict().items()}
         assert weights == {key: value.shape for key, value in made.state_dict().items()}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_what_belongs_to_a_channel_is_what_goes_with_it(name: str) -> None:
+    for layer in layers_of(shaken(LAYERS[name][0](5, 4))).values():
+        squares = {key: value.detach().square() for key, value in layer.named_parameters()}
+        inputs, outputs = sizes_of(layer)
+        heads = heads_of(layer)
+        gone = torch.arange(heads) * (outputs // heads) + 1
+        stay = torch.ones(outputs, dtype=torch.bool).index_fill(0, gone, False).nonzero()[:, 0]
+        small = narrowed(layer, torch.arange(inputs), stay)
+        less = sum(float(value.detach().square().sum()) for value in small.parameters())
+        total = sum(float(value.sum()) for value in squares.values())
+        belongs = of_each_channel(layer, "outputs", squares)[gone].sum()
+        assert float(belongs) == pytest.approx(total - less, rel=1e-9)
 
 
 def test_heads_lose_as_many() -> None:
