@@ -48,6 +48,7 @@ values = yaml.safe_load(path.read_text())
 few = 140 if values["explain"]["size"] > 10 else 14
 values["train"] |= {"epochs": 1, "limit": few}
 values["evaluate"] = {**values.get("evaluate", {}), "limit": few}
+values["prune"] = {"steps": 1, "epochs": 1, "examples": few // 7}
 explain = values["explain"]
 explain["size"] = min(explain["size"], few // 7)
 explain["options"] = {**explain.get("options", {}), "trust": 6}
