@@ -124,19 +124,31 @@ def _within(name: str, whole: str) -> bool:
 
 def _group(graph: Any, traced: Traced, found: Any) -> Group | None:
     """Read a group of torch-pruning; None if some of its channels must stay."""
-    members, names = [], traced.names()
+    members, ties, names, watched = [], [], traced.names(), traced.watched
     for item in found:
         node = item.dep.target
-        if node.type == graph.ops.OPTYPE.OUTPUT or node.module in traced.fixed:
+        fixed = isinstance(node.module, nn.Parameter) or node.module in traced.fixed
+        if fixed or node.type == graph.ops.OPTYPE.OUTPUT or node.grad_fn in watched.products:
             return None
-        if node.module not in names:
+        known = node.module in names
+        before, after = watched.reshaped.get(node.grad_fn, (0, 0))
+        if not known and before == after:
             continue
-        leaves = graph.is_out_channel_pruning_fn(item.dep.handler)
         places = _places(item, len(found[0].idxs))
         if places is None:
             return None  # some of the channels only: what is split or joined otherwise stays as it is
-        members.append(Member(names[node.module], "outputs" if leaves else "inputs", places))
-    return _joined(traced, members)
+        if known:
+            leaves = graph.is_out_channel_pruning_fn(item.dep.handler)
+            member = Member(names[node.module], "outputs" if leaves else "inputs", places)
+            members.append(member)
+            layer = traced.layers[member.layer]
+            if leaves and heads_of(layer) > 1:
+                ties.append((places, sizes_of(layer)[1] // heads_of(layer)))
+        elif before == len(item.idxs) and before % after == 0:
+            ties.append((places, after))  # cut into heads
+        elif after != len(item.idxs) or after % before:
+            return None  # neither that nor heads that are joined again
+    return _joined(members, ties)
 
 
 def _places(item: Any, size: int) -> Tensor | None:
@@ -148,15 +160,13 @@ def _places(item: Any, size: int) -> Tensor | None:
     return torch.tensor([place for _, place in pairs]).reshape(size, times)
 
 
-def _joined(traced: Traced, members: Sequence[Member]) -> Group | None:
-    """Make one channel of those that go together, as they are the same in all heads of a layer."""
+def _joined(members: Sequence[Member], ties: Sequence[tuple[Tensor, int]]) -> Group | None:
+    """Make one channel of those that go together, as they have the same number in all heads of so many channels."""
     first = torch.arange(len(members[0].places))
-    layers = [(traced.layers[member.layer], member.places) for member in members if member.side == "outputs"]
-    several = [(places, sizes_of(layer)[1] // heads_of(layer)) for layer, places in layers if heads_of(layer) > 1]
     before = None
     while before is None or not before.equal(first):
         before = first
-        for places, size in several:
+        for places, size in ties:
             here = (places % size)[:, 0]
             first = torch.full((size,), len(first)).scatter_reduce(0, here, first, "amin")[here]
     names, times = first.unique(return_counts=True)

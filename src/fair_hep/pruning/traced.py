@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..bundle.errors import ModelError
 from ..lrp.treatments import find_held
 from ..nets.channels import layers_of, layout_of, sizes_of
+from .watched import Watched
 
 if TYPE_CHECKING:
     from torch_pruning.pruner.function import BasePruningFunc
@@ -42,13 +43,17 @@ def unknown_layers(body: nn.Module, kept: Sequence[str]) -> tuple[str, ...]:
 
 
 def _unknown(module: nn.Module, name: str) -> Iterator[str]:
-    """Give the outermost modules that have no layout and own parameters; a single number belongs to no channel."""
+    """Give the innermost modules that own parameters and have no layout; a single number belongs to no channel.
+
+    A module with others in it is none: what its own parameters touch stays, such as the width of a learned token.
+    """
     if layout_of(module) is not None:
         return
-    if isinstance(module, OVER_CHANNELS) or any(one.numel() > 1 for one in module.parameters(recurse=False)):
+    inner = list(module.named_children())
+    if isinstance(module, OVER_CHANNELS) or (not inner and any(one.numel() > 1 for one in module.parameters())):
         yield name
         return
-    for child, part in module.named_children():
+    for child, part in inner:
         yield from _unknown(part, f"{name}.{child}" if name else child)
 
 
@@ -72,6 +77,7 @@ class Traced(nn.Module):
         self.source = _Source(columns)
         self.body = copy.deepcopy(body)
         self.constants: list[Tensor] = []
+        self.watched = Watched()
         self.layers = layers_of(self.body)
         strange = [self.body.get_submodule(name) for name in unknown]
         self.fixed: set[nn.Module] = {self.source, *strange}
@@ -83,7 +89,8 @@ class Traced(nn.Module):
 
     def forward(self, values: Tensor, *context: Any) -> list[Tensor]:
         """Return what must stay."""
-        found = self.body(self.source(values), *context)
+        with self.watched:
+            found = self.body(self.source(values), *context)
         outputs = [found] if isinstance(found, Tensor) else list(found)
         return [output * 1.0 for output in (*outputs, *self.constants) if output.requires_grad]
 

@@ -13,6 +13,7 @@ from fair_hep.bundle.errors import ModelError
 from fair_hep.pruning.groups import find_groups, without
 from fair_hep.pruning.verified import apart
 from support import recipes
+from support.particle_transformer import Hyperparameters, Network
 
 CASES = [
     ("particlenet", {"preset": "lite"}),
@@ -71,6 +72,18 @@ def test_features_and_outputs_stay(name: str, hyperparameters: dict[str, str]) -
     gone = {group.name: torch.arange(group.size - 1) for group in groups}
     whole, small = answers(body, values), answers(without(body, groups, gone), values)
     assert [one.shape for one in small] == [one.shape for one in whole]
+
+
+def test_a_transformer_of_somebody_keeps_the_order_of_its_heads() -> None:
+    torch.manual_seed(1)
+    network = Network(Hyperparameters()).double().eval()
+    particles = recipes.model("custom").example(3, 0)["particles"].double()
+    values = network.features(particles)
+    groups = find_groups(network.body, values)
+    sizes = {group.name: group.size for group in groups}
+    assert sizes == {"embed.0": 32} | {f"{name}attention.value": 16 for name in ("", "blocks.0.", "blocks.1.")}
+    removed = {group.name: torch.randperm(group.size)[: group.size // 2] for group in groups}
+    assert apart(network.body, values, groups, removed) < 1e-10
 
 
 class Own(nn.Module):
