@@ -29,7 +29,8 @@ def network() -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(3)
         made = MODEL.build(preset="lite")
-        for norm in filter(is_batch_norm, made.modules()):
+        norms: list[Any] = [part for part in made.modules() if is_batch_norm(part)]
+        for norm in norms:
             for values in (norm.weight, norm.bias, norm.running_mean):
                 values.data.normal_().add_(0.3)
             norm.running_var.uniform_(0.2, 3.0)

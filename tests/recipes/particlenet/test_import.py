@@ -28,8 +28,8 @@ from fair_hep.models.recipe import recipe
 from fair_hep.project.data import run as data
 from fair_hep.project.data import store_folder
 from fair_hep.project.evaluate import run as evaluate
+from fair_hep.project.evidence import Source, metrics_of
 from fair_hep.project.explain import run as explain
-from fair_hep.project.export import _metrics, _Source
 from fair_hep.project.export import run as export
 from fair_hep.project.import_ import run
 from fair_hep.project.temperature import Temperature
@@ -204,8 +204,8 @@ def test_an_explanation_of_other_weights_is_left_out(
 ) -> None:
     project, config = copy((chain.project, chain.config), tmp_path / "project")
     record(project.run(config.name, "explain"), project, config, "explain", inputs={WEIGHTS: 64 * "0"})
-    metrics = _metrics(project, config)
+    metrics = metrics_of(project, config)
     assert "explain is of other weights and left out" in caplog.text
     assert "explanation" not in metrics
-    source = _Source(project, config, recipe(project), chain.theirs, {}, metrics, Temperature())
+    source = Source(project, config, recipe(project), chain.theirs, {}, metrics, Temperature(), tolerance=1e-4)
     assert (source.steps, source.splits) == (("train", "evaluate"), ("test",))
