@@ -16,7 +16,7 @@ import contextlib
 import copy
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -198,7 +198,7 @@ def quantise(
         except Exception as error:  # the tool's errors have no common base
             line = " ".join(str(error).split())[:300]
             raise ModelError(f"export.precision=int8: ONNX Runtime's tool can't quantise the graph: {line}") from error
-        proto = _joined(onnx.load(written))
+        proto = _joined(onnx.load(written), {one.node for one in maps})
     return proto, _weights(proto, maps)
 
 
@@ -229,16 +229,30 @@ def _apart(plain: onnx.ModelProto) -> onnx.ModelProto:
     return made
 
 
-def _joined(made: onnx.ModelProto) -> onnx.ModelProto:
-    """Take the copies out again: what rounds them reads what they were copied from."""
+def _joined(made: onnx.ModelProto, names: Container[str]) -> onnx.ModelProto:
+    """Take the copies out again: what rounds them reads what they were copied from, and so does who isn't quantised."""
     copies = {node.output[0]: node.input[0] for node in made.graph.node if node.name.endswith(_ROUNDED)}
     nodes = [copy.deepcopy(node) for node in made.graph.node if not node.name.endswith(_ROUNDED)]
+    makers = {node.output[0]: node for node in nodes}
     for node in nodes:
+        # A copy is shared by all who read the same: of these, some may not be quantised.
+        if node.op_type in _MAPS and node.name not in names:
+            node.input[0] = _unrounded(node.input[0], makers)
         for place, name in enumerate(node.input):
             node.input[place] = copies.get(name, name)
     del made.graph.node[:]
     made.graph.node.extend(nodes)
     return made
+
+
+def _unrounded(name: str, makers: Mapping[str, onnx.NodeProto]) -> str:
+    """Return what was rounded, if a tensor is that; else its own name."""
+    for kind in ("DequantizeLinear", "QuantizeLinear"):
+        node = makers.get(name)
+        if node is None or node.op_type != kind:
+            break
+        name = node.input[0]
+    return name
 
 
 @contextlib.contextmanager
