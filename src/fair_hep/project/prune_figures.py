@@ -18,6 +18,10 @@ _STYLES = {
 }  # fmt: skip
 
 
+#: Distance between criteria, as a fraction of the share.
+_APART = 0.025
+
+
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     """Return the mean of several trainings and its error, NaN for a single one.
 
@@ -51,10 +55,12 @@ def draw_study(found: Mapping[str, Any], folder: Path, title: str) -> list[str]:
 
 def _draw(path: Path, rows: Sequence[Mapping[str, Any]], value: Any, labels: tuple[str, str], before: Any) -> None:
     with new_file(path) as file, figure() as (picture, axes):
-        for criterion in dict.fromkeys(row["criterion"] for row in rows):
+        for number, criterion in enumerate(dict.fromkeys(row["criterion"] for row in rows)):
             colour, marker = _STYLES[criterion]
             points = [(1.0, *before), *_points([row for row in rows if row["criterion"] == criterion], value)]
             left, means, errors = zip(*points, strict=True)
+            # A little apart, so that no error hides another.
+            left = tuple(share * (1 + _APART * number) for share in left)
             axes.errorbar(
                 left, means, errors, color=COLOURS[colour], marker=marker, capsize=3, markersize=5, label=criterion
             )
