@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import provenance
+from ..bundle.errors import DataError
 from ..bundle.files import read_json, write_json
 from ..models.building import PRUNED, Pruned, build, of_recipe, pruned_of, smaller, widths_of
 from ..models.explaining import rules_of
@@ -21,7 +22,8 @@ from ..pruning.choosing import choose
 from ..pruning.cost import Cost, cost_of
 from ..pruning.criteria import Subject, scores_of
 from ..pruning.drawn import draw, in_batches
-from ..pruning.groups import Group, Removed, find_groups, without
+from ..pruning.groups import Removed, find_groups, without
+from ..pruning.verified import require_unheard
 from .data import store_folder
 from .layout import Layout
 from .seeds import training_seed
@@ -163,7 +165,8 @@ class Pruning:
         settings, network = self.config.prune, before.network
         if not fits:
             return network, before.pruned, {}
-        groups = self._groups(network)
+        features = self._features(network)
+        groups = find_groups(network.get_submodule("body"), features, keep=settings.keep)
         scores = scores_of(settings.criterion, self._subject(network), groups)
 
         def small(removed: Removed) -> bool:
@@ -171,21 +174,19 @@ class Pruning:
             return all(getattr(cost, name) <= most for name, most in fits.items())
 
         removed = choose(groups, scores, small, smallest=settings.smallest, most=settings.most)
+        require_unheard(network.get_submodule("body"), features, groups, removed)
         made = _with_body(network, without(network.get_submodule("body"), groups, removed))
         full = self.model.build(**of_recipe(self.config.model))
         pruned = before.pruned.model_copy(update={"widths": widths_of(made, full)})
         return made, pruned, {name: len(places) for name, places in removed.items() if len(places)}
 
-    def _groups(self, network: nn.Module) -> Sequence[Group]:
+    def _features(self, network: nn.Module) -> tuple[Any, ...]:
+        """Return what the features of some examples are, and what else the body takes."""
         import torch
 
         with torch.no_grad():
             found = network.get_submodule("features")(**self._inputs)
-        return find_groups(
-            network.get_submodule("body"),
-            found if isinstance(found, tuple) else (found,),
-            keep=self.config.prune.keep,
-        )
+        return found if isinstance(found, tuple) else (found,)
 
     def _trained(
         self, folder: Path, start: Path, pruned: Pruned, layout: Layout
@@ -219,7 +220,10 @@ class Pruning:
         """Some training examples, drawn by the seed, those of like size together."""
         dataset = self.split("train")
         indices = draw(len(dataset), self.config.prune.examples, self.config.seed)
-        return [batch for _, batch in in_batches(self.model, dataset, indices)]
+        found = [batch for _, batch in in_batches(self.model, dataset, indices)]
+        if not found:
+            raise DataError(f"none of the {len(indices)} training examples that channels are judged on has an element")
+        return found
 
     @cached_property
     def _inputs(self) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,10 @@ from ..lrp.edges import frozen_graphs, graphs_found
 from ..nets.layers import Neighbours
 from .groups import Group, Removed, silenced, without
 
-__all__ = ["apart"]
+__all__ = ["apart", "require_unheard"]
+
+#: Largest difference in double precision that is rounding.
+ROUNDING = 1e-9
 
 
 def apart(body: nn.Module, features: Sequence[Any], groups: Sequence[Group], removed: Removed) -> float:
@@ -56,6 +60,28 @@ def apart(body: nn.Module, features: Sequence[Any], groups: Sequence[Group], rem
     scale = max(1.0, *(float(one.abs().max()) for one in expected))
     difference = max(float((a - b).abs().max()) for a, b in zip(found, expected, strict=True)) / scale
     return difference if difference == difference else float("inf")  # noqa: PLR0124 - NaN isn't itself
+
+
+def require_unheard(body: nn.Module, features: Sequence[Any], groups: Sequence[Group], removed: Removed) -> None:
+    """Refuse to take channels away that are heard elsewhere than was told; tried in double precision.
+
+    Raises
+    ------
+    ModelError
+        If the smaller network isn't the one whose layers don't hear them.
+    """
+    precise = [
+        value.double() if isinstance(value, Tensor) and value.is_floating_point() else value for value in features
+    ]
+    try:
+        gap = apart(copy.deepcopy(body).double(), precise, groups, removed)
+        said = f"its outputs differ by {gap:.1e} from those of a network whose layers don't hear them"
+    except ModelError as error:
+        gap, said = float("inf"), str(error)
+    if gap > ROUNDING:
+        raise ModelError(
+            f"without the channels that would go, {said}: `check` says of which layer; name it in prune.keep"
+        )
 
 
 def _outputs(found: Any) -> list[Tensor]:
