@@ -37,7 +37,7 @@ def test_overrides_leave_their_input_alone() -> None:
     [
         ("train.epoch=3", "unknown key 'train.epoch', did you mean 'train.epochs'?"),
         ("trian.epochs=3", "did you mean 'train'?"),
-        ("epochs=3", "command line, epochs=3: unknown key 'epochs', did you mean 'train.epochs'?"),
+        ("epochs=3", "command line, epochs=3: unknown key 'epochs', did you mean 'train.epochs' or 'prune.epochs'?"),
         ("limit=3", "unknown key 'limit', did you mean 'train.limit' or 'evaluate.limit'?"),
         ("train.lr=3", "unknown key 'train.lr', did you mean 'train.learning_rate'?"),
         ("train.qqq=3", "unknown key 'train.qqq', known in train: epochs, batch_size, learning_rate"),
