@@ -9,27 +9,30 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import yaml
 
 from fair_hep import bundle
 from fair_hep.bundle.errors import ConfigError
 from fair_hep.bundle.files import read_json, sha256
 from fair_hep.bundle.runtime import load
 from fair_hep.bundle.session import compute, session
+from fair_hep.cli import project as commands
 from fair_hep.export.parity import forward
 from fair_hep.export.precision import How, to_float16
 from fair_hep.project import bundle as foreign
-from fair_hep.project import export, verify
 from fair_hep.project.precision import validation_batches
 from fair_hep.project.register import _outputs_file
 from fair_hep.provenance.configuration import Config
 from fair_hep.provenance.project import Project
 from fair_hep.tracing.graph import Published
+from support.documents import DOCS, follow
 from support.published import copy
 from support.recipes import model as model_named
-from support.small import EXAMPLE, make_config
+from support.small import EXAMPLE, PACKAGE, environment, make_config
 
 Bundled = tuple[Project, Config]
 MODEL = model_named("custom")
+PAGE = DOCS / "how-tos" / "low-precision.md"
 
 
 def test_examples_are_drawn_by_the_seed_and_every_class_alike(converted: Project) -> None:
@@ -70,13 +73,19 @@ def test_float16_stores_the_matrices_and_answers_as_rounded(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_every_face_gives_the_stored_answers_and_the_distance_is_told(bundled: Bundled, tmp_path: Path) -> None:
+def test_every_face_gives_the_stored_answers_and_the_distance_is_told(
+    bundled: Bundled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the words of the how-to."""
     project, config = copy(bundled, tmp_path / "project")
     before = load(project.bundle, threads=1)
-    low = config.model_copy(update={"export": config.export.model_copy(update={"precision": "int8", "examples": 4})})
-    headline = export.run(project, low)["headline"]
-    assert any(line.startswith("weights in int8: auc ") for line in headline)
-    assert all(check["passed"] for check in verify.run(project)["checks"])
+    few = config.model_copy(update={"export": config.export.model_copy(update={"examples": 4})})
+    text = yaml.safe_dump(few.model_dump(mode="json", by_alias=True))
+    (project.root / "configs" / "quick.yaml").write_text(text, encoding="utf-8")
+    for name, value in environment(project).items():
+        monkeypatch.setenv(name, value)
+    follow(PAGE.read_text(encoding="utf-8"), project.root, commands={PACKAGE: lambda words: commands.main(list(words))})
+    low = few.model_copy(update={"export": few.export.model_copy(update={"precision": "int8"})})
     signature, metrics = bundle.read_signature(project.bundle), read_json(project.bundle / "metrics.json")
     assert signature.precision == "int8"
     # Three maps of constituents; those of the whole jet stay.

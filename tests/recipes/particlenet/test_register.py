@@ -80,8 +80,8 @@ def test_tags_metrics_and_artifacts_say_what_it_is(registered: tuple[Project, Co
         assert version.tags[BUNDLE_TAG] == sha256(project.bundle / bundle.SUMS)
         assert version.description == project.description
         active = client.get_run(version.run_id)
-        stored = read_json(project.bundle / "metrics.json")["metrics"]
-        assert active.data.metrics == pytest.approx(stored)
+        stored = read_json(project.bundle / "metrics.json")
+        assert active.data.metrics == pytest.approx({**stored["metrics"], **stored["cost"]})
         assert {item.path for item in client.list_artifacts(version.run_id)} == {"evaluation", "figures", "explanation"}
         kept = {item.path for item in client.list_artifacts(version.run_id, "explanation")}
         assert kept == {"explanation/relevance.npz", "explanation/examples.json"}
