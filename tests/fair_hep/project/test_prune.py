@@ -11,20 +11,15 @@ import torch
 from safetensors.torch import load_file
 
 from fair_hep import provenance
-from fair_hep.bundle import read_signature
 from fair_hep.bundle.errors import ConfigError, MissingStepError, ModelError
-from fair_hep.bundle.files import read_json
 from fair_hep.bundle.parts import Part
 from fair_hep.project import pruning_steps
 from fair_hep.project.data import run as data
 from fair_hep.project.evaluate import run as evaluate
 from fair_hep.project.evidence import metrics_of
-from fair_hep.project.export import run as export
 from fair_hep.project.measured import Measured
 from fair_hep.project.prune import run as prune
 from fair_hep.project.train import WEIGHTS, load_network
-from fair_hep.project.train import run as train
-from fair_hep.project.verify import run as verify
 from fair_hep.provenance.configuration import load_config
 from fair_hep.provenance.project import Project
 from support.published import make_config_of
@@ -57,30 +52,6 @@ def project(original: Project, tmp_path: Path) -> Project:
 def weights(project: Project, name: str) -> dict[str, torch.Tensor]:
     """Return the weights of a run."""
     return load_file(project.run(name, "train") / WEIGHTS)
-
-
-def test_half_a_network_is_one_like_any_other(project: Project) -> None:
-    config = make_config_of(project, *QUICK, "prune.macs=0.5", "prune.steps=2", "export.examples=4")
-    told = prune(project, config)
-    assert told["macs"]["share"] <= 0.5 < told["macs"]["share"] + 0.1
-    assert 0 < told["parameters"]["share"] < 1
-    assert -1 <= told["explanations"]["rank_correlation"] <= 1
-    made = load_config(project.root / "configs" / "quick-pruned.yaml")
-    network = load_network(project, made)
-    assert sum(value.numel() for value in network.parameters()) == told["parameters"]["after"]
-    with pytest.raises(ConfigError, match="runs/quick-pruned/train holds a pruned network"):
-        train(project, made)
-    evaluate(project, made)
-    export(project, made)
-    assert verify(project, made)["headline"]
-    signature = read_signature(project.bundle)
-    assert signature.hyperparameters == made.model
-    metrics = read_json(project.bundle / "metrics.json")
-    assert metrics["cost"]["parameters"] == told["parameters"]["after"]
-    card = (project.bundle / "README.md").read_text()
-    assert f"from `quick` by relevance; keeps {told['validation']['kept']:.1%} of" in card
-    assert "import bundle/weights.safetensors" in card
-    assert read_json(project.bundle / "provenance" / "prune.json")["pruned"]["macs"] == told["macs"]
 
 
 def test_an_interrupted_pruning_ends_where_another_ends(
