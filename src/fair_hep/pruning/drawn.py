@@ -58,8 +58,12 @@ def in_batches(model: Model, dataset: Any, indices: Sequence[int]) -> Iterator[t
     real = (batch[model.inputs[0].name] != 0).any(-1)
     # Padding may lie anywhere; without sets an example is one row.
     lengths = (real * torch.arange(1, real.shape[1] + 1)).amax(1) if real.ndim > 1 else real.long()
-    sets = {spec.name for spec in (*model.inputs, *model.targets) if spec.set_axis}
-    for rows in passes(lengths, ELEMENTS):
-        if longest := int(lengths[rows].max()):
+    told = {spec.name for spec in (*model.inputs, *model.targets) if spec.set_axis}
+    # A loss may read what no specification names, such as the target among several that a configuration chose.
+    sets = told | {name for name, value in batch.items() if value.ndim > 2 and value.shape[:2] == real.shape}
+    for together in passes(lengths, ELEMENTS):
+        rows = together[lengths[together] > 0]
+        if len(rows):
+            longest = int(lengths[rows].max())
             cut = {name: value[rows][:, :longest] if name in sets else value[rows] for name, value in batch.items()}
             yield rows, cut
