@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,8 +50,10 @@ def cost_of(network: nn.Module, inputs: Mapping[str, Tensor]) -> Cost:
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
+    # Torch's counter hooks every tensor that wants a gradient, and stumbles over parameters that are given to a module.
+    constant = copy.deepcopy(network).requires_grad_(False)
     with torch.no_grad(), counter:
-        network(**inputs)
+        constant(**inputs)
     examples = len(next(iter(inputs.values())))
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return Cost(counter.get_total_flops() / 2 / examples, parameters)
