@@ -121,15 +121,11 @@ class _Source(nn.Module):
 
 
 class _OneNode(torch.autograd.Function):
-    """A layer as one node of the backward graph, of which nobody wants a gradient."""
+    """A layer as one node of the backward graph; it has no backward pass, as nobody wants a gradient."""
 
     @staticmethod
     def forward(context: Any, layer: Any, values: Tensor) -> Any:
         return layer(values)
-
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> Any:
-        raise NotImplementedError("only the graph is of interest")
 
 
 def _as_one_node(layer: nn.Module, constants: list[Tensor]) -> None:
@@ -181,16 +177,20 @@ def _channels(layer: nn.Module) -> tuple[int, int] | None:
     return sizes_of(layer) if layout_of(layer) is not None else None
 
 
+#: Torch-pruning compares these functions to tell the sides of a layer apart; `groups.without` takes channels away.
+_SIDE = "this function names a side of a layer, and takes nothing away"
+
+
 def _pruner(*, passes: bool) -> BasePruningFunc:
     """Return what torch-pruning asks for sizes; it takes nothing away itself."""
     from torch_pruning.pruner.function import BasePruningFunc
 
     class Pruner(BasePruningFunc):
         def prune_out_channels(self, layer: nn.Module, idxs: Sequence[int]) -> nn.Module:
-            raise NotImplementedError
+            raise RuntimeError(_SIDE)
 
         def prune_in_channels(self, layer: nn.Module, idxs: Sequence[int]) -> nn.Module:
-            raise NotImplementedError
+            raise RuntimeError(_SIDE)
 
         def get_out_channels(self, layer: nn.Module) -> int | None:
             sizes = _channels(layer)
