@@ -35,8 +35,8 @@ PACKAGES = """
     mlflow_skinny mplhep mypy nbclient numpy onnx onnxruntime onnxruntime_gpu onnxscript pandas plotly pooch
     prometheus_client psycopg2 psycopg2_binary pyarrow pydantic pyshacl pytest pythia8 pythia8mc pyyaml rdflib requests
     roc_validator rocrate rocrate_validator ruff safetensors scikit_learn scipy sklearn src starlette tables tests torch
-    torch_geometric tqdm trustme types_pyyaml types_requests uproot uvicorn vector weaver weaver_core yaml zennit
-    zenodo_get
+    torch_geometric torch_pruning tqdm trustme types_pyyaml types_requests uproot uvicorn vector weaver weaver_core yaml
+    zennit zenodo_get
 """
 TAKEN = frozenset(PACKAGES.split())
 SLUG = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
