@@ -17,6 +17,8 @@ from .held import held
 from .layout import Layout, find_layout
 from .measured import measure
 from .prune_figures import draw_study
+from .prune_table import FILE as TABLE
+from .prune_table import write_table
 from .pruning_steps import Pruning, Round, prepare
 from .seeds import members
 from .train import load_network
@@ -155,10 +157,12 @@ def _written(project: Project, config: Config, found: Mapping[str, Any]) -> dict
     with new_folder(folder) as temporary:
         write_json(temporary / "study.json", found)
         files = draw_study(found, temporary, model.title)
+        write_table(found, temporary / TABLE)
         inputs = {key: value for one in found["before"] for key, value in one["made_from"].items()}
         provenance.record(temporary, project, config, "prune", inputs=inputs)
     where = folder.relative_to(project.root)
-    return {**found, "headline": [*found["headline"], f"figures in {where}: {', '.join(files)}"], "folder": str(where)}
+    told = [f"figures in {where}: {', '.join(files)}", f"every metric: {where}/{TABLE}"]
+    return {**found, "headline": [*found["headline"], *told], "folder": str(where)}
 
 
 def _lines(found: Mapping[str, Any]) -> list[str]:

@@ -138,9 +138,14 @@ def test_a_study_compares_criteria_and_goes_on(project: Project) -> None:
         assert row["macs"] <= row["budget"] < row["macs"] + 0.1
         assert found["decisive"] in row["metrics"]
     folder = project.root / found["folder"]
-    assert {path.name for path in folder.iterdir()} >= {"study.json", "prune_metric.png", "provenance.json"}
+    assert {path.name for path in folder.iterdir()} >= {
+        "study.json",
+        "table.csv",
+        "prune_metric.png",
+        "provenance.json",
+    }
     evaluate(project, config)
-    assert metrics_of(project, config)["pruning"]["headline"] == found["headline"][:-1], "the card tells of it"
+    assert metrics_of(project, config)["pruning"]["headline"] == found["headline"][:-2], "the card tells of it"
     random_weights(project, config.model_copy(update={"seed": config.seed + 5}))
     evaluate(project, config.model_copy(update={"seed": config.seed + 5}))
     assert "pruning" not in metrics_of(project, config), "that was about other weights"
