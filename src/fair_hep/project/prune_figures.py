@@ -45,7 +45,9 @@ def draw_study(found: Mapping[str, Any], folder: Path, title: str) -> list[str]:
     name, rows = found["decisive"], found["rows"]
     before = mean_and_error([one["metrics"][name] for one in found["before"]])
     drawn = ["prune_metric.png"]
-    _draw(folder / drawn[0], rows, lambda row: row["metrics"][name], (name, title), before)
+    _draw(
+        folder / drawn[0], rows, lambda row: row["metrics"][name], (f"{name.replace('_', ' ')} (test)", title), before
+    )
     if all("rank_correlation" in row["explanations"] for row in rows):
         drawn.append("prune_explanations.png")
         label = "Rank correlation of elements' relevance"
