@@ -61,7 +61,7 @@ def test_the_graph_gives_what_the_engine_gives(folder: Path) -> None:
     graph = with_graph(work(runtime="onnx"), folder)
     assert [path.stat().st_mtime_ns for path in folder.iterdir()] == before, "made once"
     assert graph.graph
-    assert 0 < graph.graph.difference < runtimes.TOLERANCE
+    assert graph.graph.difference < runtimes.TOLERANCE  # none at all, on some processors
     engine = work()
     (ours,), (theirs,) = (list(explain_sets(one, progress=None)) for one in (engine, graph))
     assert theirs.keys() == ours.keys()
