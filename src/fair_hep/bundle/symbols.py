@@ -1,4 +1,4 @@
-r"""How features and observables are shown: their names in files as formulas for figures, and as plain text.
+r"""How features, observables and metrics are shown: their names in files as formulas for figures, and as plain text.
 
 Examples
 --------
@@ -38,6 +38,8 @@ _SYMBOLS: Mapping[str, tuple[str, str]] = {
     "log_energy": (r"$\log\,E$", "log E"),
     "log_pt_fraction": (r"$\log\,(p_T\,/\,p_T^{\,jet})$", "log(pT / pT of the jet)"),
     "log_energy_fraction": (r"$\log\,(E\,/\,E^{\,jet})$", "log(E / E of the jet)"),
+    "auc": ("AUC", "AUC"),
+    "mlpf_mean_f1": ("Mean $F_1$ of the classes", "mean F1"),
 }
 #: Names of JetClass and weaver for the same.
 _OTHER_NAMES: Mapping[str, str] = {

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from ..bundle.symbols import plain
 from .facts import Facts
 from .people import as_yaml, known
 
@@ -62,5 +63,5 @@ def _index(facts: Facts, measured: dict[str, float]) -> dict[str, Any]:
 
 
 def _metric(name: str, value: float, error: float | None) -> dict[str, Any]:
-    shown = name.replace("_", " ")
+    shown = plain(name)
     return known({"type": name, "name": f"{shown} (error {error:.2g})" if error is not None else shown, "value": value})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..bundle.symbols import plain
 from ..pages.document import Block, Items, Paragraph
 
 __all__ = ["precision_blocks", "precision_lines"]
@@ -64,7 +65,7 @@ def _decisive(record: Mapping[str, Any]) -> str:
         f"{record[key]:.4f}" + (f" +- {error:.4f}" if (error := record[f"{key}_error"]) is not None else "")
         for key in ("value", _SINGLE)
     ]
-    name = record["decisive"].replace("_", " ")
+    name = plain(record["decisive"])
     return f"weights in {record['weights']}: {name} {values[0]}, in {_SINGLE} {values[1]}; it {record['paired']}"
 
 

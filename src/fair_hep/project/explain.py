@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import provenance
 from ..bundle.errors import ConfigError
 from ..bundle.files import read_json, write_json
+from ..bundle.symbols import plain
 from ..models.recipe import recipe
 from ..provenance.about import VERB, About
 from ..provenance.configuration import Config
@@ -129,4 +130,4 @@ def _named(known: Mapping[str, Any]) -> str:
     )
     if "decisive" not in known:
         return f"{line}, not evaluated"
-    return f"{line}; {known['decisive'].replace('_', ' ')} {known['metrics'][known['decisive']]:.4f}"
+    return f"{line}; {plain(known['decisive'])} {known['metrics'][known['decisive']]:.4f}"

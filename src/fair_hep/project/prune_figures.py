@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.files import new_file
+from ..bundle.symbols import formula
 from ..pages.figures import COLOURS, figure
 
 __all__ = ["draw_study", "mean_and_error"]
 
+#: By criterion its colour, marker and name.
 _STYLES = {
-    "relevance": ("blue", "o"), "magnitude": ("orange", "s"), "taylor": ("green", "^"), "random": ("grey", "D"),
-}  # fmt: skip
+    "relevance": ("blue", "o", "relevance"),
+    "magnitude": ("orange", "s", "magnitude"),
+    "taylor": ("green", "^", "gradient times weight"),
+    "random": ("grey", "D", "random"),
+}
 
 
 #: Distance between criteria, as a fraction of the share.
@@ -45,9 +50,7 @@ def draw_study(found: Mapping[str, Any], folder: Path, title: str) -> list[str]:
     name, rows = found["decisive"], found["rows"]
     before = mean_and_error([one["metrics"][name] for one in found["before"]])
     drawn = ["prune_metric.png"]
-    _draw(
-        folder / drawn[0], rows, lambda row: row["metrics"][name], (f"{name.replace('_', ' ')} (test)", title), before
-    )
+    _draw(folder / drawn[0], rows, lambda row: row["metrics"][name], (f"{formula(name)} (test)", title), before)
     if all("rank_correlation" in row["explanations"] for row in rows):
         drawn.append("prune_explanations.png")
         label = "Rank correlation of elements' relevance"
@@ -58,13 +61,13 @@ def draw_study(found: Mapping[str, Any], folder: Path, title: str) -> list[str]:
 def _draw(path: Path, rows: Sequence[Mapping[str, Any]], value: Any, labels: tuple[str, str], before: Any) -> None:
     with new_file(path) as file, figure() as (picture, axes):
         for number, criterion in enumerate(dict.fromkeys(row["criterion"] for row in rows)):
-            colour, marker = _STYLES[criterion]
+            colour, marker, named = _STYLES[criterion]
             points = [(1.0, *before), *_points([row for row in rows if row["criterion"] == criterion], value)]
             left, means, errors = zip(*points, strict=True)
             # A little apart, so that no error hides another.
             left = tuple(share * (1 + _APART * number) for share in left)
             axes.errorbar(
-                left, means, errors, color=COLOURS[colour], marker=marker, capsize=3, markersize=5, label=criterion
+                left, means, errors, color=COLOURS[colour], marker=marker, capsize=3, markersize=5, label=named
             )
         axes.set(xscale="log", xlabel="Share of the multiply-adds", ylabel=labels[0])
         shares = sorted({round(row["budget"], 3) for row in rows} | {1.0})

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..bundle.files import new_file
+from ..bundle.symbols import formula
 from ..pages.figures import COLOURS, figure
 
 __all__ = ["draw"]
@@ -105,7 +106,7 @@ def _metric(told: Mapping[str, Any], panel: Any, curves: Mapping[str, tuple[Sequ
         panel.errorbar(x, y, error, fmt=_MARKS[number % 8] + "-", color=colour, label=name or None, capsize=2)
         chosen = x == kept
         panel.plot(x[chosen], y[chosen], "o", ms=13, mfc="none", mec=colour, label="" if number else "enough", zorder=5)
-    panel.set(ylabel=f"{told['metric']['name'].replace('_', ' ')} (validation)")
+    panel.set(ylabel=f"{formula(told['metric']['name'])} (validation)")
     # Curves rise to the right, or are flat: names stand below them.
     bottom, top = panel.get_ylim()
     panel.set_ylim(bottom - 0.4 * (top - bottom), top)
