@@ -76,6 +76,11 @@ class Choices(TorchDispatchMode):
         super().__init__()
         self._missing = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Nothing is compiled here, and to be kept from it torch would import its compiler, for one to two seconds.
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator; look at it if it is a top-k."""
         result = func(*args, **(kwargs or {}))

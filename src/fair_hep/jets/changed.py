@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from ..bundle.quantities import ENERGIES
 from .momenta import four_momenta
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["CHANGES", "MINIMUM", "POSITION", "WIDTH", "Changed", "drop_soft", "smear"]
 
@@ -49,7 +49,7 @@ CHANGES: dict[str, Change] = {
 }
 
 
-class Changed(Dataset[dict[str, Tensor]]):
+class Changed:
     """A data set of jets whose constituents were changed; each batch has ``position`` besides.
 
     Parameters
@@ -72,6 +72,8 @@ class Changed(Dataset[dict[str, Tensor]]):
 
     def __getitems__(self, indices: Sequence[int]) -> dict[str, Tensor]:
         """Return changed jets in the order asked for; what is left of a jet moves up."""
+        import torch
+
         batch = dict(self.dataset.__getitems__(list(indices)))
         old = batch[self.name].numpy()
         new = np.concatenate(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..bundle.errors import ConfigError, DataError
-from ..data.batches import first, ordered_loader
 from ..data.store import Store
 from ..pages.document import Table
 from ..pages.measured import measured
@@ -166,12 +165,16 @@ def _opened(case: Case, name: str, folder: Path) -> Any:
             f"explain.options.others {name}: got {folder}, expected a folder of stores: run `data data.source=simulate "
             "data.simulation.shower=vincia` (or data.simulation.card=CMS), and give the folder that it names"
         )
+    from ..data.batches import first
+
     return first(case.model.dataset(Store(path), **case.config.data.options), SCORED)
 
 
 def _area(case: Case, dataset: Dataset[Any], name: str) -> tuple[float, float]:
     """Return area and error of what is explained, of the jets of a data set."""
     import torch
+
+    from ..data.batches import ordered_loader
 
     model, scores, labels = case.model, [], []
     with torch.inference_mode():

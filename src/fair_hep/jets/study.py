@@ -21,7 +21,6 @@ from ..study.case import Case, Study
 from ..study.options import StudyOptions
 from ..study.relevances import ELEMENTS, Column, Relevances, read_relevances
 from ..study.share_figure import Panel
-from ..study.trust import Truth
 from ..study.work import Work
 from .figures import draw_edge_graph, draw_fractions, draw_scores, draw_spectra
 from .grooming import Z_CUT, find_prongs
@@ -37,6 +36,8 @@ from .truth_tables import baselines, picking_table
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ..study.trust import Truth
 
 __all__ = ["JetOptions", "JetStudy"]
 
@@ -134,6 +135,7 @@ class JetStudy(Study):
         import torch
 
         from ..nets.kinematics import from_axis
+        from ..study.trust import Truth
 
         if "origin" not in batch:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from fair_hep.models.recipe import folder_of, load_recipe, recipe
 from fair_hep.provenance.project import Project, load_project
 from support.recipes import LINKS, SLUGS
 from support.small import NAME, PACKAGE, make_project
+from support.template import run
 
 
 def changed(root: Path, **entries: str) -> Project:
@@ -26,6 +28,19 @@ def test_every_recipe_of_the_template_is_one(name: str) -> None:
     model = load_recipe(SLUGS[name])
     assert model.name == name
     assert folder_of(model).samefile(LINKS / SLUGS[name])
+
+
+@pytest.mark.parametrize("name", SLUGS)
+def test_what_is_heavy_is_imported_where_a_recipe_uses_it(name: str) -> None:
+    """Most verbs read what a recipe says, and run no network."""
+    code = f"""
+import sys
+sys.path.insert(0, {str(LINKS)!r})
+import {SLUGS[name]}
+heavy = {{"torch", "lightning", "mlflow", "matplotlib", "pandas", "scipy", "onnx", "onnxruntime", "awkward"}}
+print(*sorted(heavy & set(sys.modules)))
+"""
+    assert run(sys.executable, "-c", code, cwd=LINKS).strip() == ""
 
 
 def test_a_project_has_the_model_of_its_package(tmp_path: Path) -> None:
