@@ -117,7 +117,10 @@ def _set_neighbours(body: nn.Module, name: str, count: int) -> None:
 
     graph = _layer(body, name, "neighbours")
     if not isinstance(graph, Neighbours):
-        raise ConfigError(f"model.{PRUNED}.neighbours.{name}: a {type(graph).__name__} finds no neighbours")
+        known = ", ".join(place for place, layer in body.named_modules() if isinstance(layer, Neighbours)) or "none"
+        raise ConfigError(
+            f"model.{PRUNED}.neighbours.{name}: got {type(graph).__name__}; those that find neighbours are: {known}"
+        )
     if not 1 <= count <= graph.k:
         raise ConfigError(f"model.{PRUNED}.neighbours.{name}: got {count}, expected 1 to {graph.k}")
     graph.k = count

@@ -11,6 +11,7 @@ import yaml
 from .. import provenance
 from ..bundle.errors import ConfigError, ModelError
 from ..bundle.files import new_folder, read_json, write_json, write_text
+from ..bundle.symbols import plain
 from ..models.known import require_known
 from ..models.recipe import recipe
 from ..provenance.configuration import Config
@@ -192,8 +193,8 @@ def _headline(told: Mapping[str, Any], name: str) -> list[str]:
     lines = [
         f"pruned from {told['from']} by {told['criterion']}: {told['macs']['share']:.1%} of the multiply-adds "
         f"({told['macs']['after']:,.0f} for an example), {told['parameters']['share']:.1%} of the parameters",
-        f"{metric['metric']} on {metric['examples']:,} validation examples: {metric['after']:.4f}{error}, before "
-        f"{metric['before']:.4f}",
+        f"{plain(metric['metric'])} on {metric['examples']:,} validation examples: {metric['after']:.4f}{error}, "
+        f"before {metric['before']:.4f}",
     ]
     if "rank_correlation" in same:
         lines.append(

@@ -19,6 +19,7 @@ from ..bundle import TensorSpec
 from ..bundle.errors import ExplainError, ModelError
 from ..lrp import folded
 from ..models.contract import Model
+from .simplified import simplify
 from .sizes import hold_program
 from .sums import losing, translations
 
@@ -184,12 +185,14 @@ def write_graph(
                 dynamic_shapes=_free_axes(module, inputs),
                 opset_version=opset,
                 custom_translation_table=translations(),
+                optimize=False,
                 verbose=False,
             )
         except (torch.onnx.OnnxExporterError, torch._dynamo.exc.TorchDynamoException) as error:
             raise ModelError(f"{name}: doesn't export to ONNX: {why(error)}") from error
-    assert program is not None and program.exported_program is not None
-    hold_program(program.exported_program, inputs, name)
+        assert program is not None and program.exported_program is not None
+        hold_program(program.exported_program, inputs, name)
+        simplify(program.model)
     proto = program.model_proto
     _tidy(proto, outputs, metadata)
     try:

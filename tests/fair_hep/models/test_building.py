@@ -53,7 +53,7 @@ def test_everything_that_was_pruned_is_smaller() -> None:
         ({"widths": {"blocks.0.edge": [7, 33]}}, r"widths.blocks.0.edge: .*got \[7, 33\] channels, expected 1 to"),
         ({"widths": {"dropout": [7, 33]}}, "widths.dropout: Dropout: where it has its channels isn't known"),
         ({"neighbours": {"graphs.0": 8}}, "neighbours.graphs.0: got 8, expected 1 to 7"),
-        ({"neighbours": {"hidden": 3}}, "neighbours.hidden: a Linear finds no neighbours"),
+        ({"neighbours": {"hidden": 3}}, "hidden: got Linear; those that find neighbours are: graphs.0, graphs.1"),
         ({"features": ["charge"]}, "model.pruned.features: got charge, expected some of delta_eta"),
         ({"features": []}, "model.pruned.features: got none"),
         ({"layers": 3}, "model.pruned"),
