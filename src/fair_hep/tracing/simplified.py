@@ -1,8 +1,8 @@
 """A recorded graph made simpler: constants computed once, shapes merged, and what nothing needs dropped.
 
 Torch's exporter would do it by itself with forty rules, each tried at every node, most of them for convolutions, clips
-and scatters, which ONNX Runtime fuses itself when it opens a file. Of a graph that explains, thousands of nodes long, that
-takes a quarter of the export. The rules here are those that change how fast such graphs are.
+and scatters, which ONNX Runtime fuses itself when it opens a file. That takes a quarter of the export of a graph that
+explains, thousands of nodes long. The rules here are those that change how fast such graphs are.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ def _rules() -> list[object]:
     from onnxscript.rewriter.rules import common
 
     return [
-        common.add_0_rule, common.sub_0_rule, common.mul_by_1_rule, common.div_by_1_rule,
+        *common.add_0_rule.commute(), *common.mul_by_1_rule.commute(), common.sub_0_rule, common.div_by_1_rule,
         common.cast_cast_rule, common.no_op_cast_rule, common.no_op_expand_rule, common.no_op_transpose_rule,
         common.transpose_transpose_rule, common.reshape_reshape_rule, common.squeeze_reshape_1d_rule,
-        common.unsqueeze_unsqueeze_rule, common.materialize_reshape_shape_rule,
+        common.unsqueeze_unsqueeze_rule, common.materialize_reshape_shape_rule, common.cast_constant_of_shape_rule,
+        common.collapse_slice_rule, common.collapse_slice2_rule,
     ]  # fmt: skip
