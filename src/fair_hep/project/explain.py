@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..data.blocks import Blocks
     from ..models.contract import Model
 
-__all__ = ["run"]
+__all__ = ["known_network", "network_line", "run"]
 
 #: Examples of the test split are explained; what is chosen by measuring is chosen on the validation split.
 SPLITS = ("val", "test")
@@ -67,9 +67,9 @@ def run(project: Project, config: Config, *, part: Part | None = None, join: int
     _make_room(folder)
     if join:
         _take(project, join, blocks, folder)
-    known = _network(project, config)
+    known = known_network(project, config)
     found = {"network": known, **model.study(network, datasets, config, folder)}
-    found["headline"] = [_named(known), *found.get("headline", [])]
+    found["headline"] = [network_line(known), *found.get("headline", [])]
     write_json(folder / "study.json", found)
     forget(folder)  # what waits under other settings
     provenance.record(folder, project, config, "explain", inputs=inputs)
@@ -105,14 +105,16 @@ def _take(project: Project, join: int, blocks: Sequence[Blocks], folder: Path) -
         adopt(folder, files)
 
 
-def _network(project: Project, config: Config) -> dict[str, Any]:
+def known_network(project: Project, config: Config) -> dict[str, Any]:
     """Name the network that is explained: what it is, how long it was trained on what, how good it is."""
     made = provenance.require(project.run(config.name, "train"), "train", project.root)
     known = {"model": project.model, **config.model, **made["result"]}
     if made["command"] == VERB:
         known["training"] = About.model_validate(made["about"]).sentence()
     else:
-        known |= {"source": config.data.source, "epochs": config.train.epochs, **made["result"]}
+        parent = made.get("pruned", {}).get("from")
+        known |= {"source": config.data.source, "epochs": 0 if parent else config.train.epochs, **made["result"]}
+        known |= {"pruned_from": parent} if parent else {}
     metrics = project.run(config.name, "evaluate") / "metrics.json"
     if metrics.is_file():
         measured = read_json(metrics)
@@ -120,14 +122,16 @@ def _network(project: Project, config: Config) -> dict[str, Any]:
     return known
 
 
-def _named(known: Mapping[str, Any]) -> str:
+def _trained(known: Mapping[str, Any]) -> str:
+    epochs, source = known["epochs"], f"{known.get('examples')} examples (source: {known['source']})"
+    words = f"trained for {epochs} epoch{'s' * (epochs != 1)} on {source}" if epochs else "not trained since"
+    return f"pruned from {known['pruned_from']}, {words}" if "pruned_from" in known else words
+
+
+def network_line(known: Mapping[str, Any]) -> str:
     """Say in one line which network is explained."""
     name = " ".join(str(known[key]) for key in ("model", "preset") if key in known)
-    line = f"network: {name}, {known['parameters']} parameters, " + (
-        known["training"]
-        if "training" in known
-        else f"trained for {known['epochs']} epochs on {known['examples']} examples (source: {known['source']})"
-    )
+    line = f"network: {name}, {known['parameters']} parameters, {known.get('training') or _trained(known)}"
     if "decisive" not in known:
         return f"{line}, not evaluated"
     return f"{line}; {plain(known['decisive'])} {known['metrics'][known['decisive']]:.4f}"

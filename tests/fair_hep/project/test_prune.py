@@ -17,6 +17,7 @@ from fair_hep.project import pruning_steps
 from fair_hep.project.data import run as data
 from fair_hep.project.evaluate import run as evaluate
 from fair_hep.project.evidence import metrics_of
+from fair_hep.project.explain import known_network, network_line
 from fair_hep.project.measured import Measured
 from fair_hep.project.prune import run as prune
 from fair_hep.project.train import WEIGHTS, load_network
@@ -95,6 +96,8 @@ def test_other_settings_begin_anew(project: Project) -> None:
     third = prune(project, made)
     assert third["from"] == "quick-pruned"
     assert third["macs"]["before"] == second["macs"]["after"]
+    line = network_line(known_network(project, load_config(project.root / "configs" / "smallest.yaml")))
+    assert line.endswith("parameters, pruned from quick-pruned, not trained since, not evaluated")
     smallest = load_config(project.root / "configs" / "smallest.yaml")
     assert sum(p.numel() for p in load_network(project, smallest).parameters()) == third["parameters"]["after"]
 
