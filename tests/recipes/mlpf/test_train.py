@@ -108,7 +108,7 @@ def test_explaining_writes_maps_of_every_class_with_closed_ledgers(project: Proj
     left.write_bytes(b"half written by a killed run")
     result = explain.run(project, make_config(project))
     assert not left.exists()
-    assert re.match(r"network: mlpf .*parameters, trained for \d+ epochs on \d+ examples", result["headline"][0])
+    assert re.match(r"network: mlpf .*parameters, trained for \d+ epochs? on \d+ examples", result["headline"][0])
     assert result["ledger"]["largest_error"] < 1e-5
     with h5py.File(folder / "relevances.h5") as file:
         assert len(file) > 0
