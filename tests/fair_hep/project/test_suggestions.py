@@ -168,8 +168,8 @@ def test_what_is_needed_whole_is_said_and_drawn(tmp_path: Path) -> None:
     found = list(lines(told))
     assert found[0].endswith("a suggestion may lose 0.0200 of it (2 errors; prune.loss says otherwise), and nothing is "
                              "trained again")  # fmt: skip
-    assert found[1] == "features: all 2 are needed: without b (40.0% of |relevance|) it is auc 0.7000"
-    assert found[2] == "neighbours: all are needed: g with 1 of 2: auc 0.8000"
+    assert found[1] == "features: all 2 are needed: without b (40.0% of |relevance|) it is AUC 0.7000"
+    assert found[2] == "neighbours: all are needed: g with 1 of 2: AUC 0.8000"
     assert found[3] == "elements: an example is no set of elements"
     with undrawn():
         assert list(draw(told, tmp_path)) == ["features.png", "neighbours.png"]
